@@ -1,0 +1,194 @@
+"""Results on disk: a folder that appears whole or not at all, and the way back."""
+
+import csv
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldsolve.errors import InputError
+from fieldsolve.grids import Circle, Grid, Healpix
+from fieldsolve.kernels import Kernel
+from fieldsolve.solution import CAP_RADIUS, Solution, Status, Trace
+
+Array = NDArray[np.float64]
+
+SUMMARY = "summary.json"
+_FILES = {SUMMARY, "fields.fits", "fields.npz", "trace.csv", "figure.png", "pairs.npy"}
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Raise InputError unless results can be written to a folder: before a long solve rather than after it."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; results need a folder")
+    present = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    if present and not overwrite:
+        raise InputError(f"{folder}: exists and is not empty; choose another folder, or replace earlier results with --force")
+    if present and SUMMARY not in present:
+        raise InputError(f"{folder}: is not empty and holds no fieldsolve results, so it is not replaced; choose another")
+    foreign = sorted(present - _FILES)
+    if foreign:
+        raise InputError(f"{folder}: holds other files ({foreign[0]}), so it is not replaced; choose another folder")
+    with _beside(folder):
+        pass
+
+
+def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_radius: float = CAP_RADIUS) -> None:
+    """Write summary.json, fields.fits (.npz off HEALPix), trace.csv and figure.png to a folder, all or nothing.
+
+    Everything is written to a folder beside it, which then takes its name. Raises InputError if the folder exists
+    (unless overwrite is set and it holds nothing but earlier results), and if it cannot be written.
+    """
+    from fieldsolve.plotting import plot  # matplotlib is slow to import: 0.45 s
+
+    folder = Path(folder)
+    check_folder(folder, overwrite)
+    with _beside(folder) as parts:
+        (parts / SUMMARY).write_text(to_json(solution.summary(cap_radius)) + "\n")
+        _write_fields(solution, parts)
+        _write_trace(solution.trace, parts / "trace.csv")
+        if solution.pairs is not None:
+            np.save(parts / "pairs.npy", solution.pairs)
+        plot(solution).savefig(parts / "figure.png", dpi=110)
+        if folder.exists():
+            outdated = parts.with_suffix(".old")
+            os.rename(folder, outdated)
+            os.rename(parts, folder)
+            shutil.rmtree(outdated)
+        else:
+            os.rename(parts, folder)
+
+
+def load(folder: Path | str) -> Solution:
+    """Read a folder of results back. Raises InputError if it holds none, or not all of it."""
+    folder = Path(folder)
+    try:
+        summary = json.loads((folder / SUMMARY).read_text())
+        if summary["schema"] not in {"fieldsolve/unimodal/1", "fieldsolve/multimodal/1"}:
+            raise ValueError(f"unknown schema {summary['schema']!r}")
+        return _solution(folder, summary)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder}: holds no complete fieldsolve results ({Path(error.filename).name} is missing)") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder}: its results cannot be read: {error}") from error
+
+
+def to_json(figures: dict[str, Any]) -> str:
+    """One JSON object with sorted keys; numbers that are not finite become null."""
+    return json.dumps(_finite(figures), sort_keys=True, indent=2, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Path]:
+    """A temporary folder next to the given one; what is left of it at the end goes away."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        parts = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror}; choose a folder on a writable disk") from error
+    try:
+        parts.chmod(0o777 & ~_umask())
+        yield parts
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; nothing was left behind") from error
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _names(modalities: int) -> list[str]:
+    return [f"{kind}_{a + 1}" for a in range(modalities) for kind in ("potential", "density")]
+
+
+def _write_fields(solution: Solution, folder: Path) -> None:
+    fields = [field for pair in zip(solution.potentials, solution.density, strict=True) for field in pair]
+    names = _names(solution.modalities)
+    if isinstance(solution.grid, Healpix):
+        import healpy  # slow to import: 0.8 s
+
+        healpy.write_map(folder / "fields.fits", fields, nest=False, dtype=np.float64, column_names=names)
+    else:
+        np.savez(folder / "fields.npz", **dict(zip(names, fields, strict=True)))
+
+
+def _read_fields(folder: Path, grid: Grid, modalities: int) -> tuple[Array, Array]:
+    if isinstance(grid, Healpix):
+        import healpy
+
+        if not (folder / "fields.fits").exists():
+            raise FileNotFoundError(2, "missing", str(folder / "fields.fits"))
+        columns = np.asarray(healpy.read_map(folder / "fields.fits", field=None, nest=False, dtype=np.float64))
+    else:
+        with np.load(folder / "fields.npz", allow_pickle=False) as stored:
+            columns = np.stack([stored[name] for name in _names(modalities)])
+    if columns.shape != (2 * modalities, grid.size):
+        raise ValueError(f"fields of shape {columns.shape} instead of {(2 * modalities, grid.size)}")
+    return columns[0::2], columns[1::2]
+
+
+def _write_trace(trace: Trace, path: Path) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["step", "energy", "stationarity", "length"])
+        rows = zip(trace.energy.tolist(), trace.stationarity.tolist(), trace.length.tolist(), strict=True)
+        writer.writerows([step, *map(repr, row)] for step, row in enumerate(rows))
+
+
+def _read_trace(path: Path) -> Trace:
+    columns = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2)
+    return Trace(columns[:, 1], columns[:, 2], columns[:, 3])
+
+
+def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
+    one = summary["schema"] == "fieldsolve/unimodal/1"
+    grid = Healpix(summary["nside"]) if summary["grid"] == "healpix" else Circle(summary["size"])
+    potentials, density = _read_fields(folder, grid, len(summary["potential"]))
+    return Solution(
+        grid=grid,
+        potentials=potentials,
+        labels=tuple(summary["potential"]),
+        wells=None if summary["wells"] is None else np.array(summary["wells"]),
+        tau=summary["tau"],
+        floor=summary["floor"],
+        coupling=None if one else summary["coupling"],
+        kernel=Kernel(summary["critic"], summary["tau"], summary["allow_unresolved"]),
+        smoothed=summary["energy_kind"] == "smoothed",
+        tolerance=summary["tol"],
+        start=summary["start"],
+        density=density,
+        energy=summary["energy"],
+        stationarity=summary["stationarity"],
+        bound=summary["bound"],
+        binding=np.atleast_1d(summary["binding"]).astype(np.float64),
+        cross_entropy=np.atleast_2d(summary["cross_entropy"]).astype(np.float64),
+        log_partition=np.atleast_1d(summary["log_partition"]).astype(np.float64),
+        status=Status(summary["status"]),
+        trace=_read_trace(folder / "trace.csv"),
+        seconds=summary["seconds"],
+        notes=tuple(summary["notes"]),
+        pairs=None if one or summary["retained_fraction"] is None else np.load(folder / "pairs.npy", allow_pickle=False),
+        retained_fraction=None if one else summary["retained_fraction"],
+    )

@@ -1,0 +1,81 @@
+"""Options that commands share, and how what goes wrong becomes an exit code."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+CONVERGED, INTERNAL, USAGE, REFUSED, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+Command = Callable[..., Any]
+
+
+def solver_options(default_floor: float, default_start: str) -> Callable[[Command], Command]:
+    """The options of every solver command, in the order of the help."""
+    options = [
+        click.option("--tau", type=float, default=0.5, show_default=True, help="Temperature, above 0."),
+        click.option(
+            "--floor", type=float, default=default_floor, show_default=True,
+            help="Least density as a fraction of the uniform density, 0 to below 1.",
+        ),
+        click.option("--nside", type=int, default=64, show_default=True, help="HEALPix resolution, a power of two up to 2048."),
+        click.option("--circle", type=int, metavar="POINTS", help="Solve on the circle S^1 with so many points instead."),
+        click.option(
+            "--critic", type=click.Choice(["cosine", "rbf", "geodesic"]), default="cosine", show_default=True,
+            help="Similarity behind the kernel exp(s/tau): z.z', -|z-z'|^2 or -angle^2.",
+        ),
+        click.option(
+            "--energy", type=click.Choice(["intrinsic", "smoothed"]), default="intrinsic", show_default=True,
+            help="With log rho, or with the log of the kernel-smoothed density.",
+        ),
+        click.option(
+            "--start", default=default_start, show_default=True, metavar="START",
+            help="uniform, gibbs, tilted, random:SEED, or a folder with earlier results.",
+        ),
+        click.option(
+            "--tol", type=float, metavar="NATS", help="Stop at this stationarity.  [default: 1e-9 intrinsic, 1e-3 smoothed]"
+        ),
+        click.option("--max-steps", type=int, default=10_000, show_default=True, help="Most descent steps."),
+        click.option("--allow-unresolved", is_flag=True, help="Smooth by kernels narrower than the grid resolves."),
+        click.option("--threads", type=click.IntRange(min=1), help="Most threads.  [default: all cores; same bits for any number]"),
+        click.option(
+            "-o", "--output", metavar="DIR", help="Write summary.json, fields.fits (.npz on the circle), trace.csv and figure.png."
+        ),
+        click.option("--force", is_flag=True, help="Replace earlier results in DIR."),
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table."),
+        click.option("--quiet", is_flag=True, help="Print nothing but errors (and the JSON object)."),
+        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+    ]  # fmt: skip
+    return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+
+def guarded(command: Command) -> Command:
+    """Turn exceptions of a command into one clear sentence on stderr and an exit code; with --debug, show them whole."""
+
+    @functools.wraps(command)
+    def run(debug: bool, **options: Any) -> None:
+        from fieldsolve.errors import InputError
+
+        try:
+            command(**options)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            _fail("interrupted; nothing was left half-written", INTERRUPTED)
+        except InputError as error:
+            if debug:
+                raise
+            _fail(str(error), REFUSED)
+        except Exception as error:
+            if debug:
+                raise
+            _fail(f"internal error: {type(error).__name__}: {error}; run it again with --debug and report it", INTERNAL)
+
+    return run
+
+
+def _fail(message: str, code: int) -> None:
+    click.echo(f"fieldsolve: {message}", err=True)
+    sys.exit(code)

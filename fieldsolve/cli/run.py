@@ -1,0 +1,121 @@
+"""What the solver commands share once they run: grid, potentials, progress, and what is printed and written."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+import numpy as np
+
+from fieldsolve import archive, threads
+from fieldsolve.cli.options import NOT_CONVERGED
+from fieldsolve.energies import Evaluation
+from fieldsolve.grids import Circle, Grid, Healpix
+from fieldsolve.solution import CAP_RADIUS, Solution
+
+_PATIENCE = 1.0  # seconds before progress is shown
+
+# Row of the printed table, and the names of the figures in it.
+_ROWS = (
+    ("energy", ("energy",)),
+    ("bound", ("bound",)),
+    ("gap", ("gap",)),
+    ("stationarity", ("stationarity",)),
+    ("binding", ("binding",)),
+    ("entropy", ("entropy",)),
+    ("log partition", ("log_partition",)),
+    ("cap mass", ("cap_mass",)),
+    ("symmetric KL", ("symmetric_kl",)),
+    ("centroid gap", ("centroid_gap",)),
+    ("spike mass", ("spike_mass",)),
+    ("retained fraction", ("retained_fraction",)),
+    ("KDE error", ("kde_error",)),
+    ("volume spread", ("kernel_volume_spread",)),
+)
+
+
+def grid_of(nside: int, circle: int | None) -> Grid:
+    return Healpix(nside) if circle is None else Circle(circle)
+
+
+def start_of(text: str) -> Any:
+    """The name of a start, or the densities of earlier results."""
+    return archive.load(text).density if Path(text).is_dir() else text
+
+
+def run(
+    solve: Callable[[Callable[[int, Evaluation], None]], Solution],
+    output: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    limit: int | None,
+    cap_radius: float = CAP_RADIUS,
+) -> None:
+    """Solve with progress, write what was asked for, print the figures, and exit with what came of it."""
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        archive.check_folder(folder, force)
+    with threads.limited(limit) if limit is not None else nullcontext():
+        with _progress(quiet) as watch:
+            solution = solve(watch)
+        summary = solution.summary(cap_radius)
+        if folder is not None:
+            archive.save(solution, folder, force, cap_radius)
+    if as_json:
+        click.echo(archive.to_json(summary))
+    elif not quiet:
+        click.echo(_table(summary))
+        if folder is not None:
+            click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
+    if not quiet:
+        for note in summary["notes"]:
+            click.echo(f"note: {note}", err=True)
+    if not solution.converged:
+        click.echo(f"fieldsolve: {solution.status.value}; more --max-steps or a larger --tol may help", err=True)
+        sys.exit(NOT_CONVERGED)
+
+
+def _table(summary: dict[str, Any]) -> str:
+    lines = [
+        f"{summary['status']} ({summary['steps']} steps, {summary['seconds']:.3g} s)",
+        f"{'potential':<18}{' | '.join(summary['potential'])}",
+    ]
+    for title, (name,) in _ROWS:
+        value = summary.get(name)
+        if value is not None:
+            numbers = value if isinstance(value, list) else [value]
+            lines.append(f"{title:<18}{'  '.join(f'{number:.10g}' for number in np.ravel(numbers))}")
+    return "\n".join(lines)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[int, Evaluation], None]]:
+    """A callback that shows, on a terminal and after a second, how far a descent has come."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda steps, evaluation: None
+        return
+    began = perf_counter()
+    shown: list[Any] = []
+
+    def watch(steps: int, evaluation: Evaluation) -> None:
+        if perf_counter() - began < _PATIENCE:
+            return
+        if not shown:
+            from rich.console import Console
+
+            shown.append(Console(stderr=True).status("solving"))
+            shown[0].start()
+        shown[0].update(
+            f"step {steps}: energy {evaluation.value:.8g}, stationarity {evaluation.stationarity:.2e} nats, "
+            f"{steps / (perf_counter() - began):.1f} steps/s"
+        )
+
+    try:
+        yield watch
+    finally:
+        for status in shown:
+            status.stop()

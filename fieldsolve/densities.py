@@ -1,0 +1,116 @@
+"""Floored densities in the log variable: the state that every solver moves."""
+
+from dataclasses import dataclass
+from math import inf, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldsolve import pixelwise, threads
+from fieldsolve.errors import InputError
+
+Array = NDArray[np.float64]
+
+MOST_CORRECTIONS = 100  # some five are usual; the climb is finite, this is for a cycle of roundings
+
+_ROUNDING = 8 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, eq=False)
+class LogDensity:
+    """Densities rho_a = max(floor, exp(field_a - shift_a)) of mean 1, one a modality.
+
+    The logarithm is what is stored, so that a density may fall to exp(-700) and beyond and come back.
+
+    field: (A, N); shift: (A,), the log-normalisers; floor: least density, 0 <= floor < 1.
+    """
+
+    field: Array
+    shift: Array
+    floor: float = 0.0
+
+    @property
+    def log_floor(self) -> float:
+        return log(self.floor) if self.floor > 0 else -inf
+
+    def log_density(self) -> Array:
+        """log rho, shape (A, N)."""
+        return np.maximum(self.field - self.shift[:, None], self.log_floor)
+
+    def density(self) -> Array:
+        """rho, shape (A, N), mean 1; exactly the floor where the floor is active."""
+        result = self.field - self.shift[:, None]
+        np.exp(result, out=result)
+        return np.maximum(result, self.floor, out=result)
+
+    def with_shift(self, shift: Array) -> "LogDensity":
+        return LogDensity(self.field, shift, self.floor)
+
+
+def check_floor(floor: float) -> float:
+    """Return the floor, or raise InputError unless 0 <= floor < 1."""
+    if not 0 <= floor < 1:
+        raise InputError(f"the floor must be at least 0 and below 1 (a fraction of the uniform density), not {floor}")
+    return float(floor)
+
+
+def corrected_shift(shift: Array, mass: Array, floored: Array, floor: float, size: int) -> Array:
+    """The log-normaliser that would make the masses 1 if the floor stayed active where it is now.
+
+    It never exceeds the true one, so that repeating it climbs to the true one and ends: each active set it meets
+    is smaller than the last. shift, mass (sum of the density over the points), floored (number of points at the
+    floor): (A,).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(shift + np.log((mass - floor * floored) / (size - floor * floored)))
+
+
+def is_normalised(shift: Array, corrected: Array) -> bool:
+    """Whether a correction is below what rounding lets a log-normaliser be known to."""
+    return bool(np.all(np.abs(corrected - shift) <= _ROUNDING * np.maximum(1.0, np.abs(corrected))))
+
+
+def normalised(field: Array, floor: float, guess: Array | None = None) -> LogDensity:
+    """The density max(floor, exp(field - shift)) with the shift that makes its mean 1.
+
+    This is the entropic projection on the floored simplex: argmin KL(rho || exp(field)) over rho >= floor of mean 1.
+
+    field: (A, N), finite; guess: (A,), where to look for the shift first.
+    Raises InputError for a field that is not finite, or a floor outside [0, 1).
+    """
+    check_floor(floor)
+    shift = np.array([_shift(one, floor, None if guess is None else float(guess[a])) for a, one in enumerate(field)])
+    return LogDensity(field, shift, floor)
+
+
+def _shift(field: Array, floor: float, guess: float | None) -> float:
+    sums = pixelwise.partial_sums(1, field.size)
+    log_floor = log(floor) if floor > 0 else -inf
+    top = float(field.max())
+    if not np.isfinite(top):
+        raise InputError("a log-density is not finite")
+    # Far below the top the exponentials would overflow; above it no point might be left to carry mass.
+    shift = np.array([top if guess is None or not top - 600 < guess <= top else guess])
+    for _ in range(MOST_CORRECTIONS):
+        threads.over_blocks(pixelwise.mass_pass, sums.shape[1], field.size, field, shift[0], log_floor, sums[0])
+        mass, floored = sums[:, :, pixelwise.MASS].sum(axis=1), sums[:, :, pixelwise.FLOORED].sum(axis=1)
+        corrected = corrected_shift(shift, mass, floored, floor, field.size)
+        if not np.isfinite(corrected[0]):
+            raise InputError("a log-density is not finite")
+        if is_normalised(shift, corrected):
+            break
+        shift = corrected
+    return float(corrected[0])
+
+
+def from_density(density: Array, floor: float) -> LogDensity:
+    """The state of a given density: the closest one (in relative entropy) that is at least the floor and has mean 1.
+
+    density: (A, N) or (N,), non-negative, any scale. Raises InputError for NaN, infinite or negative values, or for no mass.
+    """
+    density = np.atleast_2d(np.asarray(density, dtype=np.float64))
+    if not np.all(np.isfinite(density)) or np.any(density < 0) or not np.all(density.max(axis=1) > 0):
+        raise InputError("a density must be finite, non-negative and not zero everywhere")
+    with np.errstate(divide="ignore"):
+        field = np.log(density)
+    return normalised(np.maximum(field, -1e6), floor)

@@ -1,0 +1,194 @@
+"""The energies: intrinsic and smoothed, for any number of modalities; value and first variation from one place."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldsolve import pixelwise, threads
+from fieldsolve.densities import MOST_CORRECTIONS, LogDensity, corrected_shift, from_density, is_normalised, normalised
+from fieldsolve.errors import InputError
+from fieldsolve.grids import LOG_ACCURACY, Grid
+from fieldsolve.kernels import Kernel
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """An energy at a state: its value, its terms, and how far from stationary the state is.
+
+    state: the normalised state; value: the energy in nats.
+    stationarity: Frank-Wolfe gap sum_a [int g_a (rho_a - floor) - (1 - floor) min g_a], never negative beyond
+    rounding, 0 exactly at first-order stationary states, an upper bound of energy - minimum for convex energies.
+    binding: (A,), int U_a rho_a / tau. cross_entropy: (A, A), -int rho_a log q_b with q = rho for intrinsic energies
+    and q = K rho for smoothed ones; its diagonal of an intrinsic energy is the entropy of each density.
+    multiplier: (A,), what the variation g_a equals where rho_a exceeds the floor, at a stationary state.
+    rounding: bound of the error of the value, in nats.
+    """
+
+    state: LogDensity
+    value: float
+    stationarity: float
+    binding: Array
+    cross_entropy: Array
+    multiplier: Array
+    rounding: float
+
+    @property
+    def symmetric_kl(self) -> float:
+        """D = KL(rho_1||rho_2) + KL(rho_2||rho_1) of two modalities; with log K rho for smoothed energies [Rem 4.2]."""
+        (own_1, cross_12), (cross_21, own_2) = self.cross_entropy
+        return float(cross_12 + cross_21 - own_1 - own_2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Move:
+    """What a pass writes: out = keep log rho - length (g - centre)."""
+
+    keep: float
+    length: float
+    centre: Array
+    out: Array
+
+
+@dataclass(frozen=True, eq=False)
+class Energy:
+    """The InfoNCE energy of densities rho_1 ... rho_A in the large-batch limit, in nats.
+
+    (1/A) sum_a [ int U_a rho_a / tau + sum_b M_ab int rho_a log q_b ]
+
+    with q = rho (kernel None): the intrinsic functionals F [(6), Def 4.3], or q = K rho: the smoothed, parametric
+    energies J [(3), (9)]. The rows of the mixing matrix M sum to 1: M = 1 for one modality; M_aa = 1 - coupling and
+    the coupling shared among the others for several. For two modalities at coupling lambda this is
+    F_lambda = (F_1 + F_2 - lambda D)/2; lambda = 1 is CLIP.
+
+    Mirror descent of step length 1 (in units of A, see `step`) never raises any of them: for one term
+    int rho_a log K rho_b the second variation along (delta_a, delta_b) is at most int delta_a^2 / rho_a, because
+    2 xy - y^2 <= x^2; so the energy is 1-smooth relative to the entropy, at every coupling and for every kernel.
+
+    potentials: (A, N); tau > 0; coupling in [0, 1].
+    Raises InputError for potentials of the wrong shape or not finite, and for tau or a coupling out of range.
+    """
+
+    grid: Grid
+    potentials: Array
+    tau: float
+    coupling: float = 1.0
+    kernel: Kernel | None = None
+
+    def __post_init__(self) -> None:
+        if self.potentials.ndim != 2 or self.potentials.shape[1] != self.grid.size:
+            raise InputError(f"potentials must have shape (A, {self.grid.size}), not {self.potentials.shape}")
+        if not np.all(np.isfinite(self.potentials)):
+            raise InputError("a potential has values that are not finite")
+        if not (np.isfinite(self.tau) and self.tau > 0):
+            raise InputError(f"the temperature tau must be a positive number, not {self.tau}")
+        if not 0 <= self.coupling <= 1:
+            raise InputError(f"the coupling must be between 0 and 1, not {self.coupling}")
+        if self.kernel is not None:
+            self.grid.require(self.kernel)
+
+    @property
+    def modalities(self) -> int:
+        return len(self.potentials)
+
+    @cached_property
+    def mixing(self) -> Array:
+        """M, shape (A, A): how much of each density's cross-entropy is against itself and against the others."""
+        modalities = self.modalities
+        if modalities == 1:
+            return np.ones((1, 1))
+        mixing = np.full((modalities, modalities), self.coupling / (modalities - 1))
+        np.fill_diagonal(mixing, 1 - self.coupling)
+        return mixing
+
+    def evaluate(self, density: Array) -> tuple[Evaluation, Array]:
+        """The energy at given densities, which are floored at 0 and normalised first, and its first variation.
+
+        density: (A, N); the variation: (A, N), the derivative with respect to rho_a(z) dmu(z).
+        """
+        variation = np.empty(self.potentials.shape)
+        move = _Move(0.0, -1.0, np.zeros(self.modalities), variation)
+        return self._pass(from_density(density, 0.0), move), variation
+
+    def step(
+        self, state: LogDensity, length: float, out: Array, centre: Array | None = None
+    ) -> tuple[Evaluation, LogDensity]:
+        """Evaluate the energy at a state, and take the entropic mirror step from it: one pass over the pixels.
+
+        The step minimises length A int g rho + KL(rho || state) over rho >= floor, of mean 1, with the first
+        variation g at the state: log rho = log state - length A g, projected. state: its shift may be a guess.
+        out: (A, N), where the new state's field is written. centre: (A,), what is taken off the variation first; it
+        changes nothing but rounding, and a multiplier known from before keeps long steps from losing digits. Returns the evaluation of the (then normalised) state
+        and the new state, whose shift is a guess: what it would be if the floor were active in the same places.
+        """
+        centre = np.zeros(self.modalities) if centre is None else centre
+        scaled = length * self.modalities
+        evaluation = self._pass(state, _Move(1.0, scaled, centre, out))
+        return evaluation, LogDensity(out, -scaled * (evaluation.multiplier - centre), state.floor)
+
+    def _pass(self, state: LogDensity, move: "_Move") -> Evaluation:
+        if self.kernel is None:
+            return self._intrinsic(state, move)
+        return self._smoothed(state, self.kernel, move)
+
+    def _intrinsic(self, state: LogDensity, move: "_Move") -> Evaluation:
+        for _ in range(MOST_CORRECTIONS):
+            means = self._mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
+            mass, floored = self.grid.size * means[:, pixelwise.MASS], self.grid.size * means[:, pixelwise.FLOORED]
+            shift = corrected_shift(state.shift, mass, floored, state.floor, self.grid.size)
+            if is_normalised(state.shift, shift):
+                break
+            state = state.with_shift(shift) if np.all(np.isfinite(shift)) else normalised(state.field, state.floor)
+        binding = self.modalities * means[:, pixelwise.BINDING]
+        return self._evaluation(state, means, binding, -means[:, pixelwise.CROSS :])
+
+    def _smoothed(self, state: LogDensity, kernel: Kernel, move: "_Move") -> Evaluation:
+        state = normalised(state.field, state.floor, state.shift)
+        density = state.density()
+        log_q = self.grid.log_smooth(density, kernel)
+        binding = self.grid.mean(self.potentials * density) / self.tau
+        cross_entropy = -(density @ log_q.T) / self.grid.size
+        variation = self.potentials / self.tau + self.mixing @ log_q
+        log_density = state.log_density()
+        for b in range(self.modalities):
+            for a in np.flatnonzero(self.mixing[:, b]):
+                # d/d rho_b of int rho_a log K rho_b is K (rho_a / K rho_b); in logarithms, as the ratio may be huge.
+                log_ratio = log_density[a] - log_q[b]
+                top = float(log_ratio.max())
+                pull = self.grid.log_smooth(np.exp(log_ratio - top), kernel, relevant=np.exp(-top))
+                variation[b] += self.mixing[a, b] * np.exp(pull + top)
+        variation /= self.modalities
+        means = self._mean_pass(variation, float(self.modalities), np.zeros_like(self.mixing), state, move)
+        return self._evaluation(state, means, binding, cross_entropy)
+
+    def _mean_pass(self, linear: Array, scale: float, mixing: Array, state: LogDensity, move: "_Move") -> Array:
+        """Run the compiled pass and return the means of its sums, (A, columns), with the minimum in LEAST."""
+        sums = pixelwise.partial_sums(self.modalities, self.grid.size)
+        # fmt: off
+        threads.over_blocks(
+            pixelwise.energy_pass, sums.shape[1], self.modalities * self.grid.size,
+            linear, scale / self.modalities, mixing / self.modalities,
+            state.field, state.shift, state.floor, state.log_floor,
+            move.keep, move.length, move.centre, move.out, sums,
+        )
+        # fmt: on
+        means = sums.sum(axis=1) / self.grid.size
+        means[:, pixelwise.LEAST] = sums[:, :, pixelwise.LEAST].min(axis=1)
+        return means
+
+    def _evaluation(self, state: LogDensity, means: Array, binding: Array, cross_entropy: Array) -> Evaluation:
+        excess_mass = 1 - state.floor
+        slope, least = means[:, pixelwise.SLOPE], means[:, pixelwise.LEAST]
+        size = float(np.sum(np.abs(binding)) + np.sum(np.abs(self.mixing * cross_entropy))) / self.modalities
+        return Evaluation(
+            state=state,
+            value=float(np.sum(binding) - np.sum(self.mixing * cross_entropy)) / self.modalities,
+            stationarity=float(np.sum(slope - excess_mass * least)),
+            binding=binding,
+            cross_entropy=cross_entropy,
+            multiplier=slope / excess_mass,
+            rounding=1e-13 * (1 + size) + (0.0 if self.kernel is None else 2 * LOG_ACCURACY),
+        )

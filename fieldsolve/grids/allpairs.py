@@ -1,0 +1,143 @@
+"""Exact sums of a kernel over all pairs of points, compiled and threaded.
+
+The path for log-densities far below the maximum and for kernels without a short spectrum.
+"""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from fieldsolve import threads
+from fieldsolve.errors import InputError
+from fieldsolve.exponential import exp
+from fieldsolve.kernels import Kernel
+
+Array = NDArray[np.float64]
+
+#: More pairs than this are refused: at about a nanosecond each they would take hours.
+MOST_PAIRS = 4e12
+
+_CHUNK = 512  # sources at a time, so that exponents stay in the first-level cache
+_TARGETS = 16  # a block: what one thread takes at a time
+_NEGLIGIBLE = 80.0  # a chunk this far below the largest exponent cannot change the sum by a rounding
+
+_REDUCE = {"reassoc", "contract", "nnan", "nsz"}
+
+
+def log_sums(targets: Array, sources: Array, log_weights: Array, kernel: Kernel) -> Array:
+    """log sum_j exp(log_weights_j + log K(x_i, y_j) - log K(0)) at every target x_i, accurate however small it is.
+
+    targets: (n, d) unit vectors; sources: (m, d); log_weights: (m,), -inf allowed; result: (n,).
+    Raises InputError for more than MOST_PAIRS pairs.
+    """
+    return _over_pairs(_log_sums, targets, sources, log_weights, kernel)
+
+
+def sums(targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Array:
+    """sum_j weights_j K(x_i, y_j) / K(0) at every target x_i, for weights of either sign; shapes as in `log_sums`."""
+    return _over_pairs(_sums, targets, sources, weights, kernel)
+
+
+def _over_pairs(compiled, targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Array:  # type: ignore[no-untyped-def]
+    pairs = float(len(targets)) * len(sources)
+    if pairs > MOST_PAIRS:
+        raise InputError(
+            f"{pairs:.1e} pairs of points would have to be summed one by one; raise the floor or tau, or use a "
+            "coarser grid"
+        )
+    result = np.empty(len(targets))
+    blocks = -(-len(targets) // _TARGETS)
+    arguments = _coordinates(targets), _coordinates(sources), np.ascontiguousarray(weights, dtype=np.float64)
+    geodesic = kernel.critic == "geodesic"
+    rate = 1 / kernel.tau if geodesic else kernel.concentration
+    threads.over_blocks(compiled, blocks, int(min(pairs, 1e9)), *arguments, rate, geodesic, result)
+    return result
+
+
+def _coordinates(points: Array) -> Array:
+    """Points as contiguous coordinate rows, with a third coordinate 0 on the circle."""
+    rows = np.zeros((3, len(points)))
+    rows[: points.shape[1]] = points.T
+    return rows
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _exponents(x, y, z, sources, start, stop, rate, geodesic, result):
+    """log K(x, y_j) - log K(0): rate (x.y - 1), or -rate angle^2 for the geodesic critic."""
+    if geodesic:
+        for j in range(start, stop):
+            dx, dy, dz = x - sources[0, j], y - sources[1, j], z - sources[2, j]
+            sx, sy, sz = x + sources[0, j], y + sources[1, j], z + sources[2, j]
+            # Accurate near both poles, where the arc cosine is not.
+            angle = 2.0 * np.arctan2(np.sqrt(dx * dx + dy * dy + dz * dz), np.sqrt(sx * sx + sy * sy + sz * sz))
+            result[j - start] = -rate * angle * angle
+    else:
+        for j in range(start, stop):
+            result[j - start] = rate * (x * sources[0, j] + y * sources[1, j] + z * sources[2, j] - 1.0)
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_REDUCE)
+def _largest(values):
+    largest = -np.inf
+    for i in range(values.size):
+        largest = max(largest, values[i])
+    return largest
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_REDUCE)
+def _sum_of_exponentials(exponents, shift):
+    for i in range(exponents.size):
+        exponents[i] = exp(exponents[i] - shift)
+    total = 0.0
+    for i in range(exponents.size):
+        total += exponents[i]
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_REDUCE)
+def _weighted_sum(exponents, weights):
+    for i in range(exponents.size):
+        exponents[i] = exp(exponents[i])
+    total = 0.0
+    for i in range(exponents.size):
+        total += weights[i] * exponents[i]
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+def _add(values, other):
+    for i in range(values.size):
+        values[i] += other[i]
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _log_sums(first, last, targets, sources, log_weights, rate, geodesic, result):
+    buffer = np.empty(_CHUNK)
+    for i in range(first * _TARGETS, min(last * _TARGETS, result.size)):
+        shift, total = -np.inf, 0.0
+        for start in range(0, log_weights.size, _CHUNK):
+            stop = min(start + _CHUNK, log_weights.size)
+            exponents = buffer[: stop - start]
+            _exponents(targets[0, i], targets[1, i], targets[2, i], sources, start, stop, rate, geodesic, exponents)
+            _add(exponents, log_weights[start:stop])
+            largest = _largest(exponents)
+            if largest == -np.inf or largest < shift - _NEGLIGIBLE:
+                continue
+            if largest > shift:
+                total *= np.exp(shift - largest)
+                shift = largest
+            total += _sum_of_exponentials(exponents, shift)
+        result[i] = shift + np.log(total) if total > 0.0 else -np.inf
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _sums(first, last, targets, sources, weights, rate, geodesic, result):
+    buffer = np.empty(_CHUNK)
+    for i in range(first * _TARGETS, min(last * _TARGETS, result.size)):
+        total = 0.0
+        for start in range(0, weights.size, _CHUNK):
+            stop = min(start + _CHUNK, weights.size)
+            exponents = buffer[: stop - start]
+            _exponents(targets[0, i], targets[1, i], targets[2, i], sources, start, stop, rate, geodesic, exponents)
+            total += _weighted_sum(exponents, weights[start:stop])
+        result[i] = total

@@ -1,0 +1,214 @@
+"""What a grid is: equal-area points of a sphere, means over them, and smoothing by a kernel."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldsolve.errors import InputError, UnresolvedKernelError
+from fieldsolve.grids import allpairs
+from fieldsolve.kernels import RESOLUTION, Kernel
+
+Array = NDArray[np.float64]
+
+_CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field
+
+#: `log_smooth` keeps a harmonic value only where its error is certainly below this fraction of it.
+LOG_ACCURACY = 5e-11
+
+
+class Grid(ABC):
+    """Equal-area points of the sphere S^dim in R^(dim+1), each with the mass 1/size of the uniform measure.
+
+    A field is an array (..., size). Means are plain means. Grids are immutable, hashable and cheap.
+    """
+
+    dim: int
+    size: int
+
+    @property
+    @abstractmethod
+    def spacing(self) -> float:
+        """Width of a pixel in radians."""
+
+    @abstractmethod
+    def points(self, first: int = 0, last: int | None = None) -> Array:
+        """Unit vectors of the points from first to last, shape (n, dim + 1)."""
+
+    @abstractmethod
+    def nearest(self, points: Array) -> NDArray[np.int64]:
+        """Index of the pixel that holds each point; points: (n, dim + 1)."""
+
+    @abstractmethod
+    def coverage(self, centres: Array, radius: float) -> Array:
+        """Fraction of each pixel within `radius` radians of at least one of the centres (m, dim + 1), shape (size,)."""
+
+    @abstractmethod
+    def rotate(self, field: Array, rotation: Array) -> Array:
+        """The field carried along by a rotation matrix R: its value at x is the field's at R^T x, interpolated."""
+
+    @abstractmethod
+    def _fast_sum(self, field: Array, kernel: Kernel) -> Array | None:
+        """The kernel sum of one field through its spectrum, or None where the kernel has no short one."""
+
+    @abstractmethod
+    def finer(self, spacing: float) -> str:
+        """The smallest grid of this kind whose pixels are at most that wide, in the words a user types."""
+
+    def mean(self, field: Array) -> Array:
+        """int f dmu: the mean over the last axis."""
+        return np.asarray(np.mean(field, axis=-1))
+
+    def evaluate(self, function: Callable[[Array], Array]) -> Array:
+        """The field of a function of points, evaluated a chunk of points at a time; shape (size,)."""
+        result = np.empty(self.size)
+        for first in range(0, self.size, _CHUNK):
+            last = min(first + _CHUNK, self.size)
+            result[first:last] = function(self.points(first, last))
+        return result
+
+    def centroid(self, density: Array) -> Array:
+        """int z rho(z) dmu; density: (..., size), result: (..., dim + 1)."""
+        total = np.zeros((*np.shape(density)[:-1], self.dim + 1))
+        for first in range(0, self.size, _CHUNK):
+            last = min(first + _CHUNK, self.size)
+            total += density[..., first:last] @ self.points(first, last)
+        return total / self.size
+
+    def resolves(self, kernel: Kernel) -> bool:
+        """Whether the kernel is at least RESOLUTION pixels wide, so that its volume is the same at every point."""
+        return kernel.width >= RESOLUTION * self.spacing
+
+    def require(self, kernel: Kernel) -> None:
+        """Raise UnresolvedKernelError, with the grid that would do, for a kernel narrower than RESOLUTION pixels."""
+        if not self.resolves(kernel) and not kernel.unresolved:
+            raise UnresolvedKernelError(
+                f"the {kernel.critic} kernel at tau = {kernel.tau:g} is {kernel.width:.2g} rad wide and this grid's "
+                f"pixels {self.spacing:.2g} rad, but smoothing needs {RESOLUTION:g} pixels a width; use "
+                f"{self.finer(kernel.width / RESOLUTION)}, a larger tau, or allow unresolved kernels"
+            )
+
+    def kernel_sum(self, field: Array, kernel: Kernel) -> Array:
+        """The plain sum (1/N) sum_j K(x_i, x_j) f_j at every point: through the kernel's spectrum where it is short.
+
+        The discrete kernel volume, the kernel sum of 1, is not exactly 1 on a grid; see `balance`.
+        field: (..., size). Raises UnresolvedKernelError.
+        """
+        self.require(kernel)
+        field = np.asarray(field, dtype=np.float64)
+        if field.ndim > 1:
+            return np.stack([self.kernel_sum(one, kernel) for one in field])
+        fast = self._fast_sum(field, kernel)
+        return fast if fast is not None else self.kernel_sum_pairs(field, kernel)
+
+    def kernel_sum_pairs(self, field: Array, kernel: Kernel) -> Array:
+        """The same as `kernel_sum` for one field (size,), pair by pair: the exact path and the oracle."""
+        points = self.points()
+        return allpairs.sums(points, points, field, kernel) * (np.exp(kernel.log_peak(self.dim)) / self.size)
+
+    def balance(self, kernel: Kernel) -> Array:
+        """The field d > 0 for which d_i K_ij d_j / N has row and column sums 1, shape (size,).
+
+        On a grid the volume of the kernel varies from pixel to pixel by a few times 1/N. Scaling by d on both
+        sides keeps smoothing symmetric and positive and makes it conserve mass, as [Asm 2.1] has it.
+        """
+        return _balance(self, kernel)
+
+    def kernel_volume_spread(self, kernel: Kernel) -> float:
+        """Largest minus smallest discrete kernel volume (1/N) sum_j K_ij: 0 if [Asm 2.1] held exactly on the grid."""
+        return float(np.ptp(self.kernel_sum(np.ones(self.size), kernel)))
+
+    def smooth(self, field: Array, kernel: Kernel) -> Array:
+        """K f, the smoothed field [Def 2.2]: symmetric, positive, and of the same mean.
+
+        (K f)_i = d_i (1/N) sum_j K(x_i, x_j) d_j f_j with the balance d. field: (..., size), same shape returned.
+        Raises UnresolvedKernelError.
+        """
+        balance = self.balance(kernel)
+        result = self.kernel_sum(balance * field, kernel)
+        result *= balance
+        return result
+
+    def log_smooth(self, density: Array, kernel: Kernel, relevant: float = 0.0) -> Array:
+        """log K rho, to 1e-10 absolute at every point, also where K rho is exp(-700) of its maximum.
+
+        density: (..., size), non-negative; same shape returned. Where K rho is below `relevant` only its absolute
+        error, 1e-10 of `relevant`, is kept. Raises InputError for a density that is negative, not finite or zero
+        everywhere, or if the direct evaluation would take too long; UnresolvedKernelError.
+        """
+        density = np.asarray(density, dtype=np.float64)
+        if density.ndim > 1:
+            return np.stack([self.log_smooth(one, kernel, relevant) for one in density])
+        if not np.all(np.isfinite(density)) or density.min() < 0 or density.max() == 0:
+            raise InputError("a density must be finite, non-negative and not zero everywhere")
+        return _log_smooth(self, density, kernel, relevant)
+
+
+@lru_cache(maxsize=4)
+def _balance(grid: Grid, kernel: Kernel) -> Array:
+    """Solve log d + log K d = 0 by a two-term recurrence, optimal for a derivative 1 + K with spectrum in [1, 2]."""
+    log_balance = np.zeros(grid.size)
+    previous = log_balance
+    for _ in range(60):
+        residual = log_balance + np.log(grid.kernel_sum(np.exp(log_balance), kernel))
+        if np.abs(residual).max() < 1e-15 * (4 + 1 / kernel.width):
+            break
+        log_balance, previous = (
+            log_balance - 0.6863 * residual + 0.0294 * (log_balance - previous),
+            log_balance,
+        )
+    balance = np.exp(log_balance)
+    balance.flags.writeable = False
+    return balance
+
+
+def _log_smooth(grid: Grid, density: Array, kernel: Kernel, relevant: float) -> Array:
+    """Harmonic where that is accurate; the heaviest pixels and the points far below the maximum pair by pair.
+
+    Harmonic smoothing has an error relative to the maximum of what it smooths. The smallest value adds its
+    constant exactly. The `heavy` largest pixels, if split off, are summed directly at all points, which lowers the
+    maximum of the rest; the points where the rest is still lost in the error are summed directly over all pixels.
+    """
+    balance = grid.balance(kernel)
+    base = float(density.min())
+    excess = balance * (density - base)
+    order = np.argsort(excess, kind="stable")[::-1]
+    heaviest = order[: min(4096, grid.size // 2)]
+
+    best: tuple[int, Array, Array] | None = None
+    whole: Array | None = None
+    for heavy in (0, 64, 512, 4096):
+        if heavy > len(heaviest):
+            break
+        rest = excess.copy()
+        rest[heaviest[:heavy]] = 0.0
+        smooth = np.zeros(grid.size)
+        noise = 0.0
+        if rest.any():
+            smooth = balance * grid.kernel_sum(rest, kernel)
+            noise = grid.smoothing_error(kernel) * float(np.abs(smooth).max())
+        whole = smooth + base if whole is None else whole
+        lost = np.flatnonzero(noise > LOG_ACCURACY * np.maximum(whole - noise, relevant))
+        if best is None or heavy + len(lost) < best[0] + len(best[2]):
+            best = heavy, np.maximum(smooth, 0.0) + base, lost
+        if len(lost) == 0:
+            break
+    assert best is not None
+    heavy, value, lost = best
+
+    scale = kernel.log_peak(grid.dim) - np.log(grid.size)
+    points = grid.points()
+    with np.errstate(divide="ignore"):
+        result = np.log(value)
+        if heavy:
+            pixels = heaviest[:heavy]
+            direct = allpairs.log_sums(points, points[pixels], np.log(excess[pixels]), kernel)
+            result = np.logaddexp(result, direct + scale + np.log(balance))
+        if len(lost):
+            sources = np.flatnonzero(density)
+            weights = np.log(balance[sources]) + np.log(density[sources])
+            direct = allpairs.log_sums(points[lost], points[sources], weights, kernel)
+            result[lost] = direct + scale + np.log(balance[lost])
+    return np.asarray(result)

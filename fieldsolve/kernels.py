@@ -1,0 +1,157 @@
+"""Critics and their exponential kernels on spheres: log-profile, volume, spectrum, width."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, log, pi, sqrt
+
+import ducc0
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldsolve.errors import InputError
+
+Array = NDArray[np.float64]
+
+CRITICS = ("cosine", "rbf", "geodesic")
+
+#: A kernel is resolved when its width is at least this many pixel widths.
+RESOLUTION = 1.5
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """The normalised exponential kernel K(z, z') = exp(s(z, z')/tau) / V(tau) of a critic s.
+
+    cosine: s = z.z'; rbf: s = -|z - z'|^2; geodesic: s = -d(z, z')^2, d the angle between z and z'.
+    V = int exp(s(z, z')/tau) dmu(z') with the uniform probability measure mu [Asm 2.1], so that K has mean 1.
+    The sphere's dimension `dim` is 1 for the circle S^1 and 2 for S^2; the cosine and rbf critics know any dimension.
+
+    unresolved: let grids smooth by this kernel even if it is narrower than they resolve.
+    Raises InputError for an unknown critic or a temperature that is not a positive number.
+    """
+
+    critic: str = "cosine"
+    tau: float = 1.0
+    unresolved: bool = False
+
+    def __post_init__(self) -> None:
+        if self.critic not in CRITICS:
+            raise InputError(f"unknown critic {self.critic!r}; the critics are {', '.join(CRITICS)}")
+        if not (np.isfinite(self.tau) and self.tau > 0):
+            raise InputError(f"the temperature tau must be a positive number, not {self.tau}")
+
+    @property
+    def concentration(self) -> float:
+        """kappa of the profile exp(kappa (z.z' - 1)) of the cosine and rbf critics: 1/tau and 2/tau."""
+        return (2.0 if self.critic == "rbf" else 1.0) / self.tau
+
+    @property
+    def width(self) -> float:
+        """Standard deviation of the kernel along a direction, in radians, to leading order in tau."""
+        return sqrt(self.tau if self.critic == "cosine" else self.tau / 2)
+
+    def relative_profile(self, angle: Array) -> Array:
+        """log K(angle) - log K(0): the exponent as a function of the angle between the points, in radians."""
+        if self.critic == "geodesic":
+            return np.asarray(-(np.asarray(angle) ** 2) / self.tau)
+        return np.asarray(-2.0 * self.concentration * np.sin(np.asarray(angle) / 2) ** 2)
+
+    def log_peak(self, dim: int) -> float:
+        """log K(0) on the sphere of dimension dim: minus the logarithm of the mean of the relative profile."""
+        if self.critic == "cosine" or self.critic == "rbf":
+            return _log_peak_von_mises_fisher(self.concentration, dim)
+        angle, weight = _latitudes(dim, self.harmonic_scale())
+        return -log(float(np.sum(weight * np.exp(self.relative_profile(angle)))))
+
+    def log_profile(self, angle: Array, dim: int) -> Array:
+        """log K as a function of the angle between the points, in radians."""
+        return self.relative_profile(angle) + self.log_peak(dim)
+
+    def log_volume(self, dim: int) -> float:
+        """log V(tau) [Asm 2.1]; on S^2 with the cosine critic V = tau sinh(1/tau)."""
+        largest = 1 / self.tau if self.critic == "cosine" else 0.0
+        return largest - self.log_peak(dim)
+
+    def harmonic_scale(self) -> int:
+        """A degree beyond which k_l of a smooth profile is below rounding: k_l decays like exp(-(l width)^2 / 2)."""
+        return ceil(9.0 / self.width) + 16
+
+    def spectrum(self, dim: int, lmax: int) -> Array:
+        """Eigenvalues k_0 = 1 > k_1 >= ... >= k_lmax of smoothing by K [Funk-Hecke], shape (lmax + 1,).
+
+        k_l = I_{l+h}(kappa)/I_h(kappa), h = (dim - 1)/2, for the cosine and rbf critics in any dimension (on S^2
+        ratios of modified spherical Bessel functions); by Gauss-Legendre quadrature of the profile for the
+        geodesic critic, on S^1 and S^2.
+        """
+        if self.critic != "geodesic":
+            return _bessel_ratios(self.concentration, (dim - 1) / 2, lmax)
+        angle, weight = _latitudes(dim, max(lmax, self.harmonic_scale()))
+        weight = weight * np.exp(self.log_profile(angle, dim))
+        return np.array([np.sum(weight * zonal) for zonal in _zonal_functions(angle, dim, lmax)])
+
+    def harmonics(self, dim: int, tolerance: float = 2.0**-53) -> int | None:
+        """Smallest L with sum_{l > L} (multiplicity of l) |k_l| <= tolerance K(0), or None where no short one exists.
+
+        The geodesic profile has a kink at the antipode; where exp(-pi^2/tau) is not negligible its spectrum
+        decays algebraically and smoothing goes over all pairs of points instead.
+        """
+        if self.critic == "geodesic" and -(pi**2) / self.tau > log(tolerance):
+            return None
+        degrees = np.arange(self.harmonic_scale() + 1)
+        multiplicity = 2 * degrees + 1 if dim == 2 else np.where(degrees == 0, 1, 2)
+        size = multiplicity * np.abs(self.spectrum(dim, int(degrees[-1])))
+        tail = np.cumsum(size[::-1])[::-1]
+        beyond = np.flatnonzero(tail <= tolerance * size.sum())
+        return int(beyond[0]) if beyond.size else int(degrees[-1])
+
+
+def _bessel_ratios(x: float, order: float, count: int) -> Array:
+    """I_{order+l}(x) / I_order(x) for l = 0 ... count.
+
+    Backward recurrence of r_l = I_{order+l}/I_{order+l-1} = 1/(2 (order + l)/x + r_{l+1}), which is stable and
+    never overflows; the start far above forgets its value.
+    """
+    ratio, ratios = 0.0, np.empty(count + 1)
+    for degree in range(count + ceil(10 * sqrt(x + 1)) + 60, 0, -1):
+        ratio = 1.0 / (2.0 * (order + degree) / x + ratio)
+        if degree <= count:
+            ratios[degree] = ratio
+    ratios[0] = 1.0
+    return np.cumprod(ratios)
+
+
+def _log_peak_von_mises_fisher(kappa: float, dim: int) -> float:
+    """-log of the mean of exp(kappa (cos - 1)) over the sphere."""
+    if dim == 2:
+        return log(2 * kappa) - float(np.log(-np.expm1(-2 * kappa)))
+    if dim == 1:
+        angle, weight = _latitudes(1, ceil(9 * sqrt(kappa)) + 32)
+        return -log(float(np.sum(weight * np.exp(-2 * kappa * np.sin(angle / 2) ** 2))))
+    raise InputError(f"the kernel's volume is known on S^1 and S^2, not on S^{dim}")
+
+
+@lru_cache(maxsize=8)
+def _latitudes(dim: int, degree: int) -> tuple[Array, Array]:
+    """Angles from the pole and weights (sum 1) that integrate zonal functions of that degree times a smooth profile."""
+    if dim == 2:
+        nodes = 2 * degree + 64
+        return ducc0.misc.GL_thetas(nodes), ducc0.misc.GL_weights(nodes, 1) / (4 * pi)
+    if dim == 1:
+        # From 0 to pi: the profile is even. Gauss-Legendre, for the kink of the geodesic critic at pi.
+        nodes = 2 * degree + 64
+        cosine, weight = np.cos(ducc0.misc.GL_thetas(nodes)), ducc0.misc.GL_weights(nodes, 1) / (4 * pi)
+        return pi * (cosine + 1) / 2, weight
+    raise InputError(f"geodesic kernels are known on S^1 and S^2, not on S^{dim}")
+
+
+def _zonal_functions(angle: Array, dim: int, lmax: int):  # type: ignore[no-untyped-def]
+    """Yield the zonal functions of degree 0 ... lmax at the angles: Legendre polynomials, or cosines on the circle."""
+    if dim == 1:
+        for degree in range(lmax + 1):
+            yield np.cos(degree * angle)
+        return
+    cosine = np.cos(angle)
+    previous, current = np.zeros_like(cosine), np.ones_like(cosine)
+    for degree in range(lmax + 1):
+        yield current
+        previous, current = current, ((2 * degree + 1) * cosine * current - degree * previous) / (degree + 1)

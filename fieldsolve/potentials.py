@@ -1,0 +1,200 @@
+"""Alignment potentials: named ones, von Mises-Fisher mixtures, HEALPix maps, and their rotations."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import cos, radians, sin
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldsolve.errors import InputError
+from fieldsolve.grids import Grid, Healpix
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Potential:
+    """An alignment potential U [Def 3.1], a function on the sphere that can be put on any grid and rotated.
+
+    function: maps unit vectors (n, d) to values (n,). label: how a user names it. wells: (m, d), the directions of
+    its named wells, none by default. rotation: the rotation matrix that has carried the potential along.
+    sampled: for maps, their own grid and the values there. notes: what was done to get it, for the user to know.
+    """
+
+    function: Callable[[Array], Array]
+    label: str
+    wells: Array | None = None
+    rotation: Array | None = None
+    sampled: tuple[Grid, Array] | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    def on(self, grid: Grid) -> Array:
+        """The values at the points of a grid, shape (size,). Raises InputError for another dimension or a NaN."""
+        if self.wells is not None and self.wells.shape[1] != grid.dim + 1:
+            raise InputError(f"the potential {self.label} lives in R^{self.wells.shape[1]}, the grid in R^{grid.dim + 1}")
+        if self.sampled is not None and self.rotation is None and self.sampled[0] == grid:
+            return self.sampled[1]
+        rotation = np.eye(grid.dim + 1) if self.rotation is None else self.rotation
+        values = grid.evaluate(lambda points: self.function(points @ rotation))
+        if not np.all(np.isfinite(values)):
+            raise InputError(f"the potential {self.label} has values that are not finite")
+        return values
+
+    def rotated(self, rotation: Array) -> "Potential":
+        """The potential carried along by a rotation matrix R: its value at x is the original's at R^T x."""
+        return replace(
+            self,
+            wells=None if self.wells is None else self.wells @ rotation.T,
+            rotation=rotation if self.rotation is None else rotation @ self.rotation,
+        )
+
+    def misaligned(self, degrees: float) -> "Potential":
+        """The potential rotated by an angle: about the y axis on S^2, in the plane on S^1."""
+        if not np.isfinite(degrees):
+            raise InputError(f"the misalignment must be a finite angle in degrees, not {degrees}")
+        if degrees == 0:
+            return self
+        dimension = 3 if self.wells is None else self.wells.shape[1]
+        turned = self.rotated(rotation_matrix(degrees, dimension))
+        return replace(turned, label=f"{self.label} rotated by {degrees:g} degrees")
+
+
+def rotation_matrix(degrees: float, dimension: int = 3) -> Array:
+    """The rotation by an angle about the y axis in R^3 (from z to x), or in the plane R^2 (from x to y)."""
+    c, s = cos(radians(degrees)), sin(radians(degrees))
+    if dimension == 2:
+        return np.array([[c, -s], [s, c]])
+    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+
+
+def flat() -> Potential:
+    """U = 0: nothing but entropy and coupling."""
+    return Potential(lambda points: np.zeros(len(points)), "flat")
+
+
+def mixture(means: Array, concentrations: Array, weights: Array | None = None, label: str | None = None) -> Potential:
+    """U(z) = -(1/max kappa) log sum_i w_i exp(kappa_i z.m_i): wells at the means of a von Mises-Fisher mixture.
+
+    means: (m, d), any non-zero length; concentrations kappa: (m,) > 0; weights: (m,) > 0, equal by default,
+    normalised to sum 1. Raises InputError otherwise.
+    """
+    means = np.atleast_2d(np.asarray(means, dtype=np.float64))
+    kappa = np.broadcast_to(np.asarray(concentrations, dtype=np.float64), (len(means),))
+    weight = np.full(len(means), 1.0) if weights is None else np.asarray(weights, dtype=np.float64)
+    norms = np.linalg.norm(means, axis=1)
+    for name, values in (("mean direction's length", norms), ("concentration", kappa), ("weight", weight)):
+        if not (np.all(np.isfinite(values)) and np.all(values > 0)):
+            raise InputError(f"every {name} of a von Mises-Fisher mixture must be a positive number, got {values}")
+    means = means / norms[:, None]
+    log_weight = np.log(weight / weight.sum())
+    largest = float(kappa.max())
+
+    def potential(points: Array) -> Array:
+        exponents = log_weight + kappa * (points @ means.T)
+        top = exponents.max(axis=1)
+        return np.asarray(-(top + np.log(np.exp(exponents - top[:, None]).sum(axis=1))) / largest)
+
+    return Potential(potential, label or f"mixture of {len(means)}", wells=means)
+
+
+def two_well() -> Potential:
+    """The paper's potential of experiment D.2: two equal wells, kappa = 12, at (0, 0, 1) and (0.85, 0.15, -0.5)."""
+    means = np.array([[0.0, 0.0, 1.0], [0.85, 0.15, -0.5]])
+    return mixture(means, np.array([12.0, 12.0]), label="two-well")
+
+
+def from_map(values: Array, label: str = "map", notes: tuple[str, ...] = ()) -> Potential:
+    """The potential of a HEALPix map in RING order, interpolated bilinearly off its own pixels' centres.
+
+    values: (12 nside^2,), finite. Raises InputError for any other length, or for values that are not finite.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1:
+        raise InputError(f"{label}: a map must have one dimension, not the shape {values.shape}")
+    nside = round((len(values) / 12) ** 0.5)
+    if len(values) == 0 or 12 * nside**2 != len(values) or nside & (nside - 1):
+        raise InputError(f"{label}: {len(values)} values are no HEALPix map; it has 12 nside^2, nside a power of two")
+    bad = ~np.isfinite(values) | (np.abs(values + 1.6375e30) < 1e25)
+    if bad.any():
+        raise InputError(f"{label}: {int(bad.sum())} of {len(values)} pixels are NaN, infinite or marked as unseen")
+
+    def interpolated(points: Array) -> Array:
+        import healpy  # slow to import: 0.8 s
+
+        theta, phi = healpy.vec2ang(points)
+        return np.asarray(healpy.get_interp_val(values, theta, phi))
+
+    return Potential(interpolated, label, sampled=(Healpix(nside), values), notes=notes)
+
+
+def read_map(path: Path, grid: Grid) -> Potential:
+    """The potential of a map file: FITS in either ordering (first column), or .npy in RING order.
+
+    A map of another nside than the grid's is regraded, and the note says so: averaged over pixels if it is finer,
+    interpolated if it is coarser. Raises InputError for files that cannot be read and maps that are none.
+    """
+    notes: tuple[str, ...] = ()
+    try:
+        if path.suffix == ".npy":
+            values = np.load(path, allow_pickle=False)
+        else:
+            import healpy  # slow to import: 0.8 s
+
+            values = healpy.read_map(path, field=0, nest=False, dtype=np.float64)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
+    except Exception as error:  # healpy and astropy raise many kinds; all mean the same here
+        kind = "numpy array" if path.suffix == ".npy" else "HEALPix map in FITS"
+        raise InputError(f"{path}: cannot be read as a {kind}: {error}") from error
+    potential = from_map(values, label=path.name)
+    assert potential.sampled is not None
+    own, values = potential.sampled
+    if isinstance(grid, Healpix) and isinstance(own, Healpix) and own != grid:
+        if own.nside > grid.nside:
+            import healpy
+
+            values = np.asarray(healpy.ud_grade(values, grid.nside))
+        notes = (f"{path.name}: regraded from nside {own.nside} to {grid.nside}",)
+        potential = replace(from_map(values, label=path.name) if own.nside > grid.nside else potential, notes=notes)
+    return potential
+
+
+def named(text: str, grid: Grid) -> Potential:
+    """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file.
+
+    Raises InputError for anything else.
+    """
+    if text == "flat":
+        return flat()
+    if text == "two-well":
+        return two_well()
+    if text.startswith("vmf:"):
+        return _parsed_mixture(text)
+    path = Path(text)
+    if path.suffix in {".fits", ".fit", ".npy"} or text.endswith(".fits.gz"):
+        return read_map(path, grid)
+    raise InputError(
+        f"unknown potential {text!r}: it is flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file (.fits, .npy)"
+    )
+
+
+def _parsed_mixture(text: str) -> Potential:
+    means, kappas, weights = [], [], []
+    for part in re.split(r"\+(?=[^@+]*@)", text.removeprefix("vmf:")):
+        match = re.fullmatch(r"([^@*]+)@([^@*]+)(?:\*([^@*]+))?", part.strip())
+        try:
+            if match is None:
+                raise ValueError
+            kappas.append(float(match[1]))
+            means.append([float(number) for number in match[2].split(",")])
+            weights.append(1.0 if match[3] is None else float(match[3]))
+        except ValueError:
+            raise InputError(
+                f"cannot read {part!r} in {text!r}: a component is KAPPA@x,y,z or KAPPA@x,y,z*WEIGHT"
+            ) from None
+    if len({len(mean) for mean in means}) != 1:
+        raise InputError(f"the mean directions in {text!r} differ in dimension")
+    return mixture(np.array(means), np.array(kappas), np.array(weights), label=text)

@@ -1,0 +1,215 @@
+"""What a solve returns: what was solved, what was found, why it stopped, how it went, and what follows from it."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldsolve.errors import InputError
+from fieldsolve.grids import Grid, Healpix
+from fieldsolve.kernels import Kernel
+
+Array = NDArray[np.float64]
+
+#: Radius of the caps around a potential's wells, in radians: the paper's, experiment D.2.
+CAP_RADIUS = 0.5
+
+
+class Status(Enum):
+    """Why a descent stopped; the value is the sentence that the user reads."""
+
+    CONVERGED = "converged: the stationarity is at most the tolerance"
+    STALLED = "not converged: no step lowers the energy any more in double precision"
+    STEPS = "not converged: the largest number of steps was reached"
+    NOT_FINITE = "failed: the energy or its variation is not finite"
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The accepted states of a descent, each array (steps + 1,).
+
+    energy and stationarity in nats; length: of the step that led there, 0 for the start, inf for a best response.
+    """
+
+    energy: Array
+    stationarity: Array
+    length: Array
+
+    def __len__(self) -> int:
+        return len(self.energy) - 1
+
+    def then(self, later: "Trace", length: float) -> "Trace":
+        """This trace, one step of the given length to the start of a later one, and that."""
+        lengths = np.concatenate([self.length, [length], later.length[1:]])
+        return Trace(np.append(self.energy, later.energy), np.append(self.stationarity, later.stationarity), lengths)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """The densities that minimise an energy as far as a solve got, with the figures of it.
+
+    potentials and density: (A, N), one row a modality; labels: what the potentials are called; wells: (m, dim + 1),
+    the named wells of the first potential or None. tau, floor, coupling (None for one modality), kernel, smoothed,
+    tolerance, start: what was asked for. energy, stationarity, binding (A,), cross_entropy (A, A), log_partition (A,)
+    as in `Evaluation` and `log_partition`; bound: a lower bound of the energy, or None where none is known.
+    seconds: wall-clock time of the solve; notes: what the user should know, sentences. pairs: (2, n, dim + 1), the
+    points behind the potentials, and retained_fraction, both None unless the potentials are from pairs.
+    """
+
+    grid: Grid
+    potentials: Array
+    labels: tuple[str, ...]
+    wells: Array | None
+    tau: float
+    floor: float
+    coupling: float | None
+    kernel: Kernel
+    smoothed: bool
+    tolerance: float
+    start: str
+    density: Array
+    energy: float
+    stationarity: float
+    bound: float | None
+    binding: Array
+    cross_entropy: Array
+    log_partition: Array
+    status: Status
+    trace: Trace
+    seconds: float
+    notes: tuple[str, ...] = field(default=())
+    pairs: Array | None = None
+    retained_fraction: float | None = None
+
+    @property
+    def converged(self) -> bool:
+        return self.status is Status.CONVERGED
+
+    @property
+    def modalities(self) -> int:
+        return len(self.density)
+
+    @property
+    def command(self) -> str:
+        return "unimodal" if self.modalities == 1 else "multimodal"
+
+    @property
+    def gap(self) -> float | None:
+        """Energy minus bound: how far at most from the global minimum, in nats; None without a bound."""
+        return None if self.bound is None else self.energy - self.bound
+
+    @property
+    def excess_mass(self) -> float:
+        """The mass that may move, 1 - floor."""
+        return 1 - self.floor
+
+    @property
+    def entropy(self) -> Array:
+        """-int rho_a log rho_a of each density, at most 0 (the entropy of the uniform density), shape (A,)."""
+        positive = np.where(self.density > 0, self.density, 1.0)
+        return -self.grid.mean(self.density * np.log(positive))
+
+    @property
+    def symmetric_kl(self) -> float:
+        """D = KL(rho_1||rho_2) + KL(rho_2||rho_1); with log K rho in place of log rho for a smoothed energy."""
+        (own_1, cross_12), (cross_21, own_2) = self.cross_entropy
+        return float(cross_12 + cross_21 - own_1 - own_2)
+
+    @cached_property
+    def centroids(self) -> Array:
+        """int z rho_a dmu, shape (A, dim + 1)."""
+        return self.grid.centroid(self.density)
+
+    @property
+    def centroid_gap(self) -> float:
+        """Distance between the two modalities' centroids, at most 2."""
+        return float(np.linalg.norm(self.centroids[0] - self.centroids[1]))
+
+    @property
+    def spikes(self) -> NDArray[np.int64]:
+        """The heaviest pixel of each density, shape (A,)."""
+        return np.argmax(self.density, axis=1)
+
+    @property
+    def spike_mass(self) -> Array:
+        """Share of each density's excess mass on its heaviest pixel, shape (A,): 1 after complete collapse."""
+        return (self.density.max(axis=1) - self.floor) / (self.excess_mass * self.grid.size)
+
+    def cap_mass(self, radius: float = CAP_RADIUS) -> float | None:
+        """Mass of the first density within `radius` radians of any of its potential's wells, None without wells.
+
+        Pixels cut by the rim count with the covered part of their area. Raises InputError unless 0 < radius <= pi.
+        """
+        if not 0 < radius <= np.pi:
+            raise InputError(f"the radius of a cap is between 0 and pi radians, not {radius}")
+        if self.wells is None:
+            return None
+        return float(self.grid.mean(self.density[0] * self.grid.coverage(self.wells, radius)))
+
+    @cached_property
+    def kernel_figures(self) -> tuple[float, float] | None:
+        """KDE error sup |K rho - rho| [Def 3.4], the largest over modalities, and the kernel volume's spread.
+
+        None where the grid does not resolve the kernel (unless that was allowed).
+        """
+        if not (self.grid.resolves(self.kernel) or self.kernel.unresolved):
+            return None
+        error = max(float(np.abs(self.grid.smooth(one, self.kernel) - one).max()) for one in self.density)
+        return error, self.grid.kernel_volume_spread(self.kernel)
+
+    def summary(self, cap_radius: float = CAP_RADIUS) -> dict[str, Any]:
+        """Every figure of the solution under the name the command line's JSON gives it; None where there is none."""
+        kde_error, spread = self.kernel_figures or (None, None)
+        figures: dict[str, Any] = {
+            "schema": f"fieldsolve/{self.command}/1",
+            "grid": "healpix" if isinstance(self.grid, Healpix) else "circle",
+            "nside": self.grid.nside if isinstance(self.grid, Healpix) else None,
+            "size": self.grid.size,
+            "potential": list(self.labels),
+            "wells": None if self.wells is None else self.wells.tolist(),
+            "tau": self.tau,
+            "floor": self.floor,
+            "excess_mass": self.excess_mass,
+            "critic": self.kernel.critic,
+            "allow_unresolved": self.kernel.unresolved,
+            "energy_kind": "smoothed" if self.smoothed else "intrinsic",
+            "energy": self.energy,
+            "bound": self.bound,
+            "gap": self.gap,
+            "stationarity": self.stationarity,
+            "tol": self.tolerance,
+            "converged": self.converged,
+            "status": self.status.value,
+            "start": self.start,
+            "steps": len(self.trace),
+            "seconds": self.seconds,
+            "kde_error": kde_error,
+            "kernel_volume_spread": spread,
+            "notes": list(self.notes),
+        }
+        if self.modalities == 1:
+            figures |= {
+                "binding": float(self.binding[0]),
+                "entropy": float(self.entropy[0]),
+                "cross_entropy": float(self.cross_entropy[0, 0]),
+                "log_partition": float(self.log_partition[0]),
+                "cap_mass": self.cap_mass(cap_radius),
+                "cap_radius": cap_radius,
+            }
+        else:
+            figures |= {
+                "coupling": self.coupling,
+                "symmetric_kl": self.symmetric_kl,
+                "centroid_gap": self.centroid_gap,
+                "centroids": self.centroids.tolist(),
+                "binding": self.binding.tolist(),
+                "entropy": self.entropy.tolist(),
+                "cross_entropy": self.cross_entropy.tolist(),
+                "log_partition": self.log_partition.tolist(),
+                "spike_mass": self.spike_mass.tolist(),
+                "retained_fraction": self.retained_fraction,
+            }
+        return figures

@@ -1,0 +1,48 @@
+"""Where a descent begins: named starts, seeded noise, or given densities."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fieldsolve import densities
+from fieldsolve.densities import LogDensity
+from fieldsolve.energies import Energy
+from fieldsolve.equilibria import gibbs
+from fieldsolve.errors import InputError
+
+Array = NDArray[np.float64]
+
+NAMES = ("uniform", "gibbs", "tilted", "random:SEED")
+
+_TILT = 0.1
+_NOISE = 0.5
+
+
+def start(name: str | Array, energy: Energy, floor: float) -> LogDensity:
+    """The start of a descent.
+
+    uniform: every density 1. gibbs: each modality's own (floored) Gibbs density. tilted: the uniform density tilted
+    by exp(t z.e) along a generic direction e, t from 0.1 for the first modality to -0.1 for the last, which breaks
+    the symmetry between them. random:SEED: exp(noise / 2) with seeded standard normal noise at every point.
+    An array (A, N) of densities is taken as it is, projected on the floored simplex.
+    Raises InputError for any other name and for arrays that are no densities.
+    """
+    shape = energy.potentials.shape
+    if isinstance(name, np.ndarray):
+        given = np.atleast_2d(name)
+        if given.shape != shape:
+            raise InputError(f"the start must have the shape {shape}, not {given.shape}")
+        return densities.from_density(given, floor)
+    if name == "uniform":
+        return densities.normalised(np.zeros(shape), floor)
+    if name == "gibbs":
+        return gibbs(energy.potentials, energy.tau, floor)
+    if name == "tilted":
+        direction = np.arange(1.0, energy.grid.dim + 2)
+        height = energy.grid.evaluate(lambda points: points @ (direction / np.linalg.norm(direction)))
+        tilts = np.linspace(_TILT, -_TILT, shape[0]) if shape[0] > 1 else np.array([_TILT])
+        return densities.normalised(tilts[:, None] * height, floor)
+    kind, _, seed = name.partition(":")
+    if kind == "random" and seed.isdecimal():
+        noise = np.random.default_rng(int(seed)).standard_normal(shape)
+        return densities.normalised(_NOISE * noise, floor)
+    raise InputError(f"unknown start {name!r}: it is {', '.join(NAMES)}, or a folder with earlier results")
