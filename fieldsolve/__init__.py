@@ -1,10 +1,10 @@
 """fieldsolve: the population geometry of contrastive learning, solved on sphere grids without encoders.
 
-    import fieldsolve as fs
+import fieldsolve as fs
 
-    solution = fs.unimodal(fs.Healpix(64), fs.two_well(), tau=0.2)
-    print(solution.status.value, solution.energy, solution.gap)
-    fs.plot(solution).savefig("gibbs.png")
+solution = fs.unimodal(fs.Healpix(64), fs.two_well(), tau=0.2)
+print(solution.status.value, solution.energy, solution.gap)
+fs.plot(solution).savefig("gibbs.png")
 """
 
 from importlib import import_module

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Circle, Grid, Healpix
 from fieldsolve.kernels import Kernel
 from fieldsolve.solution import CAP_RADIUS, Solution, Status, Trace
-
-Array = NDArray[np.float64]
 
 SUMMARY = "summary.json"
 _FILES = {SUMMARY, "fields.fits", "fields.npz", "trace.csv", "figure.png", "pairs.npy"}

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from math import inf, log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fieldsolve import pixelwise, threads
+from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
-
-Array = NDArray[np.float64]
 
 MOST_CORRECTIONS = 100  # some five are usual; the climb is finite, this is for a cycle of roundings
 

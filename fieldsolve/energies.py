@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fieldsolve import pixelwise, threads
+from fieldsolve.arrays import Array
 from fieldsolve.densities import MOST_CORRECTIONS, LogDensity, corrected_shift, from_density, is_normalised, normalised
 from fieldsolve.errors import InputError
 from fieldsolve.grids import LOG_ACCURACY, Grid
 from fieldsolve.kernels import Kernel
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,16 +111,15 @@ class Energy:
         move = _Move(0.0, -1.0, np.zeros(self.modalities), variation)
         return self._pass(from_density(density, 0.0), move), variation
 
-    def step(
-        self, state: LogDensity, length: float, out: Array, centre: Array | None = None
-    ) -> tuple[Evaluation, LogDensity]:
+    def step(self, state: LogDensity, length: float, out: Array, centre: Array | None = None) -> tuple[Evaluation, LogDensity]:
         """Evaluate the energy at a state, and take the entropic mirror step from it: one pass over the pixels.
 
         The step minimises length A int g rho + KL(rho || state) over rho >= floor, of mean 1, with the first
         variation g at the state: log rho = log state - length A g, projected. state: its shift may be a guess.
         out: (A, N), where the new state's field is written. centre: (A,), what is taken off the variation first; it
-        changes nothing but rounding, and a multiplier known from before keeps long steps from losing digits. Returns the evaluation of the (then normalised) state
-        and the new state, whose shift is a guess: what it would be if the floor were active in the same places.
+        changes nothing but rounding, and a multiplier known from before keeps long steps from losing digits.
+        Returns the evaluation of the (then normalised) state, and the new state, whose shift is a guess: what it
+        would be if the floor were active in the same places.
         """
         centre = np.zeros(self.modalities) if centre is None else centre
         scaled = length * self.modalities
@@ -141,11 +138,15 @@ class Energy:
             shift = corrected_shift(state.shift, mass, floored, state.floor, self.grid.size)
             if is_normalised(state.shift, shift):
                 break
+            if not np.all(np.isfinite(state.field)):
+                return self._not_finite(state)
             state = state.with_shift(shift) if np.all(np.isfinite(shift)) else normalised(state.field, state.floor)
         binding = self.modalities * means[:, pixelwise.BINDING]
         return self._evaluation(state, means, binding, -means[:, pixelwise.CROSS :])
 
     def _smoothed(self, state: LogDensity, kernel: Kernel, move: "_Move") -> Evaluation:
+        if not np.all(np.isfinite(state.field)):
+            return self._not_finite(state)
         state = normalised(state.field, state.floor, state.shift)
         density = state.density()
         log_q = self.grid.log_smooth(density, kernel)
@@ -164,6 +165,10 @@ class Energy:
         means = self._mean_pass(variation, float(self.modalities), np.zeros_like(self.mixing), state, move)
         return self._evaluation(state, means, binding, cross_entropy)
 
+    def _not_finite(self, state: LogDensity) -> Evaluation:
+        nothing = np.full(self.modalities, np.nan)
+        return Evaluation(state, np.nan, np.nan, nothing, np.full_like(self.mixing, np.nan), nothing, np.nan)
+
     def _mean_pass(self, linear: Array, scale: float, mixing: Array, state: LogDensity, move: "_Move") -> Array:
         """Run the compiled pass and return the means of its sums, (A, columns), with the minimum in LEAST."""
         sums = pixelwise.partial_sums(self.modalities, self.grid.size)
@@ -177,7 +182,7 @@ class Energy:
         # fmt: on
         means = sums.sum(axis=1) / self.grid.size
         means[:, pixelwise.LEAST] = sums[:, :, pixelwise.LEAST].min(axis=1)
-        return means
+        return np.asarray(means)
 
     def _evaluation(self, state: LogDensity, means: Array, binding: Array, cross_entropy: Array) -> Evaluation:
         excess_mass = 1 - state.floor

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fieldsolve.arrays import Array
 from fieldsolve.densities import LogDensity, check_floor, normalised
 from fieldsolve.errors import InputError
-
-Array = NDArray[np.float64]
 
 
 def log_partition(potential: Array, tau: float) -> float:
@@ -81,7 +79,7 @@ def vertex_minimum(potentials: Array, tau: float, floor: float) -> Vertices:
     if floor == 0:
         raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
     # The cheapest disjoint pair has each spike on one of its potential's two lowest pixels.
-    candidates = list(product(*(_two_lowest(potential) for potential in potentials)))
+    candidates = list(product(_two_lowest(potentials[0]), _two_lowest(potentials[1])))
     together = int(np.argmin(potentials.sum(axis=0)))
     candidates.append((together, together))
     values = [vertex_energy(potentials, tau, floor, pixels) for pixels in candidates]

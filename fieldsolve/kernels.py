@@ -1,16 +1,15 @@
 """Critics and their exponential kernels on spheres: log-profile, volume, spectrum, width."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, log, pi, sqrt
 
 import ducc0
 import numpy as np
-from numpy.typing import NDArray
 
+from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
-
-Array = NDArray[np.float64]
 
 CRITICS = ("cosine", "rbf", "geodesic")
 
@@ -65,7 +64,7 @@ class Kernel:
 
     def log_profile(self, angle: Array, dim: int) -> Array:
         """log K as a function of the angle between the points, in radians."""
-        return self.relative_profile(angle) + self.log_peak(dim)
+        return np.asarray(self.relative_profile(angle) + self.log_peak(dim))
 
     def log_volume(self, dim: int) -> float:
         """log V(tau) [Asm 2.1]; on S^2 with the cosine critic V = tau sinh(1/tau)."""
@@ -117,7 +116,7 @@ def _bessel_ratios(x: float, order: float, count: int) -> Array:
         if degree <= count:
             ratios[degree] = ratio
     ratios[0] = 1.0
-    return np.cumprod(ratios)
+    return np.asarray(np.cumprod(ratios), dtype=np.float64)
 
 
 def _log_peak_von_mises_fisher(kappa: float, dim: int) -> float:
@@ -144,7 +143,7 @@ def _latitudes(dim: int, degree: int) -> tuple[Array, Array]:
     raise InputError(f"geodesic kernels are known on S^1 and S^2, not on S^{dim}")
 
 
-def _zonal_functions(angle: Array, dim: int, lmax: int):  # type: ignore[no-untyped-def]
+def _zonal_functions(angle: Array, dim: int, lmax: int) -> Iterator[Array]:
     """Yield the zonal functions of degree 0 ... lmax at the angles: Legendre polynomials, or cosines on the circle."""
     if dim == 1:
         for degree in range(lmax + 1):

@@ -4,12 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.potentials import Potential
-
-Array = NDArray[np.float64]
 
 _BLOCK = 1 << 22  # weights held at a time by the kernel regression
 
@@ -34,7 +32,7 @@ class Pairs:
         """
         resultant = np.linalg.norm(self.points.mean(axis=1), axis=1)
         spread = float(np.mean(np.sqrt(np.maximum(1 - resultant**2, 0.0))))
-        return max(spread, 1e-3) * self.points.shape[1] ** (-1 / 6)
+        return float(max(spread, 1e-3) * self.points.shape[1] ** (-1 / 6))
 
     def potentials(self, bandwidth: float | None = None) -> tuple[Potential, Potential]:
         """The directional alignment potentials U_1, U_2 [Def 4.1] of the cosine critic.

@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from fieldsolve.arrays import Array
 from fieldsolve.exponential import exp
 
 BLOCK = 2048  # a block's working arrays stay in the first-level cache
@@ -11,10 +12,10 @@ BLOCK = 2048  # a block's working arrays stay in the first-level cache
 MASS, FLOORED, SLOPE, LEAST, BINDING, CROSS = range(6)
 
 # Sums may be reordered by the compiler: the order is fixed once compiled, and the same for any number of threads.
-_REDUCE = {"reassoc", "contract", "nnan", "nsz"}
+_REDUCE = {"reassoc", "contract", "nsz"}
 
 
-def partial_sums(modalities, size):
+def partial_sums(modalities: int, size: int) -> Array:
     """An array for the partial sums of `modalities` fields of `size` points."""
     return np.zeros((modalities, -(-size // BLOCK), CROSS + modalities))
 
@@ -101,7 +102,5 @@ def energy_pass(first, last, linear, scale, mixing, field, shift, floor, log_flo
                     other, log_other = densities[b, :width], log_densities[b, :width]
                     row[CROSS + b] = _add_cross(own, other, log_other, mixing[a, b], mixing[b, a], g)
             part, result = linear[a, start:stop], out[a, start:stop]
-            row[CROSS + a] = _step(
-                part, scale, mixing[a, a], floor, log_own, own, keep, length, centre[a], g, result, row
-            )
+            row[CROSS + a] = _step(part, scale, mixing[a, a], floor, log_own, own, keep, length, centre[a], g, result, row)
             row[LEAST] = _least(g)

@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.ticker import MaxNLocator
 
+from fieldsolve.arrays import Array
 from fieldsolve.grids import Circle, Grid
 from fieldsolve.solution import Solution
-
-Array = NDArray[np.float64]
 
 #: One colour a modality, told apart by all kinds of colour vision (Okabe and Ito).
 MODALITY_COLOURS = ("#D55E00", "#56B4E9", "#009E73", "#CC79A7")
@@ -108,7 +107,7 @@ def plot_trace(ax: Axes, solution: Solution) -> Axes:
     ax.set(yscale="log", xlabel="step", ylabel="nats")
     ax.set_title(solution.status.value.split(":")[0] + f" after {len(trace)} steps")
     ax.legend(fontsize=8, frameon=False)
-    ax.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
 
 
@@ -123,12 +122,12 @@ def _headline(solution: Solution) -> str:
     return "   |   ".join(parts)
 
 
-def _panels(grid: Grid, rows: list[list[str]], size: tuple[float, float]) -> tuple[Figure, dict[str, Axes]]:
+def _panels(grid: Grid, rows: Any, size: tuple[float, float]) -> tuple[Figure, dict[str, Axes]]:
     sky = {} if isinstance(grid, Circle) else {"projection": "mollweide"}
-    special: dict[str, Any] = {name: sky for row in rows for name in row if name != "trace"}
+    special: Any = {name: sky for row in rows for name in row if name != "trace"}
     figure, axes = plt.subplot_mosaic(rows, figsize=size, per_subplot_kw=special, layout="constrained")
     # The layout does not see that a Mollweide title stands above the axes: leave room between it and the headline.
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.95), h_pad=0.08)  # type: ignore[union-attr, call-arg]
+    figure.get_layout_engine().set(rect=(0, 0, 1, 0.95), h_pad=0.08)
     return figure, axes
 
 

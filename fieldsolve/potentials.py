@@ -7,12 +7,10 @@ from math import cos, radians, sin
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Grid, Healpix
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,9 +190,7 @@ def _parsed_mixture(text: str) -> Potential:
             means.append([float(number) for number in match[2].split(",")])
             weights.append(1.0 if match[3] is None else float(match[3]))
         except ValueError:
-            raise InputError(
-                f"cannot read {part!r} in {text!r}: a component is KAPPA@x,y,z or KAPPA@x,y,z*WEIGHT"
-            ) from None
+            raise InputError(f"cannot read {part!r} in {text!r}: a component is KAPPA@x,y,z or KAPPA@x,y,z*WEIGHT") from None
     if len({len(mean) for mean in means}) != 1:
         raise InputError(f"the mean directions in {text!r} differ in dimension")
     return mixture(np.array(means), np.array(kappas), np.array(weights), label=text)

@@ -6,13 +6,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fieldsolve.arrays import Array, Indices
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Grid, Healpix
 from fieldsolve.kernels import Kernel
-
-Array = NDArray[np.float64]
 
 #: Radius of the caps around a potential's wells, in radians: the paper's, experiment D.2.
 CAP_RADIUS = 0.5
@@ -129,14 +127,14 @@ class Solution:
         return float(np.linalg.norm(self.centroids[0] - self.centroids[1]))
 
     @property
-    def spikes(self) -> NDArray[np.int64]:
+    def spikes(self) -> Indices:
         """The heaviest pixel of each density, shape (A,)."""
-        return np.argmax(self.density, axis=1)
+        return np.asarray(np.argmax(self.density, axis=1))
 
     @property
     def spike_mass(self) -> Array:
         """Share of each density's excess mass on its heaviest pixel, shape (A,): 1 after complete collapse."""
-        return (self.density.max(axis=1) - self.floor) / (self.excess_mass * self.grid.size)
+        return np.asarray((self.density.max(axis=1) - self.floor) / (self.excess_mass * self.grid.size))
 
     def cap_mass(self, radius: float = CAP_RADIUS) -> float | None:
         """Mass of the first density within `radius` radians of any of its potential's wells, None without wells.

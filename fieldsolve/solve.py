@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fieldsolve import equilibria
+from fieldsolve.arrays import Array
 from fieldsolve.densities import LogDensity, check_floor
 from fieldsolve.descent import Descent, descend
 from fieldsolve.energies import Energy, Evaluation
@@ -18,7 +18,6 @@ from fieldsolve.potentials import Potential
 from fieldsolve.solution import Solution
 from fieldsolve.starts import start as starting_state
 
-Array = NDArray[np.float64]
 Watch = Callable[[int, Evaluation], None]
 
 #: Default tolerances in nats: smoothed energies are nearly flat along what their kernel smooths away.

@@ -1,15 +1,13 @@
 """Where a descent begins: named starts, seeded noise, or given densities."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fieldsolve import densities
+from fieldsolve.arrays import Array
 from fieldsolve.densities import LogDensity
 from fieldsolve.energies import Energy
 from fieldsolve.equilibria import gibbs
 from fieldsolve.errors import InputError
-
-Array = NDArray[np.float64]
 
 NAMES = ("uniform", "gibbs", "tilted", "random:SEED")
 

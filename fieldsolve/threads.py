@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from itertools import pairwise
+from typing import Any
 
 #: Work, in units of one memory-bound operation on a point, below which a second thread costs more than it saves.
 WORTHWHILE = 100_000
@@ -30,12 +32,12 @@ def count(work: int) -> int:
     if work < WORTHWHILE:
         return 1
     limit = _limit.get()
-    return limit if limit is not None else len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
-        os.cpu_count() or 1
-    )
+    if limit is not None:
+        return limit
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def over_blocks(kernel: Callable[..., None], blocks: int, work: int, *arguments: object) -> None:
+def over_blocks(kernel: Callable[..., Any], blocks: int, work: int, *arguments: Any) -> None:
     """Call `kernel(first, last, *arguments)` for ranges that cover the blocks 0 to `blocks`, one range a thread.
 
     The kernel releases the GIL and writes only what belongs to its own blocks.
@@ -45,7 +47,7 @@ def over_blocks(kernel: Callable[..., None], blocks: int, work: int, *arguments:
         kernel(0, blocks, *arguments)
         return
     edges = [blocks * worker // workers for worker in range(workers + 1)]
-    pending = [_pool(workers).submit(kernel, *pair, *arguments) for pair in zip(edges[:-1], edges[1:], strict=True)]
+    pending = [_pool(workers).submit(kernel, *pair, *arguments) for pair in pairwise(edges)]
     for job in pending:
         job.result()
 

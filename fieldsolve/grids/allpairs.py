@@ -5,14 +5,14 @@ The path for log-densities far below the maximum and for kernels without a short
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+
+from fieldsolve.arrays import Array
 
 from fieldsolve import threads
 from fieldsolve.errors import InputError
 from fieldsolve.exponential import exp
 from fieldsolve.kernels import Kernel
 
-Array = NDArray[np.float64]
 
 #: More pairs than this are refused: at about a nanosecond each they would take hours.
 MOST_PAIRS = 4e12

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+
+from fieldsolve.arrays import Array, Indices
 
 from fieldsolve.errors import InputError, UnresolvedKernelError
 from fieldsolve.grids import allpairs
 from fieldsolve.kernels import RESOLUTION, Kernel
 
-Array = NDArray[np.float64]
 
 _CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field
 
@@ -38,7 +38,7 @@ class Grid(ABC):
         """Unit vectors of the points from first to last, shape (n, dim + 1)."""
 
     @abstractmethod
-    def nearest(self, points: Array) -> NDArray[np.int64]:
+    def nearest(self, points: Array) -> Indices:
         """Index of the pixel that holds each point; points: (n, dim + 1)."""
 
     @abstractmethod
@@ -52,6 +52,10 @@ class Grid(ABC):
     @abstractmethod
     def _fast_sum(self, field: Array, kernel: Kernel) -> Array | None:
         """The kernel sum of one field through its spectrum, or None where the kernel has no short one."""
+
+    @abstractmethod
+    def smoothing_error(self, kernel: Kernel) -> float:
+        """Bound of the rounding error of `kernel_sum` relative to its largest value."""
 
     @abstractmethod
     def finer(self, spacing: float) -> str:
@@ -75,7 +79,7 @@ class Grid(ABC):
         for first in range(0, self.size, _CHUNK):
             last = min(first + _CHUNK, self.size)
             total += density[..., first:last] @ self.points(first, last)
-        return total / self.size
+        return np.asarray(total / self.size)
 
     def resolves(self, kernel: Kernel) -> bool:
         """Whether the kernel is at least RESOLUTION pixels wide, so that its volume is the same at every point."""
@@ -106,7 +110,7 @@ class Grid(ABC):
     def kernel_sum_pairs(self, field: Array, kernel: Kernel) -> Array:
         """The same as `kernel_sum` for one field (size,), pair by pair: the exact path and the oracle."""
         points = self.points()
-        return allpairs.sums(points, points, field, kernel) * (np.exp(kernel.log_peak(self.dim)) / self.size)
+        return np.asarray(allpairs.sums(points, points, field, kernel) * (np.exp(kernel.log_peak(self.dim)) / self.size))
 
     def balance(self, kernel: Kernel) -> Array:
         """The field d > 0 for which d_i K_ij d_j / N has row and column sums 1, shape (size,).
@@ -177,8 +181,8 @@ def _log_smooth(grid: Grid, density: Array, kernel: Kernel, relevant: float) -> 
     order = np.argsort(excess, kind="stable")[::-1]
     heaviest = order[: min(4096, grid.size // 2)]
 
-    best: tuple[int, Array, Array] | None = None
-    whole: Array | None = None
+    best: tuple[int, Array, Indices] | None = None
+    least: Array | None = None  # a lower bound of K rho, from the first round
     for heavy in (0, 64, 512, 4096):
         if heavy > len(heaviest):
             break
@@ -189,8 +193,8 @@ def _log_smooth(grid: Grid, density: Array, kernel: Kernel, relevant: float) -> 
         if rest.any():
             smooth = balance * grid.kernel_sum(rest, kernel)
             noise = grid.smoothing_error(kernel) * float(np.abs(smooth).max())
-        whole = smooth + base if whole is None else whole
-        lost = np.flatnonzero(noise > LOG_ACCURACY * np.maximum(whole - noise, relevant))
+        least = smooth + base - noise if least is None else least
+        lost: Indices = np.flatnonzero(noise > LOG_ACCURACY * np.maximum(least, relevant))
         if best is None or heavy + len(lost) < best[0] + len(best[2]):
             best = heavy, np.maximum(smooth, 0.0) + base, lost
         if len(lost) == 0:

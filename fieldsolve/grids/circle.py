@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from math import ceil, pi
 
 import numpy as np
-from numpy.typing import NDArray
+
+from fieldsolve.arrays import Array, Indices
 
 from fieldsolve.errors import InputError
 from fieldsolve.grids.base import Grid
 from fieldsolve.kernels import Kernel
 
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class Circle(Grid):
 
     def angles(self) -> Array:
         """The angles of the points in radians, from 0, shape (size,)."""
-        return self.spacing * np.arange(self.count)
+        return np.asarray(self.spacing * np.arange(self.count))
 
     def points(self, first: int = 0, last: int | None = None) -> Array:
         angle = self.angles()[first:last]
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
-    def nearest(self, points: Array) -> NDArray[np.int64]:
+    def nearest(self, points: Array) -> Indices:
         points = np.asarray(points, dtype=np.float64)
         steps = np.arctan2(points[:, 1], points[:, 0]) / self.spacing
         return np.asarray(np.rint(steps).astype(np.int64) % self.count)
@@ -74,8 +74,7 @@ class Circle(Grid):
         return f"a circle of {ceil(2 * pi / spacing)} points"
 
     def smoothing_error(self, kernel: Kernel) -> float:
-        """Bound of the Fourier kernel sum's rounding error relative to its maximum (measured; see the tests)."""
-        return float(4 * np.finfo(np.float64).eps * (8 + 1 / kernel.width))
+        return float(4 * np.finfo(np.float64).eps * (8 + 1 / kernel.width**2))
 
     def _fast_sum(self, field: Array, kernel: Kernel) -> Array | None:
         # The transform of the sampled kernel, not its spectrum: exact for every kernel, aliases included.

@@ -7,18 +7,18 @@ from typing import Any
 
 import ducc0
 import numpy as np
-from numpy.typing import NDArray
+
+from fieldsolve.arrays import Array, Indices
 
 from fieldsolve import threads
 from fieldsolve.errors import InputError
 from fieldsolve.grids.base import Grid
 from fieldsolve.kernels import Kernel
 
-Array = NDArray[np.float64]
 
 LARGEST_NSIDE = 2048
 
-_SUBDIVISION = 16  # pixels cut by the rim of a cap are counted on a grid this many times finer a side
+_SUBDIVISION = 8  # pixels cut by the rim of a cap are divided into so many parts a side
 
 
 @dataclass(frozen=True)
@@ -54,22 +54,24 @@ class Healpix(Grid):
         pixels = np.arange(first, self.size if last is None else last)
         return np.asarray(self._pixels.pix2vec(pixels, nthreads=1))
 
-    def nearest(self, points: Array) -> NDArray[np.int64]:
+    def nearest(self, points: Array) -> Indices:
         return np.asarray(self._pixels.vec2pix(np.asarray(points, dtype=np.float64), nthreads=1))
 
     def coverage(self, centres: Array, radius: float) -> Array:
         centres = np.asarray(centres, dtype=np.float64)
         distance = self.evaluate(lambda points: _distance_to_nearest(points, centres))
-        reach = float(self._pixels.max_pixrad())
+        width = 2 * self.spacing / _SUBDIVISION
+        reach = float(self._pixels.max_pixrad()) + width
         covered = (distance <= radius).astype(np.float64)
         rim = np.flatnonzero(np.abs(distance - radius) <= reach)
         for chunk in np.array_split(rim, max(1, len(rim) // 512)):
-            parts = self._parts(chunk)
-            inside = _distance_to_nearest(parts, centres) <= radius
+            # A part counts by its distance from the rim, smoothly: counted as wholes, parts would err by rings of them.
+            depth = np.clip((radius - _distance_to_nearest(self._parts(chunk), centres)) / width, -1, 1)
+            inside = (1 + depth + np.sin(np.pi * depth) / np.pi) / 2
             covered[chunk] = inside.reshape(len(chunk), -1).mean(axis=1)
         return covered
 
-    def _parts(self, pixels: NDArray[np.int64]) -> Array:
+    def _parts(self, pixels: Indices) -> Array:
         """Centres of the _SUBDIVISION^2 equal parts of each pixel, a pixel's parts in a row."""
         order = int(log2(_SUBDIVISION))
         nested = self._pixels.ring2nest(pixels)
@@ -95,7 +97,7 @@ class Healpix(Grid):
         return f"nside {nside}" if nside <= LARGEST_NSIDE else f"no HEALPix grid up to nside {LARGEST_NSIDE}"
 
     def smoothing_error(self, kernel: Kernel) -> float:
-        """Bound of the harmonic kernel sum's rounding error relative to its maximum (measured; see the tests)."""
+        # Measured: the error is a quarter of this at most, for random, constant and concentrated fields.
         return float(4 * np.finfo(np.float64).eps * (kernel.harmonics(2) or 8))
 
     def _fast_sum(self, field: Array, kernel: Kernel) -> Array | None:
