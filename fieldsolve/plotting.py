@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
@@ -105,7 +104,7 @@ def plot_trace(ax: Axes, solution: Solution) -> Axes:
         ax.plot(steps, shown, marker=marker, ms=3.5, lw=1.2, color=colour, label=label)
     ax.axhline(solution.tolerance, color="grey", lw=0.8, ls="--", label="tolerance")
     ax.set(yscale="log", xlabel="step", ylabel="nats")
-    ax.set_title(solution.status.value.split(":")[0] + f" after {len(trace)} steps")
+    ax.set_title(solution.status.value.split(":")[0] + f" after {len(trace)} step{'s' if len(trace) != 1 else ''}")
     ax.legend(fontsize=8, frameon=False)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ax
@@ -125,7 +124,8 @@ def _headline(solution: Solution) -> str:
 def _panels(grid: Grid, rows: Any, size: tuple[float, float]) -> tuple[Figure, dict[str, Axes]]:
     sky = {} if isinstance(grid, Circle) else {"projection": "mollweide"}
     special: Any = {name: sky for row in rows for name in row if name != "trace"}
-    figure, axes = plt.subplot_mosaic(rows, figsize=size, per_subplot_kw=special, layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")  # not pyplot's: nothing to close, no window
+    axes = figure.subplot_mosaic(rows, per_subplot_kw=special)
     # The layout does not see that a Mollweide title stands above the axes: leave room between it and the headline.
     figure.get_layout_engine().set(rect=(0, 0, 1, 0.95), h_pad=0.08)
     return figure, axes
@@ -148,7 +148,9 @@ def _mark(ax: Axes, solution: Solution, a: int) -> None:
             label=f"spike {a + 1}: {100 * solution.spike_mass[a]:.0f} % of the excess mass",
         )  # fmt: skip
     if ax.get_legend_handles_labels()[1]:
-        ax.legend(fontsize=7, markerscale=0.8, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2, frameon=False)
+        legend = ax.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2, frameon=False)
+        for handle in legend.legend_handles:
+            handle.set_sizes([40])  # type: ignore[union-attr]
 
 
 def _longitude_latitude(points: Array) -> tuple[Array, Array]:

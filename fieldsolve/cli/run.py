@@ -81,7 +81,7 @@ def run(
 
 def _table(summary: dict[str, Any]) -> str:
     lines = [
-        f"{summary['status']} ({summary['steps']} steps, {summary['seconds']:.3g} s)",
+        f"{summary['status']} ({summary['steps']} step{'s' if summary['steps'] != 1 else ''}, {summary['seconds']:.3g} s)",
         f"{'potential':<18}{' | '.join(summary['potential'])}",
     ]
     for title, (name,) in _ROWS:

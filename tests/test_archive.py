@@ -1,0 +1,124 @@
+"""Results on disk: whole or not at all, and back again to the last bit."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fieldsolve as fs
+from fieldsolve import archive
+from fieldsolve.errors import InputError
+from fieldsolve.grids import Circle, Healpix
+from fieldsolve.potentials import flat, mixture, two_well
+from fieldsolve.solution import Solution
+
+
+def solutions() -> dict[str, Solution]:
+    rng = np.random.default_rng(1)
+    pairs = fs.from_embeddings(*(rng.standard_normal((2, 40, 6)) + 1))
+    wells = mixture(np.array([[1.0, 0.0]]), 3.0)
+    return {
+        "unimodal": fs.unimodal(Healpix(8), two_well(), 0.3, 0.05),
+        "multimodal": fs.multimodal(Healpix(8), [two_well(), flat()], 0.3, 1e-3),
+        "pairs": fs.multimodal(Healpix(8), pairs, 0.3, 1e-3, 0.5),
+        "circle": fs.multimodal(Circle(40), [wells, wells], 0.3, 1e-3, smoothed=True),
+        "unresolved": fs.unimodal(Healpix(2), two_well(), 0.01),
+    }
+
+
+@pytest.mark.parametrize("kind", list(solutions()))
+def test_results_come_back_to_the_last_bit(kind: str, tmp_path: Path) -> None:
+    solution = solutions()[kind]
+    folder = tmp_path / "new" / "run"
+    archive.save(solution, folder)
+    again = fs.load(folder)
+    np.testing.assert_array_equal(again.density, solution.density)
+    np.testing.assert_array_equal(again.potentials, solution.potentials)
+    for name in ("energy", "stationarity", "length"):
+        np.testing.assert_array_equal(getattr(again.trace, name), getattr(solution.trace, name))
+    assert again.summary() == solution.summary()
+    assert (again.pairs is None) == (solution.pairs is None)
+    names = {path.name for path in folder.iterdir()}
+    fields = "fields.npz" if kind == "circle" else "fields.fits"
+    assert names - {"pairs.npy"} == {"summary.json", fields, "trace.csv", "figure.png"}
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_json_is_strict_and_sorted(tmp_path: Path) -> None:
+    text = archive.to_json({"b": np.inf, "a": [1.0, np.nan, {"d": 1, "c": None}]})
+    assert json.loads(text) == {"a": [1.0, None, {"c": None, "d": 1}], "b": None}
+    assert text.index('"a"') < text.index('"b"')
+
+
+def test_existing_folders_are_kept(tmp_path: Path) -> None:
+    solution = solutions()["unimodal"]
+    folder = tmp_path / "run"
+    archive.save(solution, folder)
+    before = (folder / "summary.json").read_bytes()
+    with pytest.raises(InputError, match="--force"):
+        archive.save(solution, folder)
+    archive.save(solution, folder, overwrite=True)
+    assert (folder / "summary.json").read_bytes() == before
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"notes\.txt"):
+        archive.save(solution, folder, overwrite=True)
+    assert (folder / "notes.txt").read_text() == "mine"
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="no fieldsolve results"):
+        archive.save(solution, foreign, overwrite=True)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="is a file"):
+        archive.save(solution, tmp_path / "file")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    archive.save(solution, empty)
+    assert fs.load(empty).energy == solution.energy
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_failed_write_leaves_nothing_and_loses_nothing(
+    overwrite: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solution = solutions()["unimodal"]
+    folder = tmp_path / "run"
+    if overwrite:
+        archive.save(solution, folder)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive, "_write_trace", full)
+    with pytest.raises(InputError, match="No space left"):
+        archive.save(solution, folder, overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == (["run"] if overwrite else [])
+    if overwrite:
+        assert fs.load(folder).energy == solution.energy
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archive, "_write_fields", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        archive.save(solutions()["unimodal"], tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_without_results_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no complete"):
+        fs.load(tmp_path)
+    (tmp_path / "summary.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        fs.load(tmp_path)
+    (tmp_path / "summary.json").write_text('{"schema": "other/1"}')
+    with pytest.raises(InputError, match="schema"):
+        fs.load(tmp_path)
+    folder = tmp_path / "run"
+    archive.save(solutions()["unimodal"], folder)
+    (folder / "fields.fits").unlink()
+    with pytest.raises(InputError, match=r"fields\.fits is missing"):
+        fs.load(folder)

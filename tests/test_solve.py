@@ -1,0 +1,175 @@
+"""The two solvers: what the theory says they must find, and the symmetries of it."""
+
+import numpy as np
+import pytest
+
+import fieldsolve as fs
+from fieldsolve.errors import InputError
+from fieldsolve.grids import Circle, Healpix
+from fieldsolve.potentials import Potential, flat, from_map, mixture, rotation_matrix, two_well
+from fieldsolve.solution import Status
+
+# THEORY: exact cap masses of the two-well potential, radius 0.5.
+CAP_MASS = {
+    10: 0.1286327598, 5: 0.1349755024, 2.5: 0.1480117059, 1: 0.1893464213,
+    0.5: 0.2620628235, 0.2: 0.4675284987, 0.1: 0.7063853515,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tau", CAP_MASS)
+def test_two_well_at_nside_64(tau: float) -> None:
+    solution = fs.unimodal(Healpix(64), two_well(), tau)
+    assert solution.converged
+    assert solution.energy == pytest.approx(-solution.log_partition[0], abs=1e-12)
+    assert solution.gap == pytest.approx(0, abs=1e-12)
+    assert solution.energy == pytest.approx(solution.binding[0] - solution.entropy[0], abs=1e-12)
+    assert solution.cap_mass() == pytest.approx(CAP_MASS[tau], rel=1e-3)  # a percent is asked for
+
+
+@pytest.mark.parametrize("tau", [1, 0.1])
+def test_cap_masses_converge_at_second_order(tau: float) -> None:
+    errors = [fs.unimodal(Healpix(nside), two_well(), tau).cap_mass() - CAP_MASS[tau] for nside in (32, 64, 128)]
+    assert errors[0] / errors[1] == pytest.approx(4, rel=0.25)
+    assert errors[1] / errors[2] == pytest.approx(4, rel=0.25)
+
+
+@pytest.mark.parametrize("floor", [0.3, 0.1, 1e-3, 1e-6])
+@pytest.mark.parametrize("kind", ["random", "identical", "identical with ties", "same minimum"])
+def test_full_coupling_reaches_the_exact_minimum(kind: str, floor: float, rng: np.random.Generator) -> None:
+    grid = Healpix(8)
+    values = rng.uniform(-1, 1, (2, grid.size))
+    if kind == "identical":
+        values[1] = values[0]
+    elif kind == "identical with ties":
+        values[1] = values[0] = np.round(3 * values[0])
+    elif kind == "same minimum":
+        values[:, 100] = -1.5
+    for tau in (1.0, 0.1):
+        solution = fs.multimodal(grid, [from_map(one) for one in values], tau, floor)
+        assert solution.converged
+        assert solution.gap == pytest.approx(0, abs=1e-12 * max(1, abs(solution.energy)))
+        np.testing.assert_allclose(solution.spike_mass, 1, rtol=1e-12)
+        assert solution.spikes[0] != solution.spikes[1]
+        assert np.all(np.diff(solution.trace.energy) <= 1e-11)
+
+
+def test_no_coupling_is_two_gibbs_problems() -> None:
+    grid = Healpix(16)
+    potentials = [two_well(), mixture(np.array([[1.0, 0, 0]]), 4.0)]
+    for floor in (0.0, 0.05):
+        solution = fs.multimodal(grid, potentials, 0.3, floor, 0.0)
+        alone = [fs.unimodal(grid, one, 0.3, floor) for one in potentials]
+        np.testing.assert_allclose(solution.density, [one.density[0] for one in alone], rtol=1e-12)
+        assert solution.energy == pytest.approx(np.mean([one.energy for one in alone]), abs=1e-13)
+        assert solution.gap == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize("coupling", [0.1, 0.4, 1.0])
+@pytest.mark.parametrize("smoothed", [False, True])
+def test_swapping_the_modalities_swaps_the_answer(coupling: float, smoothed: bool) -> None:
+    grid = Healpix(8)
+    potentials = [two_well(), two_well().misaligned(40)]
+    there = fs.multimodal(grid, potentials, 0.5, 0.01, coupling, smoothed=smoothed, start="gibbs", max_steps=200)
+    back = fs.multimodal(grid, potentials[::-1], 0.5, 0.01, coupling, smoothed=smoothed, start="gibbs", max_steps=200)
+    np.testing.assert_allclose(back.density[::-1], there.density, rtol=1e-9)
+    assert back.energy == pytest.approx(there.energy, abs=1e-12)
+
+
+@pytest.mark.parametrize("coupling", [0.1, 0.4, 1.0])
+def test_rotating_both_potentials_rotates_the_answer(coupling: float) -> None:
+    grid = Healpix(8)
+    quarter = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # about z: permutes the pixels
+    potentials = [two_well(), mixture(np.array([[1.0, 0.2, 0.1]]), 5.0)]
+    plain = fs.multimodal(grid, potentials, 0.5, 0.01, coupling, start="gibbs")
+    turned = fs.multimodal(grid, [one.rotated(quarter) for one in potentials], 0.5, 0.01, coupling, start="gibbs")
+    source = grid.nearest(grid.points() @ quarter)
+    np.testing.assert_allclose(turned.density, plain.density[:, source], rtol=1e-6, atol=1e-9)
+    assert turned.energy == pytest.approx(plain.energy, abs=1e-10)
+
+
+def test_a_rotation_that_permutes_nothing_leaves_the_energy() -> None:
+    grid = Healpix(64)
+    energies = [fs.unimodal(grid, two_well().misaligned(angle), 0.5, 0.01).energy for angle in (0, 33, 77)]
+    assert np.ptp(energies) < 2e-5
+
+
+def test_the_circle_solves_too() -> None:
+    potential = mixture(np.array([[1.0, 0.0], [-1.0, 0.0]]), 6.0, np.array([0.7, 0.3]))
+    one = fs.unimodal(Circle(200), potential, 0.2)
+    assert one.gap == pytest.approx(0, abs=1e-12)
+    two = fs.multimodal(Circle(200), [potential, potential], 0.2, 1e-3)
+    assert two.gap == pytest.approx(0, abs=1e-12)
+    smoothed = fs.multimodal(Circle(200), [potential, potential], 0.2, 1e-3, smoothed=True)
+    assert smoothed.converged
+    assert smoothed.bound is None
+    assert smoothed.gap is None
+
+
+def test_smoothed_collapse_without_potential_is_two_antipodal_spikes() -> None:
+    tau = 0.3
+    solution = fs.multimodal(Healpix(8), [flat(), flat()], tau, 0.0, smoothed=True, tolerance=1e-6)
+    assert solution.converged
+    assert solution.symmetric_kl == pytest.approx(4 / tau, rel=0.02)
+    assert solution.centroid_gap == pytest.approx(2, rel=0.01)
+
+
+def test_an_unresolved_kernel_leaves_the_intrinsic_solve_alone_and_stops_the_smoothed_one() -> None:
+    grid = Healpix(8)
+    solution = fs.unimodal(grid, two_well(), 0.01)
+    assert solution.converged
+    assert solution.kernel_figures is None
+    assert solution.summary()["kde_error"] is None
+    assert any("narrower" in note for note in solution.notes)
+    with pytest.raises(InputError, match="nside 16"):
+        fs.unimodal(grid, two_well(), 0.01, smoothed=True)
+    allowed = fs.unimodal(grid, two_well(), 0.01, allow_unresolved=True)
+    assert allowed.kernel_figures is not None
+    assert allowed.summary()["allow_unresolved"] is True
+
+
+def test_kernel_figures_are_what_they_say() -> None:
+    grid = Healpix(16)
+    solution = fs.unimodal(grid, two_well(), 0.5)
+    kde_error, spread = solution.kernel_figures
+    smooth = grid.smooth(solution.density[0], solution.kernel)
+    assert kde_error == np.abs(smooth - solution.density[0]).max()
+    assert spread == np.ptp(grid.kernel_sum(np.ones(grid.size), solution.kernel))
+
+
+def test_problems_without_a_minimum_are_refused() -> None:
+    grid = Healpix(2)
+    with pytest.raises(InputError, match="unbounded below"):
+        fs.multimodal(grid, [flat(), flat()], 1.0, 0.0, 0.5)
+    with pytest.raises(InputError, match="two modalities"):
+        fs.multimodal(grid, [flat()], 1.0, 0.1)
+    for floor in (1.0, -0.1, np.nan):
+        with pytest.raises(InputError, match="floor"):
+            fs.unimodal(grid, flat(), 1.0, floor)
+    with pytest.raises(InputError, match="tau"):
+        fs.unimodal(grid, flat(), 0.0)
+    with pytest.raises(InputError, match="not finite"):
+        fs.unimodal(grid, Potential(lambda points: np.full(len(points), np.nan), "broken"), 1.0)
+
+
+def test_running_out_of_steps_is_said() -> None:
+    solution = fs.multimodal(Healpix(4), [two_well(), two_well()], 0.5, 1e-3, 0.5, max_steps=3)
+    assert solution.status is Status.STEPS
+    assert len(solution.trace) == 3
+    assert not solution.converged
+
+
+def test_wells_and_their_caps_turn_with_the_potential() -> None:
+    plain = fs.unimodal(Healpix(64), two_well(), 0.2)
+    turned = fs.unimodal(Healpix(64), two_well().rotated(rotation_matrix(50.0)), 0.2)
+    assert turned.cap_mass() == pytest.approx(plain.cap_mass(), rel=1e-3)
+    assert fs.unimodal(Healpix(8), flat(), 1.0).cap_mass() is None
+    with pytest.raises(InputError, match="radius"):
+        plain.cap_mass(0.0)
+
+
+def test_several_modalities_are_no_special_case() -> None:
+    grid = Healpix(4)
+    three = fs.multimodal(grid, [two_well()] * 3, 0.5, 0.05, 0.6)
+    assert three.converged
+    assert three.density.shape == (3, grid.size)
+    assert three.bound is None
