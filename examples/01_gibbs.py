@@ -43,7 +43,7 @@ def plot(result: Result) -> Figure:
 
     figure = Figure(figsize=(15, 6.5), layout="constrained")
     panels = [["10", "2.5", "1"], ["0.5", "0.1", "caps"]]
-    axes = figure.subplot_mosaic(panels, per_subplot_kw={name: {"projection": "mollweide"} for name in sum(panels, [])[:-1]})
+    axes = figure.subplot_mosaic(panels, per_subplot_kw={tuple(panels[0] + panels[1][:2]): {"projection": "mollweide"}})
     for solution in result.solutions:
         name = f"{solution.tau:g}"
         if name in axes:

@@ -6,6 +6,7 @@ As the grid is refined, the minimum falls to its continuum limit.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def check(result: Result) -> None:
         np.testing.assert_allclose(solution.spike_mass, 1, rtol=1e-12)
     assert result.free.symmetric_kl < result.coupled[0].symmetric_kl
     remainders = [solution.energy - result.continuum for solution in result.coupled]
-    assert all(coarse > 2.5 * fine > 0 for coarse, fine in zip(remainders[:-1], remainders[1:], strict=True))
+    assert all(coarse > 2.5 * fine > 0 for coarse, fine in pairwise(remainders))
 
 
 def plot(result: Result) -> Figure:

@@ -131,16 +131,16 @@ def _log_peak_von_mises_fisher(kappa: float, dim: int) -> float:
 
 @lru_cache(maxsize=8)
 def _latitudes(dim: int, degree: int) -> tuple[Array, Array]:
-    """Angles from the pole and weights (sum 1) that integrate zonal functions of that degree times a smooth profile."""
-    if dim == 2:
-        nodes = 2 * degree + 64
-        return ducc0.misc.GL_thetas(nodes), ducc0.misc.GL_weights(nodes, 1) / (4 * pi)
-    if dim == 1:
-        # From 0 to pi: the profile is even. Gauss-Legendre, for the kink of the geodesic critic at pi.
-        nodes = 2 * degree + 64
-        cosine, weight = np.cos(ducc0.misc.GL_thetas(nodes)), ducc0.misc.GL_weights(nodes, 1) / (4 * pi)
-        return pi * (cosine + 1) / 2, weight
-    raise InputError(f"geodesic kernels are known on S^1 and S^2, not on S^{dim}")
+    """Angles from the pole and weights (sum 1) that integrate zonal functions of that degree times a smooth profile.
+
+    Gauss-Legendre in the angle, not its cosine: the geodesic profile is smooth in the angle up to the antipode.
+    """
+    if dim not in (1, 2):
+        raise InputError(f"geodesic kernels are known on S^1 and S^2, not on S^{dim}")
+    nodes = 2 * degree + 64
+    angle = pi * (1 - np.cos(ducc0.misc.GL_thetas(nodes))) / 2
+    weight = ducc0.misc.GL_weights(nodes, 1) / (4 * pi)
+    return angle, weight if dim == 1 else weight * pi / 2 * np.sin(angle)
 
 
 def _zonal_functions(angle: Array, dim: int, lmax: int) -> Iterator[Array]:

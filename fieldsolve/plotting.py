@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from fieldsolve.arrays import Array
@@ -124,11 +125,10 @@ def _headline(solution: Solution) -> str:
 def _panels(grid: Grid, rows: Any, size: tuple[float, float]) -> tuple[Figure, dict[str, Axes]]:
     sky = {} if isinstance(grid, Circle) else {"projection": "mollweide"}
     special: Any = {name: sky for row in rows for name in row if name != "trace"}
-    figure = Figure(figsize=size, layout="constrained")  # not pyplot's: nothing to close, no window
-    axes = figure.subplot_mosaic(rows, per_subplot_kw=special)
-    # The layout does not see that a Mollweide title stands above the axes: leave room between it and the headline.
-    figure.get_layout_engine().set(rect=(0, 0, 1, 0.95), h_pad=0.08)
-    return figure, axes
+    # Not pyplot's: no window, nothing to close. The layout does not see that a Mollweide title stands above the axes:
+    # leave room between it and the headline.
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.95), h_pad=0.08))
+    return figure, figure.subplot_mosaic(rows, per_subplot_kw=special)
 
 
 def _mark(ax: Axes, solution: Solution, a: int) -> None:

@@ -22,7 +22,7 @@ def test_three_dimensions_are_taken_as_they_are(rng: np.random.Generator) -> Non
 
 
 def test_projection_keeps_what_lies_in_three_dimensions(rng: np.random.Generator) -> None:
-    points = on_sphere(rng.standard_normal((2, 60, 3)) + [1, 0, 0])
+    points = on_sphere(rng.standard_normal((2, 60, 3)) + np.array([1, 0, 0]))
     basis = np.linalg.qr(rng.standard_normal((20, 3)))[0]
     pairs = from_embeddings(*(points @ basis.T))
     assert pairs.retained_fraction == pytest.approx(1, abs=1e-12)
