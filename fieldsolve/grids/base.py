@@ -50,8 +50,11 @@ class Grid(ABC):
         """The field carried along by a rotation matrix R: its value at x is the field's at R^T x, interpolated."""
 
     @abstractmethod
-    def _fast_sum(self, field: Array, kernel: Kernel) -> Array | None:
-        """The kernel sum of one field through its spectrum, or None where the kernel has no short one."""
+    def _fast_sum(self, field: Array, kernel: Kernel, out: Array | None = None) -> Array | None:
+        """The kernel sum of one field through its spectrum, or None where the kernel has no short one.
+
+        out: where the result may be written, and may be the field itself.
+        """
 
     @abstractmethod
     def smoothing_error(self, kernel: Kernel) -> float:
@@ -130,8 +133,14 @@ class Grid(ABC):
         (K f)_i = d_i (1/N) sum_j K(x_i, x_j) d_j f_j with the balance d. field: (..., size), same shape returned.
         Raises UnresolvedKernelError.
         """
+        self.require(kernel)
         balance = self.balance(kernel)
-        result = self.kernel_sum(balance * field, kernel)
+        if np.ndim(field) > 1:
+            return np.stack([self.smooth(one, kernel) for one in field])
+        weighted = balance * field
+        result = self._fast_sum(weighted, kernel, out=weighted)
+        if result is None:
+            result = self.kernel_sum_pairs(weighted, kernel)
         result *= balance
         return result
 

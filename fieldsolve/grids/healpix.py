@@ -100,7 +100,7 @@ class Healpix(Grid):
         # Measured: the error is a quarter of this at most, for random, constant and concentrated fields.
         return float(4 * np.finfo(np.float64).eps * (kernel.harmonics(2) or 8))
 
-    def _fast_sum(self, field: Array, kernel: Kernel) -> Array | None:
+    def _fast_sum(self, field: Array, kernel: Kernel, out: Array | None = None) -> Array | None:
         lmax = _harmonics(kernel)
         if lmax is None:
             return None
@@ -108,9 +108,9 @@ class Healpix(Grid):
         rings = _rings(self.nside)
         alm = ducc0.sht.experimental.adjoint_synthesis(map=field[None], spin=0, lmax=lmax, nthreads=workers, **rings)
         alm *= _factors(kernel, lmax) * (4 * pi / self.size)
-        return np.asarray(
-            ducc0.sht.experimental.synthesis(alm=alm, spin=0, lmax=lmax, nthreads=workers, **rings)[0]
-        )
+        result = np.empty(self.size) if out is None else out
+        ducc0.sht.experimental.synthesis(alm=alm, map=result[None], spin=0, lmax=lmax, nthreads=workers, **rings)
+        return result
 
 
 @lru_cache(maxsize=16)

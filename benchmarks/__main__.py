@@ -1,0 +1,228 @@
+"""Speed and memory as ratios, side by side in one run: see README.md in this folder."""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import ducc0
+import numpy as np
+from numba import njit
+
+import fieldsolve as fs
+from fieldsolve import densities, equilibria, threads
+from fieldsolve.energies import Energy
+from fieldsolve.grids import Healpix, allpairs
+from fieldsolve.kernels import Kernel
+
+NSIDES = (64, 256, 1024)
+TAUS = (0.1, 0.01)
+
+
+def best(*functions: Callable[[], object], repeat: int = 9) -> list[float]:
+    """The shortest time of each function, in seconds; they take turns, so that a busy moment is shared."""
+    for function in functions:
+        function()
+    times = [[] for _ in functions]
+    for _ in range(repeat):
+        for function, taken in zip(functions, times, strict=True):
+            began = time.perf_counter()
+            function()
+            taken.append(time.perf_counter() - began)
+    return [min(taken) for taken in times]
+
+
+def table(title: str, header: list[str], rows: list[list[object]]) -> str:
+    lines = [f"## {title}", "", "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(map(str, row)) + " |" for row in rows]) + "\n"
+
+
+def smoothing() -> str:
+    import healpy
+
+    rows: list[list[object]] = []
+    for nside in NSIDES:
+        grid = Healpix(nside)
+        field = np.random.default_rng(0).exponential(size=grid.size)
+        target = np.empty_like(field)
+        geometry = ducc0.healpix.Healpix_Base(nside, "RING").sht_info()
+        workers = threads.count(10 * grid.size)
+        points = grid.points(0, min(grid.size, 1024))
+        for tau in TAUS:
+            kernel = Kernel("cosine", tau)
+            grid.balance(kernel)
+            lmax = kernel.harmonics(2) or 0
+            spectrum = kernel.spectrum(2, lmax)
+
+            def bare(field=field, lmax=lmax, geometry=geometry, workers=workers) -> object:
+                options = {"spin": 0, "lmax": lmax, "nthreads": workers, **geometry}
+                alm = ducc0.sht.experimental.adjoint_synthesis(map=field[None], **options)
+                return ducc0.sht.experimental.synthesis(alm=alm, **options)
+
+            copy, transforms, plain, smooth = best(
+                lambda target=target, field=field: np.copyto(target, field),
+                bare,
+                lambda grid=grid, field=field, kernel=kernel: grid.kernel_sum(field, kernel),
+                lambda grid=grid, field=field, kernel=kernel: grid.smooth(field, kernel),
+            )
+            (by_healpy,) = best(
+                lambda field=field, spectrum=spectrum, lmax=min(lmax, 3 * nside - 1): healpy.smoothing(
+                    field, beam_window=spectrum, lmax=lmax, iter=0
+                ),
+                repeat=2,
+            )
+            everything = grid.points()
+            (part,) = best(lambda p=points, e=everything, f=field, k=kernel: allpairs.sums(p[:64], e, f, k), repeat=2)
+            pairs = part * grid.size / 64
+            del everything
+            rows.append([
+                nside, tau, f"{plain / transforms:.2f}", f"{smooth / transforms:.2f}", f"{smooth / copy:.1f}",
+                f"{transforms / copy:.1f}", f"{by_healpy / smooth:.1f}", f"{pairs / smooth:.0f}",
+            ])  # fmt: skip
+    header = [
+        "nside", "tau", "kernel_sum / ducc0", "smooth / ducc0", "smooth / copy", "ducc0 / copy", "healpy / smooth",
+        "all pairs / smooth",
+    ]  # fmt: skip
+    return table("Smoothing", header, rows)
+
+
+@njit(nogil=True, fastmath=True)
+def _read(first, last, array, result):
+    """One pass: every element is read once."""
+    for block in range(first, last):
+        total = 0.0
+        for i in range(block * 4096, min((block + 1) * 4096, array.size)):
+            total += array[i]
+        result[block] = total
+
+
+def descent() -> str:
+    rows: list[list[object]] = []
+    for nside in NSIDES:
+        grid = Healpix(nside)
+        blocks = -(-grid.size // 4096)
+        result = np.empty(blocks)
+        field = np.zeros(grid.size)
+        potential = fs.two_well().on(grid)
+        for label, modalities, coupling in (("one modality", 1, 0.0), ("two, coupling 0.5", 2, 0.5)):
+            energy = Energy(grid, np.stack([potential] * modalities), 0.5, coupling)
+            state = equilibria.gibbs(energy.potentials, 0.5, 1e-3)
+            out = np.empty_like(state.field)
+            target = np.empty_like(field)
+            step, read, copy = best(
+                lambda energy=energy, state=state, out=out: energy.step(state, 0.5, out),
+                lambda field=field, result=result, blocks=blocks: threads.over_blocks(_read, blocks, field.size, field, result),
+                lambda target=target, field=field: np.copyto(target, field),
+                repeat=15,
+            )
+            rows.append([nside, label, f"{step / read:.1f}", f"{step / copy:.1f}", f"{1e9 * step / energy.potentials.size:.2f}"])
+    header = ["nside", "problem", "step in passes", "step in numpy copies", "ns a point and modality"]
+    return table("One intrinsic mirror step, energy and stationarity included", header, rows)
+
+
+_PEAK = """
+import numpy as np, resource, sys
+import fieldsolve as fs
+from fieldsolve.kernels import Kernel
+def status(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name + ":")) * 1024
+def peak(function):
+    before = status("VmRSS")
+    open("/proc/self/clear_refs", "w").write("5")
+    function()
+    return (status("VmHWM") - before) / (8 * grid.size)
+kernel = Kernel("cosine", 0.01)
+fs.unimodal(fs.Healpix(32), fs.two_well(), 0.5)
+fs.Healpix(32).smooth(np.ones(12288), Kernel("cosine", 0.1))
+grid = fs.Healpix({nside})
+field = np.ones(grid.size)
+"""
+
+
+def memory() -> str:
+    nside = 1024
+    tasks = {
+        "smooth (its result is one of them)": "grid.balance(kernel); print(peak(lambda: grid.smooth(field, kernel)))",
+        "kernel_sum (its result is one of them)": "print(peak(lambda: grid.kernel_sum(field, kernel)))",
+        "unimodal, floor 1e-3": "print(peak(lambda: fs.unimodal(grid, fs.two_well(), 0.5, 1e-3)))",
+        "unimodal, and its summary": "print(peak(lambda: fs.unimodal(grid, fs.two_well(), 0.5, 1e-3).summary()))",
+    }
+    rows: list[list[object]] = []
+    for label, code in tasks.items():
+        done = subprocess.run(
+            [sys.executable, "-c", _PEAK.format(nside=nside) + code], capture_output=True, text=True, check=True
+        )
+        rows.append([nside, label, f"{float(done.stdout):.2f}"])
+    return table("Peak memory, in arrays of the grid's size", ["nside", "what", "arrays"], rows)
+
+
+def clarabel() -> str:
+    import cvxpy
+
+    grid, tau, floor = Healpix(32), 0.5, 1e-3
+    potential = fs.two_well().on(grid)
+    density = cvxpy.Variable(grid.size)
+    objective = (potential @ density / tau - cvxpy.sum(cvxpy.entr(density))) / grid.size
+    problem = cvxpy.Problem(cvxpy.Minimize(objective), [density >= floor, cvxpy.sum(density) == grid.size])
+    problem.solve(solver=cvxpy.CLARABEL)
+    cone = problem.solver_stats.solve_time
+    energy = Energy(grid, potential[None], tau)
+
+    def ours() -> object:
+        from fieldsolve.descent import descend
+
+        return descend(energy, densities.normalised(np.zeros((1, grid.size)), floor), 1e-9, 10)
+
+    (solve,) = best(ours, repeat=50)
+    found = ours()
+    rows = [[
+        grid.size, f"{cone / solve:.0f}", f"{found.evaluation.value - problem.value:.1e}",
+        f"{found.evaluation.value - equilibria.gibbs_bound(potential, tau, floor):.1e}",
+    ]]  # fmt: skip
+    header = ["N", "Clarabel's own solve time / ours", "our energy - Clarabel's", "our energy - bound"]
+    return table("Floored Gibbs density, against a cone solver", header, rows)
+
+
+def startup() -> str:
+    def process_time(*arguments: str) -> float:
+        best_of = []
+        for _ in range(7):
+            before = os.times()
+            subprocess.run([sys.executable, *arguments], capture_output=True, check=True)
+            after = os.times()
+            best_of.append(after.children_user + after.children_system - before.children_user - before.children_system)
+        return min(best_of)
+
+    command = str(Path(sys.executable).with_name("fieldsolve"))
+    click, numba = process_time("-c", "import click"), process_time("-c", "import numba")
+    helped, solved = process_time(command, "--help"), process_time(command, "unimodal", "--nside", "16", "--json")
+    rows: list[list[object]] = [
+        ["fieldsolve --help", f"{helped / click:.1f} x import click"],
+        ["fieldsolve unimodal --nside 16 --json", f"{solved / numba:.1f} x import numba, {solved:.2f} s"],
+        ["import numba", f"{numba / click:.1f} x import click"],
+    ]
+    return table("Start-up, process time (user and system)", ["command", "ratio"], rows)
+
+
+def main() -> None:
+    parts = {function.__name__: function for function in (smoothing, descent, memory, clarabel, startup)}
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=list(parts), action="append")
+    parser.add_argument("--write", action="store_true", help="write the tables to RESULTS.md")
+    arguments = parser.parse_args()
+    machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
+    tables = []
+    for name in arguments.only or parts:
+        tables.append(parts[name]())
+        print(tables[-1], flush=True)
+    if arguments.write:
+        head = f"# Results\n\nWritten by `python -m benchmarks --write` for fieldsolve {fs.__version__} ({machine}).\n\n"
+        Path(__file__).with_name("RESULTS.md").write_text(head + "\n".join(tables))
+
+
+if __name__ == "__main__":
+    main()
