@@ -70,7 +70,7 @@ def smoothing() -> str:
                 lambda grid=grid, field=field, kernel=kernel: grid.smooth(field, kernel),
             )
             (by_healpy,) = best(
-                lambda field=field, spectrum=spectrum, lmax=min(lmax, 3 * nside - 1): healpy.smoothing(
+                lambda field=field, spectrum=spectrum, lmax=lmax: healpy.smoothing(
                     field, beam_window=spectrum, lmax=lmax, iter=0
                 ),
                 repeat=2,

@@ -9,8 +9,9 @@ from fieldsolve import pixelwise, threads
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 
-MOST_CORRECTIONS = 100  # some five are usual; the climb is finite, this is for a cycle of roundings
+_MOST_CORRECTIONS = 100  # some five are usual; the climb is finite, this is for a cycle of roundings
 
+_MASSES = 1e-250, 1e300  # beyond them the compiled exponential has clamped
 _ROUNDING = 8 * np.finfo(np.float64).eps
 
 
@@ -68,34 +69,37 @@ def is_normalised(shift: Array, corrected: Array) -> bool:
     return bool(np.all(np.abs(corrected - shift) <= _ROUNDING * np.maximum(1.0, np.abs(corrected))))
 
 
-def normalised(field: Array, floor: float, guess: Array | None = None) -> LogDensity:
+def normalised(field: Array, floor: float) -> LogDensity:
     """The density max(floor, exp(field - shift)) with the shift that makes its mean 1.
 
     This is the entropic projection on the floored simplex: argmin KL(rho || exp(field)) over rho >= floor of mean 1.
 
-    field: (A, N), finite; guess: (A,), where to look for the shift first.
-    Raises InputError for a field that is not finite, or a floor outside [0, 1).
+    field: (A, N), finite. Raises InputError for a field that is not finite, or a floor outside [0, 1).
     """
     check_floor(floor)
-    shift = np.array([_shift(one, floor, None if guess is None else float(guess[a])) for a, one in enumerate(field)])
-    return LogDensity(field, shift, floor)
+    if not np.isfinite(np.sum(field)):
+        raise InputError("a log-density is not finite")
+    return renormalised(LogDensity(field, np.full(len(field), np.nan), floor))
 
 
-def _shift(field: Array, floor: float, guess: float | None) -> float:
+def renormalised(state: LogDensity) -> LogDensity:
+    """The state with its true log-normalisers, looked for where its shift says; its field must be finite."""
+    shifts = [_shift(field, state.floor, float(guess)) for field, guess in zip(state.field, state.shift, strict=True)]
+    return state.with_shift(np.array(shifts))
+
+
+def _shift(field: Array, floor: float, guess: float) -> float:
     sums = pixelwise.partial_sums(1, field.size)
     log_floor = log(floor) if floor > 0 else -inf
-    top = float(field.max())
-    if not np.isfinite(top):
-        raise InputError("a log-density is not finite")
-    # Far below the top the exponentials would overflow; above it no point might be left to carry mass.
-    shift = np.array([top if guess is None or not top - 600 < guess <= top else guess])
-    for _ in range(MOST_CORRECTIONS):
+    shift = np.array([guess])
+    for _ in range(_MOST_CORRECTIONS):
         threads.over_blocks(pixelwise.mass_pass, sums.shape[1], field.size, field, shift[0], log_floor, sums[0])
         mass, floored = sums[:, :, pixelwise.MASS].sum(axis=1), sums[:, :, pixelwise.FLOORED].sum(axis=1)
         corrected = corrected_shift(shift, mass, floored, floor, field.size)
-        if not np.isfinite(corrected[0]):
-            raise InputError("a log-density is not finite")
-        if is_normalised(shift, corrected):
+        if not (np.isfinite(corrected[0]) and _MASSES[0] < mass[0] - floor * floored[0] < _MASSES[1]):
+            # The guess is so far off that exponentials overflow or vanish; at the largest value they do neither.
+            corrected = np.array([field.max()])
+        elif is_normalised(shift, corrected):
             break
         shift = corrected
     return float(corrected[0])

@@ -7,7 +7,7 @@ import numpy as np
 
 from fieldsolve import pixelwise, threads
 from fieldsolve.arrays import Array
-from fieldsolve.densities import MOST_CORRECTIONS, LogDensity, corrected_shift, from_density, is_normalised, normalised
+from fieldsolve.densities import LogDensity, corrected_shift, from_density, is_normalised, renormalised
 from fieldsolve.errors import InputError
 from fieldsolve.grids import LOG_ACCURACY, Grid
 from fieldsolve.kernels import Kernel
@@ -132,22 +132,21 @@ class Energy:
         return self._smoothed(state, self.kernel, move)
 
     def _intrinsic(self, state: LogDensity, move: "_Move") -> Evaluation:
-        for _ in range(MOST_CORRECTIONS):
-            means = self._mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
-            mass, floored = self.grid.size * means[:, pixelwise.MASS], self.grid.size * means[:, pixelwise.FLOORED]
-            shift = corrected_shift(state.shift, mass, floored, state.floor, self.grid.size)
-            if is_normalised(state.shift, shift):
-                break
-            if not np.all(np.isfinite(state.field)):
+        means = self._mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
+        mass, floored = self.grid.size * means[:, pixelwise.MASS], self.grid.size * means[:, pixelwise.FLOORED]
+        corrected = state.with_shift(corrected_shift(state.shift, mass, floored, state.floor, self.grid.size))
+        if not is_normalised(state.shift, corrected.shift):
+            if not np.isfinite(np.sum(state.field)):
                 return self._not_finite(state)
-            state = state.with_shift(shift) if np.all(np.isfinite(shift)) else normalised(state.field, state.floor)
+            state = renormalised(corrected)
+            means = self._mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
         binding = self.modalities * means[:, pixelwise.BINDING]
         return self._evaluation(state, means, binding, -means[:, pixelwise.CROSS :])
 
     def _smoothed(self, state: LogDensity, kernel: Kernel, move: "_Move") -> Evaluation:
-        if not np.all(np.isfinite(state.field)):
+        if not np.isfinite(np.sum(state.field)):
             return self._not_finite(state)
-        state = normalised(state.field, state.floor, state.shift)
+        state = renormalised(state)
         density = state.density()
         log_q = self.grid.log_smooth(density, kernel)
         binding = self.grid.mean(self.potentials * density) / self.tau

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import brentq
 from scipy.special import logsumexp
 
-from fieldsolve.densities import from_density, normalised
+from fieldsolve.densities import from_density, normalised, renormalised
 from fieldsolve.errors import InputError
 
 
@@ -33,8 +33,8 @@ def test_normaliser_is_the_root_that_bisection_finds(rng: np.random.Generator) -
 def test_any_guess_leads_to_the_same_normaliser(guess: float, rng: np.random.Generator) -> None:
     field = 2 * rng.standard_normal((1, 3000))
     for floor in (0.0, 0.3):
-        plain = normalised(field, floor).shift
-        np.testing.assert_allclose(normalised(field, floor, np.array([guess])).shift, plain, atol=1e-14)
+        plain = normalised(field, floor)
+        np.testing.assert_allclose(renormalised(plain.with_shift(np.array([guess]))).shift, plain.shift, atol=1e-14)
 
 
 def test_logarithms_reach_beyond_doubles() -> None:
@@ -58,6 +58,12 @@ def test_projection_of_a_density_is_itself() -> None:
 def test_what_is_no_density_is_refused(density: list[float]) -> None:
     with pytest.raises(InputError, match="density"):
         from_density(np.array(density), 0.1)
+
+
+def test_fields_that_are_not_finite_are_refused() -> None:
+    for bad in (np.nan, np.inf, -np.inf):
+        with pytest.raises(InputError, match="finite"):
+            normalised(np.array([[0.0, bad]]), 0.1)
 
 
 @pytest.mark.parametrize("floor", [-0.1, 1.0, 2.0, np.nan])

@@ -15,6 +15,8 @@ from fieldsolve.kernels import RESOLUTION, Kernel
 
 _CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field
 
+_HEAVY = (64, 512, 4096)  # numbers of heaviest pixels that `log_smooth` may split off
+
 #: `log_smooth` keeps a harmonic value only where its error is certainly below this fraction of it.
 LOG_ACCURACY = 5e-11
 
@@ -180,48 +182,52 @@ def _balance(grid: Grid, kernel: Kernel) -> Array:
 def _log_smooth(grid: Grid, density: Array, kernel: Kernel, relevant: float) -> Array:
     """Harmonic where that is accurate; the heaviest pixels and the points far below the maximum pair by pair.
 
-    Harmonic smoothing has an error relative to the maximum of what it smooths. The smallest value adds its
-    constant exactly. The `heavy` largest pixels, if split off, are summed directly at all points, which lowers the
-    maximum of the rest; the points where the rest is still lost in the error are summed directly over all pixels.
+    Harmonic smoothing has an error relative to the maximum of what it smooths. The smallest value adds its constant
+    exactly. Splitting the heaviest pixels off, which are then summed directly at all points, lowers the maximum of the
+    rest; the points where the rest is still lost in the error are summed directly over all pixels. Of several numbers
+    of heavy pixels the one with the least to sum directly is taken.
     """
     balance = grid.balance(kernel)
     base = float(density.min())
-    excess = balance * (density - base)
-    order = np.argsort(excess, kind="stable")[::-1]
-    heaviest = order[: min(4096, grid.size // 2)]
+    excess = density - base
+    smooth, noise = _harmonic(grid, excess, kernel)
+    floor = np.maximum(smooth + (base - noise), relevant)  # what is kept accurately is certainly at least this
+    heavy, lost = np.empty(0, dtype=np.int64), np.flatnonzero(noise > LOG_ACCURACY * floor)
+    if len(lost):
+        heaviest = np.argpartition(excess, -min(_HEAVY[-1], grid.size // 2))[-min(_HEAVY[-1], grid.size // 2) :]
+        heaviest = heaviest[np.argsort(excess[heaviest], kind="stable")[::-1]]
+        for count in _HEAVY:
+            if count > min(len(heaviest), len(heavy) + len(lost)):
+                break
+            rest = excess.copy()
+            rest[heaviest[:count]] = 0.0
+            candidate, noise = _harmonic(grid, rest, kernel)
+            still = np.flatnonzero(noise > LOG_ACCURACY * floor)
+            if count + len(still) < len(heavy) + len(lost):
+                smooth, heavy, lost = candidate, heaviest[:count], still
 
-    best: tuple[int, Array, Indices] | None = None
-    least: Array | None = None  # a lower bound of K rho, from the first round
-    for heavy in (0, 64, 512, 4096):
-        if heavy > len(heaviest):
-            break
-        rest = excess.copy()
-        rest[heaviest[:heavy]] = 0.0
-        smooth = np.zeros(grid.size)
-        noise = 0.0
-        if rest.any():
-            smooth = balance * grid.kernel_sum(rest, kernel)
-            noise = grid.smoothing_error(kernel) * float(np.abs(smooth).max())
-        least = smooth + base - noise if least is None else least
-        lost: Indices = np.flatnonzero(noise > LOG_ACCURACY * np.maximum(least, relevant))
-        if best is None or heavy + len(lost) < best[0] + len(best[2]):
-            best = heavy, np.maximum(smooth, 0.0) + base, lost
-        if len(lost) == 0:
-            break
-    assert best is not None
-    heavy, value, lost = best
-
+    value = np.maximum(smooth, 0.0)
+    value += base
     scale = kernel.log_peak(grid.dim) - np.log(grid.size)
-    points = grid.points()
     with np.errstate(divide="ignore"):
-        result = np.log(value)
-        if heavy:
-            pixels = heaviest[:heavy]
-            direct = allpairs.log_sums(points, points[pixels], np.log(excess[pixels]), kernel)
+        result = np.log(value, out=value)
+        if len(heavy):
+            points = grid.points()
+            weights = np.log(balance[heavy] * excess[heavy])
+            direct = allpairs.log_sums(points, points[heavy], weights, kernel)
             result = np.logaddexp(result, direct + scale + np.log(balance))
         if len(lost):
+            points = grid.points()
             sources = np.flatnonzero(density)
             weights = np.log(balance[sources]) + np.log(density[sources])
             direct = allpairs.log_sums(points[lost], points[sources], weights, kernel)
             result[lost] = direct + scale + np.log(balance[lost])
     return np.asarray(result)
+
+
+def _harmonic(grid: Grid, field: Array, kernel: Kernel) -> tuple[Array, float]:
+    """The smoothed field through the kernel's spectrum, and a bound of its error."""
+    if not field.any():
+        return np.zeros(grid.size), 0.0
+    smooth = grid.smooth(field, kernel)
+    return smooth, grid.smoothing_error(kernel) * float(max(smooth.max(), -smooth.min()))
