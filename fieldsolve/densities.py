@@ -96,7 +96,8 @@ def _shift(field: Array, floor: float, guess: float) -> float:
         threads.over_blocks(pixelwise.mass_pass, sums.shape[1], field.size, field, shift[0], log_floor, sums[0])
         mass, floored = sums[:, :, pixelwise.MASS].sum(axis=1), sums[:, :, pixelwise.FLOORED].sum(axis=1)
         corrected = corrected_shift(shift, mass, floored, floor, field.size)
-        if not (np.isfinite(corrected[0]) and _MASSES[0] < mass[0] - floor * floored[0] < _MASSES[1]):
+        usable = floored[0] < field.size and _MASSES[0] < mass[0] < _MASSES[1]
+        if not (usable and np.isfinite(corrected[0])):
             # The guess is so far off that exponentials overflow or vanish; at the largest value they do neither.
             corrected = np.array([field.max()])
         elif is_normalised(shift, corrected):
