@@ -1,6 +1,7 @@
 """Results on disk: a folder that appears whole or not at all, and the way back."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -20,7 +21,7 @@ from fieldsolve.kernels import Kernel
 from fieldsolve.solution import CAP_RADIUS, Solution, Status, Trace
 
 SUMMARY = "summary.json"
-_FILES = {SUMMARY, "fields.fits", "fields.npz", "trace.csv", "figure.png", "pairs.npy"}
+_FILES = ("fields.fits", "fields.npz", "trace.csv", "figure.png", "pairs.npy")  # besides the summary
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
@@ -28,41 +29,40 @@ def check_folder(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; results need a folder")
     present = {path.name for path in folder.iterdir()} if folder.exists() else set()
-    if present and not overwrite:
-        raise InputError(f"{folder}: exists and is not empty; choose another folder, or replace earlier results with --force")
     if present and SUMMARY not in present:
-        raise InputError(f"{folder}: is not empty and holds no fieldsolve results, so it is not replaced; choose another")
-    foreign = sorted(present - _FILES)
-    if foreign:
-        raise InputError(f"{folder}: holds other files ({foreign[0]}), so it is not replaced; choose another folder")
-    with _beside(folder):
+        raise InputError(f"{folder}: is not empty and holds no fieldsolve results; choose another folder")
+    if present and not overwrite:
+        raise InputError(f"{folder}: holds results already; choose another folder, or replace them with --force")
+    with _staged(folder):
         pass
 
 
 def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_radius: float = CAP_RADIUS) -> None:
     """Write summary.json, fields.fits (.npz off HEALPix), trace.csv and figure.png to a folder, all or nothing.
 
-    Everything is written to a folder beside it, which then takes its name. Raises InputError if the folder exists
-    (unless overwrite is set and it holds nothing but earlier results), and if it cannot be written.
+    A new folder appears whole. In a folder with earlier results (replaced only if overwrite is set) the summary, without
+    which nothing counts as results, goes first and comes last; other files stay. Raises InputError if the folder
+    holds something else, or cannot be written.
     """
     from fieldsolve.plotting import plot  # matplotlib is slow to import: 0.45 s
 
     folder = Path(folder)
     check_folder(folder, overwrite)
-    with _beside(folder) as parts:
+    with _staged(folder) as parts:
         (parts / SUMMARY).write_text(to_json(solution.summary(cap_radius)) + "\n")
         _write_fields(solution, parts)
         _write_trace(solution.trace, parts / "trace.csv")
         if solution.pairs is not None:
             np.save(parts / "pairs.npy", solution.pairs)
         plot(solution).savefig(parts / "figure.png", dpi=110)
-        if folder.exists():
-            outdated = parts.with_suffix(".old")
-            os.rename(folder, outdated)
-            os.rename(parts, folder)
-            shutil.rmtree(outdated)
-        else:
-            os.rename(parts, folder)
+        if not folder.exists():
+            parts.rename(folder)
+            return
+        for name in (SUMMARY, *_FILES):
+            (folder / name).unlink(missing_ok=True)
+        for name in (*_FILES, SUMMARY):
+            if (parts / name).exists():
+                (parts / name).rename(folder / name)
 
 
 def load(folder: Path | str) -> Solution:
@@ -76,7 +76,7 @@ def load(folder: Path | str) -> Solution:
     except FileNotFoundError as error:
         raise InputError(f"{folder}: holds no complete fieldsolve results ({Path(error.filename).name} is missing)") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: its results cannot be read: {error}") from error
+        raise InputError(f"{folder}: its results cannot be read: {str(error).splitlines()[0]}") from error
 
 
 def to_json(figures: dict[str, Any]) -> str:
@@ -95,20 +95,29 @@ def _finite(value: Any) -> Any:
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[Path]:
-    """A temporary folder next to the given one; what is left of it at the end goes away."""
+def _staged(folder: Path) -> Iterator[Path]:
+    """A temporary folder on the same disk: in the given one if it exists, else beside it; it goes away at the end."""
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        parts = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        home = folder if folder.exists() else folder.parent
+        home.mkdir(parents=True, exist_ok=True)
+        parts = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=home))
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror}; choose a folder on a writable disk") from error
+        raise _unwritable(folder, error) from error
     try:
         parts.chmod(0o777 & ~_umask())
         yield parts
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written: {error.strerror or error}; nothing was left behind") from error
+        raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(parts, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    # astropy words a full disk itself, without the error's number
+    if error.errno == errno.ENOSPC or "space on disk" in str(error):
+        return InputError(f"{folder}: cannot be written: the disk is full; free some space or choose another disk")
+    cause = error.strerror or str(error).splitlines()[0]
+    return InputError(f"{folder}: cannot be written: {cause}; choose a folder that you can write to")
 
 
 def _umask() -> int:

@@ -66,7 +66,8 @@ def corrected_shift(shift: Array, mass: Array, floored: Array, floor: float, siz
 
 def is_normalised(shift: Array, corrected: Array) -> bool:
     """Whether a correction is below what rounding lets a log-normaliser be known to."""
-    return bool(np.all(np.abs(corrected - shift) <= _ROUNDING * np.maximum(1.0, np.abs(corrected))))
+    close = np.abs(corrected - shift) <= _ROUNDING * np.maximum(1.0, np.abs(corrected))
+    return bool(np.all(close & np.isfinite(corrected)))
 
 
 def normalised(field: Array, floor: float) -> LogDensity:

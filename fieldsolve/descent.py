@@ -49,8 +49,10 @@ def descend(
     every state that is reached. The status says why the loop ended; it is decided here and nowhere else.
     Raises InputError for a tolerance or number of steps out of range, or a start of the wrong shape.
     """
-    if not tolerance >= 0 or max_steps < 0:
-        raise InputError(f"tolerance and max_steps must not be negative, got {tolerance} and {max_steps}")
+    if not tolerance >= 0:
+        raise InputError(f"the tolerance must be a number of nats, at least 0, not {tolerance}")
+    if max_steps < 0:
+        raise InputError(f"the largest number of steps must be at least 0, not {max_steps}")
     if start.field.shape != energy.potentials.shape:
         raise InputError(f"the start must have shape {energy.potentials.shape}, not {start.field.shape}")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
@@ -61,7 +62,7 @@ def _regressed(own: Array, partner: Array, bandwidth: float, label: str) -> Pote
             result[first : first + step] = -np.einsum("id,id->i", chunk, mean)
         return result
 
-    return Potential(potential, label)
+    return Potential(potential, label, dimension=own.shape[1])
 
 
 def from_embeddings(first: Array, second: Array) -> Pairs:
@@ -80,11 +81,11 @@ def from_embeddings(first: Array, second: Array) -> Pairs:
         raise InputError(f"pairs need embeddings of one dimension d >= 2, not of shape {first.shape} and {second.shape}")
     stacked = np.concatenate([first, second])
     if not np.all(np.isfinite(stacked)):
-        raise InputError(f"{int((~np.isfinite(stacked)).any(axis=1).sum())} embeddings have values that are not finite")
-    norms = np.linalg.norm(stacked, axis=1)
-    if norms.min() == 0:
-        rows = np.flatnonzero(norms == 0)
-        raise InputError(f"{len(rows)} embeddings are zero and have no direction (first: row {rows[0] % len(first)})")
+        raise _refusal(~np.isfinite(stacked).all(axis=1), "have values that are not finite")
+    with np.errstate(over="ignore"):
+        norms = np.linalg.norm(stacked, axis=1)
+    if norms.min() == 0 or not np.all(np.isfinite(norms)):
+        raise _refusal((norms == 0) | ~np.isfinite(norms), "are zero (or too large) and have no direction")
     stacked /= norms[:, None]
     retained = 1.0
     if stacked.shape[1] > 3:
@@ -100,6 +101,14 @@ def from_embeddings(first: Array, second: Array) -> Pairs:
         stacked /= lengths[:, None]
     points = stacked.reshape(2, len(first), stacked.shape[1])
     return Pairs(points, retained, (float(norms.min()), float(norms.max())))
+
+
+def _refusal(bad: NDArray[np.bool_], what: str) -> InputError:
+    """The error for rows of both modalities, stacked, that cannot be used."""
+    modality, row = divmod(int(np.argmax(bad)), len(bad) // 2)
+    return InputError(
+        f"{int(bad.sum())} of {len(bad)} embeddings {what} (first: modality {modality + 1}, row {row}); leave those pairs out"
+    )
 
 
 def read_pairs(paths: tuple[Path, ...]) -> Pairs:
@@ -123,7 +132,7 @@ def _read(path: Path) -> Array:
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: cannot be read as a numpy array (.npy): {error}") from error
+        raise InputError(f"{path}: cannot be read as a numpy array of numbers (.npy); is it one, and whole?") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
         raise InputError(f"{path}: pairs must be one array of real numbers in .npy")
     return np.asarray(array, dtype=np.float64)

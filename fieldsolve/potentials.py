@@ -1,6 +1,7 @@
 """Alignment potentials: named ones, von Mises-Fisher mixtures, HEALPix maps, and their rotations."""
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import cos, radians, sin
@@ -18,21 +19,25 @@ class Potential:
     """An alignment potential U [Def 3.1], a function on the sphere that can be put on any grid and rotated.
 
     function: maps unit vectors (n, d) to values (n,). label: how a user names it. wells: (m, d), the directions of
-    its named wells, none by default. rotation: the rotation matrix that has carried the potential along.
+    its named wells, none by default. dimension: d, None if any will do. rotation: the rotation matrix that has carried the potential along.
     sampled: for maps, their own grid and the values there. notes: what was done to get it, for the user to know.
     """
 
     function: Callable[[Array], Array]
     label: str
     wells: Array | None = None
+    dimension: int | None = None
     rotation: Array | None = None
     sampled: tuple[Grid, Array] | None = None
     notes: tuple[str, ...] = field(default=())
 
     def on(self, grid: Grid) -> Array:
         """The values at the points of a grid, shape (size,). Raises InputError for another dimension or a NaN."""
-        if self.wells is not None and self.wells.shape[1] != grid.dim + 1:
-            raise InputError(f"the potential {self.label} lives in R^{self.wells.shape[1]}, the grid in R^{grid.dim + 1}")
+        if self.dimension not in (None, grid.dim + 1):
+            raise InputError(
+                f"the potential {self.label} lives on S^{self.dimension - 1} and the grid is of S^{grid.dim}; on the "
+                "circle use flat, a mixture vmf:KAPPA@x,y or pairs in the plane, on the sphere anything else"
+            )
         if self.sampled is not None and self.rotation is None and self.sampled[0] == grid:
             return self.sampled[1]
         rotation = np.eye(grid.dim + 1) if self.rotation is None else self.rotation
@@ -53,10 +58,9 @@ class Potential:
         """The potential rotated by an angle: about the y axis on S^2, in the plane on S^1."""
         if not np.isfinite(degrees):
             raise InputError(f"the misalignment must be a finite angle in degrees, not {degrees}")
-        if degrees == 0:
+        if degrees == 0 or self.dimension is None:
             return self
-        dimension = 3 if self.wells is None else self.wells.shape[1]
-        turned = self.rotated(rotation_matrix(degrees, dimension))
+        turned = self.rotated(rotation_matrix(degrees, self.dimension))
         return replace(turned, label=f"{self.label} rotated by {degrees:g} degrees")
 
 
@@ -95,7 +99,7 @@ def mixture(means: Array, concentrations: Array, weights: Array | None = None, l
         top = exponents.max(axis=1)
         return np.asarray(-(top + np.log(np.exp(exponents - top[:, None]).sum(axis=1))) / largest)
 
-    return Potential(potential, label or f"mixture of {len(means)}", wells=means)
+    return Potential(potential, label or f"mixture of {len(means)}", wells=means, dimension=means.shape[1])
 
 
 def two_well() -> Potential:
@@ -109,6 +113,8 @@ def from_map(values: Array, label: str = "map", notes: tuple[str, ...] = ()) -> 
 
     values: (12 nside^2,), finite. Raises InputError for any other length, or for values that are not finite.
     """
+    if np.asarray(values).dtype.kind not in "fiu":
+        raise InputError(f"{label}: a map must hold real numbers, not {np.asarray(values).dtype}")
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1:
         raise InputError(f"{label}: a map must have one dimension, not the shape {values.shape}")
@@ -117,7 +123,10 @@ def from_map(values: Array, label: str = "map", notes: tuple[str, ...] = ()) -> 
         raise InputError(f"{label}: {len(values)} values are no HEALPix map; it has 12 nside^2, nside a power of two")
     bad = ~np.isfinite(values) | (np.abs(values + 1.6375e30) < 1e25)
     if bad.any():
-        raise InputError(f"{label}: {int(bad.sum())} of {len(values)} pixels are NaN, infinite or marked as unseen")
+        raise InputError(
+            f"{label}: {int(bad.sum())} of {len(values)} pixels are NaN, infinite or marked as unseen (first: pixel "
+            f"{int(np.argmax(bad))} in RING order); fill them first, every pixel needs a value"
+        )
 
     def interpolated(points: Array) -> Array:
         import healpy  # slow to import: 0.8 s
@@ -125,7 +134,7 @@ def from_map(values: Array, label: str = "map", notes: tuple[str, ...] = ()) -> 
         theta, phi = healpy.vec2ang(points)
         return np.asarray(healpy.get_interp_val(values, theta, phi))
 
-    return Potential(interpolated, label, sampled=(Healpix(nside), values), notes=notes)
+    return Potential(interpolated, label, dimension=3, sampled=(Healpix(nside), values), notes=notes)
 
 
 def read_map(path: Path, grid: Grid) -> Potential:
@@ -136,17 +145,19 @@ def read_map(path: Path, grid: Grid) -> Potential:
     """
     notes: tuple[str, ...] = ()
     try:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             values = np.load(path, allow_pickle=False)
         else:
             import healpy  # slow to import: 0.8 s
 
-            values = healpy.read_map(path, field=0, nest=False, dtype=np.float64)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of astropy, on broken files; the error says enough
+                values = healpy.read_map(path, field=0, nest=False, dtype=np.float64)
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file") from None
     except Exception as error:  # healpy and astropy raise many kinds; all mean the same here
-        kind = "numpy array" if path.suffix == ".npy" else "HEALPix map in FITS"
-        raise InputError(f"{path}: cannot be read as a {kind}: {error}") from error
+        kind = "a numpy array of numbers" if path.suffix.lower() == ".npy" else "a HEALPix map in FITS format"
+        raise InputError(f"{path}: cannot be read as {kind}; is it one, and whole?") from error
     potential = from_map(values, label=path.name)
     assert potential.sampled is not None
     own, values = potential.sampled
@@ -161,7 +172,7 @@ def read_map(path: Path, grid: Grid) -> Potential:
 
 
 def named(text: str, grid: Grid) -> Potential:
-    """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file.
+    """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...] (x,y on the circle), or a map file.
 
     Raises InputError for anything else.
     """
@@ -172,7 +183,7 @@ def named(text: str, grid: Grid) -> Potential:
     if text.startswith("vmf:"):
         return _parsed_mixture(text)
     path = Path(text)
-    if path.suffix in {".fits", ".fit", ".npy"} or text.endswith(".fits.gz"):
+    if path.suffix.lower() in {".fits", ".fit", ".npy"} or text.lower().endswith(".fits.gz"):
         return read_map(path, grid)
     raise InputError(
         f"unknown potential {text!r}: it is flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file (.fits, .npy)"
@@ -181,7 +192,7 @@ def named(text: str, grid: Grid) -> Potential:
 
 def _parsed_mixture(text: str) -> Potential:
     means, kappas, weights = [], [], []
-    for part in re.split(r"\+(?=[^@+]*@)", text.removeprefix("vmf:")):
+    for part in re.split(r"(?<![eE])\+", text.removeprefix("vmf:")):
         match = re.fullmatch(r"([^@*]+)@([^@*]+)(?:\*([^@*]+))?", part.strip())
         try:
             if match is None:

@@ -82,6 +82,14 @@ class Solution:
     pairs: Array | None = None
     retained_fraction: float | None = None
 
+    def __repr__(self) -> str:
+        gap = "none" if self.gap is None else f"{self.gap:.1e}"
+        kind = "smoothed" if self.smoothed else "intrinsic"
+        return (
+            f"<Solution: {self.command}, {kind} energy {self.energy:.8g}, gap {gap}, on {self.grid}, "
+            f"tau {self.tau:g}, floor {self.floor:g}, {self.status.value}>"
+        )
+
     @property
     def converged(self) -> bool:
         return self.status is Status.CONVERGED
@@ -151,9 +159,9 @@ class Solution:
     def kernel_figures(self) -> tuple[float, float] | None:
         """KDE error sup |K rho - rho| [Def 3.4], the largest over modalities, and the kernel volume's spread.
 
-        None where the grid does not resolve the kernel (unless that was allowed).
+        None where the grid cannot smooth by the kernel.
         """
-        if not (self.grid.resolves(self.kernel) or self.kernel.unresolved):
+        if not self.grid.can_smooth(self.kernel):
             return None
         error = max(float(np.abs(self.grid.smooth(one, self.kernel) - one).max()) for one in self.density)
         return error, self.grid.kernel_volume_spread(self.kernel)

@@ -118,6 +118,8 @@ def _solve(
             f"the {kernel.critic} kernel at tau = {tau:g} is narrower than this grid resolves; "
             + ("smoothing by it was allowed all the same" if kernel.unresolved else "its figures are not given")
         )
+    elif not grid.can_smooth(kernel):
+        notes.append(f"the {kernel.critic} kernel at tau = {tau:g} has no short spectrum; its figures are not given")
     if pairs is not None and kernel.critic != "cosine":
         notes.append("potentials from pairs are those of the cosine critic")
     values = np.stack([potential.on(grid) for potential in potentials])

@@ -28,7 +28,10 @@ def start(name: str | Array, energy: Energy, floor: float) -> LogDensity:
     if isinstance(name, np.ndarray):
         given = np.atleast_2d(name)
         if given.shape != shape:
-            raise InputError(f"the start must have the shape {shape}, not {given.shape}")
+            raise InputError(
+                f"the start has {given.shape[0]} densities of {given.shape[1]} points and the problem {shape[0]} of "
+                f"{shape[1]}; solve on the same grid, with as many modalities"
+            )
         return densities.from_density(given, floor)
     if name == "uniform":
         return densities.normalised(np.zeros(shape), floor)

@@ -12,6 +12,8 @@ from typing import Any
 #: Work, in units of one memory-bound operation on a point, below which a second thread costs more than it saves.
 WORTHWHILE = 100_000
 
+_PIECE = 50_000_000  # operations in one call of a kernel, at most
+
 _limit: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
@@ -43,13 +45,20 @@ def over_blocks(kernel: Callable[..., Any], blocks: int, work: int, *arguments: 
     The kernel releases the GIL and writes only what belongs to its own blocks.
     """
     workers = min(count(work), blocks)
+    # An interruption waits for the piece at hand: keep the pieces below a second.
+    pieces = min(blocks, max(workers, -(-work // _PIECE)))
+    edges = [blocks * piece // pieces for piece in range(pieces + 1)]
     if workers == 1:
-        kernel(0, blocks, *arguments)
+        for first, last in pairwise(edges):
+            kernel(first, last, *arguments)
         return
-    edges = [blocks * worker // workers for worker in range(workers + 1)]
-    pending = [_pool(workers).submit(kernel, *pair, *arguments) for pair in pairwise(edges)]
-    for job in pending:
-        job.result()
+    pending = [_pool(workers).submit(kernel, first, last, *arguments) for first, last in pairwise(edges)]
+    try:
+        for job in pending:
+            job.result()
+    finally:
+        for job in pending:
+            job.cancel()
 
 
 @lru_cache(maxsize=4)

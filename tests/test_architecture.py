@@ -21,6 +21,7 @@ LAYERS = [
     ["plotting"],
     ["archive"],
     ["cli"],
+    ["__main__"],
 ]
 
 

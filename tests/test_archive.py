@@ -61,9 +61,14 @@ def test_existing_folders_are_kept(tmp_path: Path) -> None:
     archive.save(solution, folder, overwrite=True)
     assert (folder / "summary.json").read_bytes() == before
     (folder / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"notes\.txt"):
-        archive.save(solution, folder, overwrite=True)
+    archive.save(solutions()["pairs"], folder, overwrite=True)
+    archive.save(solution, folder, overwrite=True)
     assert (folder / "notes.txt").read_text() == "mine"
+    assert not (folder / "pairs.npy").exists()
+    (tmp_path / "link").symlink_to(folder)
+    archive.save(solution, tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert fs.load(folder).energy == solution.energy
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("mine")
@@ -91,11 +96,34 @@ def test_a_failed_write_leaves_nothing_and_loses_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(archive, "_write_trace", full)
-    with pytest.raises(InputError, match="No space left"):
+    with pytest.raises(InputError, match="the disk is full"):
         archive.save(solution, folder, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == (["run"] if overwrite else [])
     if overwrite:
         assert fs.load(folder).energy == solution.energy
+
+
+def test_results_are_complete_only_once_everything_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any moment of a replacement, a folder holds whole results or says that it holds none."""
+    first, second = solutions()["unimodal"], solutions()["multimodal"]
+    renamed, rename = [], Path.rename
+    for fatal in range(4):
+        folder = tmp_path / f"run{fatal}"
+        archive.save(first, folder)
+        renamed.clear()
+
+        def killed(self: Path, target: Path, fatal: int = fatal) -> Path:
+            if len(renamed) == fatal:
+                raise KeyboardInterrupt
+            renamed.append(target)
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            archive.save(second, folder, overwrite=True)
+        monkeypatch.setattr(Path, "rename", rename)
+        with pytest.raises(InputError, match="no complete"):
+            fs.load(folder)
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -156,8 +156,8 @@ def test_bad_files(tmp_path: Path) -> None:
 def test_bad_folders(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "mine.txt").write_text("mine")
-    assert "exists" in refused("unimodal", "--nside", 4, "-o", tmp_path / "run")
-    assert "not replaced" in refused("unimodal", "--nside", 4, "-o", tmp_path / "run", "--force")
+    assert "not empty" in refused("unimodal", "--nside", 4, "-o", tmp_path / "run")
+    assert "not empty" in refused("unimodal", "--nside", 4, "-o", tmp_path / "run", "--force")
     assert (tmp_path / "run" / "mine.txt").read_text() == "mine"
 
 

@@ -150,5 +150,7 @@ def test_what_is_no_descent_is_refused() -> None:
         descend(energy, normalised(np.zeros((2, 30)), 0.0), 1e-9, 10)
     with pytest.raises(InputError, match="start"):
         start("somewhere", energy, 0.0)
-    with pytest.raises(InputError, match="shape"):
+    with pytest.raises(InputError, match="29 points"):
         start(np.ones((1, 29)), energy, 0.0)
+    with pytest.raises(InputError, match="steps"):
+        descend(energy, begin, 1e-9, -1)

@@ -175,6 +175,15 @@ def test_unresolved_kernels_are_refused_with_the_grid_that_would_do() -> None:
     assert Circle(300).resolves(kernel)
 
 
+def test_kernels_that_would_take_forever_are_refused() -> None:
+    kernel = Kernel("geodesic", 0.5)
+    with pytest.raises(InputError, match="no short spectrum"):
+        Healpix(64).smooth(np.ones(49152), kernel)
+    assert not Healpix(64).can_smooth(kernel)
+    assert Healpix(32).can_smooth(kernel)
+    assert Healpix(64).can_smooth(Kernel("geodesic", 0.2))
+
+
 @pytest.mark.parametrize("critic", CRITICS)
 def test_smoothing_gives_the_same_bits_for_one_and_two_threads(critic: str, rng: np.random.Generator) -> None:
     grid, kernel = Healpix(32), Kernel(critic, 0.2)

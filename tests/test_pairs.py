@@ -67,6 +67,8 @@ def test_pairs_in_the_plane_live_on_the_circle(rng: np.random.Generator) -> None
     solution = fs.multimodal(Circle(180), from_embeddings(first, second), 0.2, 1e-2)
     assert solution.converged
     assert solution.retained_fraction == 1
+    with pytest.raises(InputError, match="circle"):
+        fs.multimodal(Healpix(8), from_embeddings(first, second), 0.2, 1e-2)
     # The first modality moves towards its partners, 0.8 ahead, the second to its own, 0.8 behind.
     assert solution.centroid_gap > 0.5
 
@@ -79,8 +81,9 @@ def test_pairs_in_the_plane_live_on_the_circle(rng: np.random.Generator) -> None
         (np.ones((4, 1)), np.ones((4, 1)), "d >= 2"),
         (np.ones((0, 5)), np.ones((0, 5)), "d >= 2"),
         (np.ones(4), np.ones(4), "two arrays"),
-        (np.ones((4, 5)), np.eye(4, 5) * [[1], [1], [0], [1]], "1 embeddings are zero.*row 2"),
-        (np.full((4, 5), np.nan), np.ones((4, 5)), "4 embeddings have values"),
+        (np.ones((4, 5)), np.eye(4, 5) * [[1], [1], [0], [1]], "1 of 8 embeddings are zero.*modality 2, row 2"),
+        (np.full((4, 5), 1e200), np.ones((4, 5)), "too large"),
+        (np.full((4, 5), np.nan), np.ones((4, 5)), "4 of 8 embeddings have values"),
     ],
 )
 def test_what_are_no_pairs_is_refused(first: np.ndarray, second: np.ndarray, message: str) -> None:

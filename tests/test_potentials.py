@@ -20,7 +20,7 @@ def test_what_a_user_types() -> None:
     grid = Healpix(4)
     typed = named("vmf:12@0,0,1+12@0.85,0.15,-0.5", grid).on(grid)
     np.testing.assert_allclose(typed, two_well().on(grid), atol=1e-15)
-    weighted = named("vmf:1e1@0,0,2*3+5@-1,0,-1e-1*1", grid).on(grid)
+    weighted = named("vmf:1e+1@0,0,2*3+5@-1,0,-1e-1*1", grid).on(grid)
     expected = mixture(np.array([[0, 0, 1.0], [-1, 0, -0.1]]), np.array([10.0, 5.0]), np.array([0.75, 0.25])).on(grid)
     np.testing.assert_allclose(weighted, expected, atol=1e-15)
     assert not named("flat", grid).on(grid).any()
@@ -36,9 +36,14 @@ def test_what_nobody_can_mean_is_refused(text: str) -> None:
 
 
 def test_potentials_stay_on_their_sphere() -> None:
-    with pytest.raises(InputError, match="R\\^3"):
+    with pytest.raises(InputError, match="circle"):
         two_well().on(Circle(10))
     assert mixture(np.array([[0.0, 1.0]]), 2.0).on(Circle(8)).argmin() == 2
+    with pytest.raises(InputError, match="circle"):
+        from_map(np.zeros(12)).on(Circle(12))
+    with pytest.raises(InputError, match="circle"):
+        mixture(np.array([[0.0, 1.0]]), 2.0).on(Healpix(1))
+    np.testing.assert_array_equal(flat().misaligned(30).on(Circle(8)), np.zeros(8))
 
 
 def test_rotation_carries_the_wells_along() -> None:
@@ -94,6 +99,10 @@ def test_maps_that_are_none_are_refused(tmp_path) -> None:
     ):
         np.save(tmp_path / "u.npy", values)
         with pytest.raises(InputError, match=message):
+            named(str(tmp_path / "u.npy"), grid)
+    for values in (np.zeros(768, dtype=complex), np.array(["0"] * 768), np.zeros(768, dtype=bool)):
+        np.save(tmp_path / "u.npy", values)
+        with pytest.raises(InputError, match="real numbers"):
             named(str(tmp_path / "u.npy"), grid)
     (tmp_path / "u.fits").write_text("SIMPLE but no more")
     with pytest.raises(InputError, match=r"u\.fits: cannot be read as a HEALPix map"):

@@ -50,7 +50,7 @@ def _over_pairs(compiled, targets: Array, sources: Array, weights: Array, kernel
     arguments = _coordinates(targets), _coordinates(sources), np.ascontiguousarray(weights, dtype=np.float64)
     geodesic = kernel.critic == "geodesic"
     rate = 1 / kernel.tau if geodesic else kernel.concentration
-    threads.over_blocks(compiled, blocks, int(min(pairs, 1e9)), *arguments, rate, geodesic, result)
+    threads.over_blocks(compiled, blocks, int(pairs), *arguments, rate, geodesic, result)
     return result
 
 

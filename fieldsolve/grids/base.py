@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import lru_cache
+from math import isqrt
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from fieldsolve.errors import InputError, UnresolvedKernelError
 from fieldsolve.grids import allpairs
 from fieldsolve.kernels import RESOLUTION, Kernel
 
+
+#: Smoothing over more pairs of points than this is refused: it would take minutes for every step of a descent.
+MOST_SMOOTHED_PAIRS = 200_000_000
 
 _CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field
 
@@ -59,6 +63,10 @@ class Grid(ABC):
         """
 
     @abstractmethod
+    def has_short_spectrum(self, kernel: Kernel) -> bool:
+        """Whether the kernel sum goes through the kernel's spectrum."""
+
+    @abstractmethod
     def smoothing_error(self, kernel: Kernel) -> float:
         """Bound of the rounding error of `kernel_sum` relative to its largest value."""
 
@@ -91,13 +99,35 @@ class Grid(ABC):
         return kernel.width >= RESOLUTION * self.spacing
 
     def require(self, kernel: Kernel) -> None:
-        """Raise UnresolvedKernelError, with the grid that would do, for a kernel narrower than RESOLUTION pixels."""
+        """Raise UnresolvedKernelError, with the grid that would do, for a kernel narrower than RESOLUTION pixels.
+
+        Raises InputError for a kernel that has to be summed over more than MOST_SMOOTHED_PAIRS pairs of points.
+        """
         if not self.resolves(kernel) and not kernel.unresolved:
             raise UnresolvedKernelError(
                 f"the {kernel.critic} kernel at tau = {kernel.tau:g} is {kernel.width:.2g} rad wide and this grid's "
                 f"pixels {self.spacing:.2g} rad, but smoothing needs {RESOLUTION:g} pixels a width; use "
-                f"{self.finer(kernel.width / RESOLUTION)}, a larger tau, or allow unresolved kernels"
+                f"{self.finer(kernel.width / RESOLUTION)}, tau = {self.least_tau(kernel):.2g} or more, or "
+                "--allow-unresolved (unresolved=True)"
             )
+        if not self.has_short_spectrum(kernel) and self.size**2 > MOST_SMOOTHED_PAIRS:
+            raise InputError(
+                f"the {kernel.critic} kernel at tau = {kernel.tau:g} has a kink at the antipode and no short spectrum, and "
+                f"smoothing over all {float(self.size) ** 2:.1e} pairs of points would take too long; use at most "
+                f"{isqrt(MOST_SMOOTHED_PAIRS)} points, a tau below 0.26, or another critic"
+            )
+
+    def can_smooth(self, kernel: Kernel) -> bool:
+        """Whether `smooth` accepts the kernel on this grid."""
+        try:
+            self.require(kernel)
+        except InputError:
+            return False
+        return True
+
+    def least_tau(self, kernel: Kernel) -> float:
+        """The smallest temperature at which the grid resolves a kernel of this critic."""
+        return kernel.tau * (RESOLUTION * self.spacing / kernel.width) ** 2
 
     def kernel_sum(self, field: Array, kernel: Kernel) -> Array:
         """The plain sum (1/N) sum_j K(x_i, x_j) f_j at every point: through the kernel's spectrum where it is short.

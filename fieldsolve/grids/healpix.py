@@ -96,6 +96,9 @@ class Healpix(Grid):
         nside = 2 ** max(0, ceil(log2(sqrt(pi / 3) / spacing)))
         return f"nside {nside}" if nside <= LARGEST_NSIDE else f"no HEALPix grid up to nside {LARGEST_NSIDE}"
 
+    def has_short_spectrum(self, kernel: Kernel) -> bool:
+        return _harmonics(kernel) is not None
+
     def smoothing_error(self, kernel: Kernel) -> float:
         # Measured: the error is a quarter of this at most, for random, constant and concentrated fields.
         return float(4 * np.finfo(np.float64).eps * (kernel.harmonics(2) or 8))

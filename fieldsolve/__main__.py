@@ -1,0 +1,5 @@
+"""python -m fieldsolve: the command line."""
+
+from fieldsolve.cli import main
+
+main()
