@@ -59,6 +59,8 @@ def plot(result: Result) -> Figure:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2 and not available():
+        sys.exit("give a file of matched embeddings of shape (2, n, d): python examples/03_clip_pairs.py FEATURES.npy")
     found = solve(Path(sys.argv[1]) if len(sys.argv) > 1 else FEATURES)
     check(found)
     print(f"retained fraction {found.pairs.retained_fraction:.3f}, observed centroid gap {found.observed_gap:.3f}")

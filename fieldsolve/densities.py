@@ -9,6 +9,9 @@ from fieldsolve import pixelwise, threads
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 
+#: The smallest floor above 0: below it, exponentials in double precision lose digits.
+LEAST_FLOOR = 1e-290
+
 _MOST_CORRECTIONS = 100  # some five are usual; the climb is finite, this is for a cycle of roundings
 
 _MASSES = 1e-250, 1e300  # beyond them the compiled exponential has clamped
@@ -46,11 +49,12 @@ class LogDensity:
         return LogDensity(self.field, shift, self.floor)
 
 
-def check_floor(floor: float) -> float:
-    """Return the floor, or raise InputError unless 0 <= floor < 1."""
+def check_floor(floor: float) -> None:
+    """Raise InputError unless the floor is 0, or at least LEAST_FLOOR and below 1."""
     if not 0 <= floor < 1:
         raise InputError(f"the floor must be at least 0 and below 1 (a fraction of the uniform density), not {floor}")
-    return float(floor)
+    if 0 < floor < LEAST_FLOOR:
+        raise InputError(f"a floor above 0 must be at least {LEAST_FLOOR}, for its logarithm's sake, not {floor}")
 
 
 def corrected_shift(shift: Array, mass: Array, floored: Array, floor: float, size: int) -> Array:
@@ -64,9 +68,9 @@ def corrected_shift(shift: Array, mass: Array, floored: Array, floor: float, siz
         return np.asarray(shift + np.log((mass - floor * floored) / (size - floor * floored)))
 
 
-def is_normalised(shift: Array, corrected: Array) -> bool:
+def is_normalised(shift: Array, corrected: Array, floor: float) -> bool:
     """Whether a correction is below what rounding lets a log-normaliser be known to."""
-    close = np.abs(corrected - shift) <= _ROUNDING * np.maximum(1.0, np.abs(corrected))
+    close = np.abs(corrected - shift) <= _ROUNDING * np.maximum(1 / (1 - floor), np.abs(corrected))
     return bool(np.all(close & np.isfinite(corrected)))
 
 
@@ -101,7 +105,7 @@ def _shift(field: Array, floor: float, guess: float) -> float:
         if not (usable and np.isfinite(corrected[0])):
             # The guess is so far off that exponentials overflow or vanish; at the largest value they do neither.
             corrected = np.array([field.max()])
-        elif is_normalised(shift, corrected):
+        elif is_normalised(shift, corrected, floor):
             break
         shift = corrected
     return float(corrected[0])
@@ -110,7 +114,8 @@ def _shift(field: Array, floor: float, guess: float) -> float:
 def from_density(density: Array, floor: float) -> LogDensity:
     """The state of a given density: the closest one (in relative entropy) that is at least the floor and has mean 1.
 
-    density: (A, N) or (N,), non-negative, any scale. Raises InputError for NaN, infinite or negative values, or for no mass.
+    density: (A, N) or (N,), non-negative, any scale; zeros become exp(-1e6).
+    Raises InputError for NaN, infinite or negative values, or for no mass.
     """
     density = np.atleast_2d(np.asarray(density, dtype=np.float64))
     if not np.all(np.isfinite(density)) or np.any(density < 0) or not np.all(density.max(axis=1) > 0):

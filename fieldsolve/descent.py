@@ -17,6 +17,7 @@ SAFE_LENGTH = 1.0
 _GROWTH = 1.2  # doubling would be faster, but runs past good minima of nonconvex energies
 _SHRINK = 0.25
 _LONGEST = 2.0**60
+_PATIENCE = 100  # steps in which neither the energy nor the stationarity gets better
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,8 @@ def descend(
     only rounding can defeat; after a step that was taken the next one is longer.
 
     start: (A, N); tolerance >= 0; max_steps >= 0; watch: called with the number of steps and the evaluation of
-    every state that is reached. The status says why the loop ended; it is decided here and nowhere else.
+    every state that is reached, whose arrays are used again for later states. The status says why the loop ended;
+    it is decided here and nowhere else.
     Raises InputError for a tolerance or number of steps out of range, or a start of the wrong shape.
     """
     if not tolerance >= 0:
@@ -62,7 +64,7 @@ def descend(
     length = SAFE_LENGTH
     here, proposal = energy.step(current, length, np.empty_like(current.field))
     history = [(here.value, here.stationarity, 0.0)]
-    steps = 0
+    steps, idle, least = 0, 0, here.stationarity
     while True:
         if watch is not None:
             watch(steps, here)
@@ -84,6 +86,12 @@ def descend(
             here, proposal = energy.step(here.state, length, proposal.field, here.multiplier)
         if not there.value <= here.value + here.rounding:
             status = Status.STALLED if isfinite(there.value) else Status.NOT_FINITE
+            break
+        better = there.value < here.value - here.rounding or there.stationarity < least
+        least = min(least, there.stationarity)
+        idle = 0 if better else idle + 1
+        if idle > _PATIENCE:
+            status = Status.STALLED
             break
         spare = here.state.field
         history.append((there.value, there.stationarity, length))

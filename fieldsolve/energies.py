@@ -11,6 +11,7 @@ from fieldsolve.densities import LogDensity, corrected_shift, from_density, is_n
 from fieldsolve.errors import InputError
 from fieldsolve.grids import LOG_ACCURACY, Grid
 from fieldsolve.kernels import Kernel
+from fieldsolve.solution import symmetric_kl
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,9 +37,8 @@ class Evaluation:
 
     @property
     def symmetric_kl(self) -> float:
-        """D = KL(rho_1||rho_2) + KL(rho_2||rho_1) of two modalities; with log K rho for smoothed energies [Rem 4.2]."""
-        (own_1, cross_12), (cross_21, own_2) = self.cross_entropy
-        return float(cross_12 + cross_21 - own_1 - own_2)
+        """D = KL(rho_1||rho_2) + KL(rho_2||rho_1), over all pairs; with log K rho for smoothed energies [Rem 4.2]."""
+        return symmetric_kl(self.cross_entropy)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +87,17 @@ class Energy:
             raise InputError(f"the coupling must be between 0 and 1, not {self.coupling}")
         if self.kernel is not None:
             self.grid.require(self.kernel)
+            if self.kernel.tau != self.tau:
+                raise InputError(f"the energy's tau = {self.tau} and its kernel's {self.kernel.tau} must be the same")
 
     @property
     def modalities(self) -> int:
         return len(self.potentials)
+
+    @property
+    def is_vertex_problem(self) -> bool:
+        """Whether the energy is concave in each of two densities, so that its minimum is at a pair of vertices."""
+        return self.kernel is None and self.modalities == 2 and self.coupling == 1
 
     @cached_property
     def mixing(self) -> Array:
@@ -106,8 +113,11 @@ class Energy:
         """The energy at given densities, which are floored at 0 and normalised first, and its first variation.
 
         density: (A, N); the variation: (A, N), the derivative with respect to rho_a(z) dmu(z).
+        Raises InputError for what is no density, or vanishes where a coupled intrinsic energy does not allow it.
         """
         variation = np.empty(self.potentials.shape)
+        if self.kernel is None and self.modalities > 1 and self.coupling > 0 and not np.all(density > 0):
+            raise InputError("the coupled intrinsic energy is infinite where a density vanishes; give it a floor")
         move = _Move(0.0, -1.0, np.zeros(self.modalities), variation)
         return self._pass(from_density(density, 0.0), move), variation
 
@@ -135,7 +145,7 @@ class Energy:
         means = self._mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
         mass, floored = self.grid.size * means[:, pixelwise.MASS], self.grid.size * means[:, pixelwise.FLOORED]
         corrected = state.with_shift(corrected_shift(state.shift, mass, floored, state.floor, self.grid.size))
-        if not is_normalised(state.shift, corrected.shift):
+        if not is_normalised(state.shift, corrected.shift, state.floor):
             if not np.isfinite(np.sum(state.field)):
                 return self._not_finite(state)
             state = renormalised(corrected)
@@ -150,7 +160,7 @@ class Energy:
         density = state.density()
         log_q = self.grid.log_smooth(density, kernel)
         binding = self.grid.mean(self.potentials * density) / self.tau
-        cross_entropy = -(density @ log_q.T) / self.grid.size
+        cross_entropy = -np.array([[self.grid.mean(rho * other) for other in log_q] for rho in density])
         variation = self.potentials / self.tau + self.mixing @ log_q
         log_density = state.log_density()
         for b in range(self.modalities):

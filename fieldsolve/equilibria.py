@@ -24,19 +24,6 @@ def gibbs(potentials: Array, tau: float, floor: float = 0.0) -> LogDensity:
     return normalised(-potentials / tau, floor)
 
 
-def gibbs_bound(potential: Array, tau: float, floor: float = 0.0) -> float:
-    """A lower bound of the intrinsic functional over floored densities, equal to its minimum to rounding.
-
-    max over nu of nu + int min_{a >= floor} [U a/tau + a log a - nu a] dmu, at the nu of the floored Gibbs density;
-    weak duality makes it a bound for any nu. potential: (N,).
-    """
-    state = gibbs(potential[None], tau, floor)
-    multiplier = 1 - state.shift[0]
-    log_density = state.log_density()[0]
-    local = np.exp(log_density) * (potential / tau + log_density - multiplier)
-    return float(multiplier + np.mean(local))
-
-
 @dataclass(frozen=True, eq=False)
 class Vertices:
     """Two fully coupled densities that each have their excess mass on one pixel: rho_a = floor + (1 - floor) N e_a.
@@ -67,8 +54,8 @@ def vertex_minimum(potentials: Array, tau: float, floor: float) -> Vertices:
     """The exact global minimum of the fully coupled intrinsic energy over floored densities on the grid, in O(N).
 
     At coupling 1 the energy is concave in each density [Prop 4.2], so that its minimum is at a pair of vertices;
-    with spikes on different pixels its logarithmic terms do not depend on which, so that the best pair is the
-    cheapest one, compared with the cheapest common pixel. In the continuum limit twice its value is
+    with spikes on different pixels its logarithmic terms do not depend on which, and are smaller than with a common
+    one, so that four pairs are left to compare. In the continuum limit twice its value is
     sum_a [(1 - floor) min U_a/tau + floor int U_a/tau] + 2 log floor.
 
     potentials: (2, N). Raises InputError unless there are two, and 0 < floor < 1: without a floor it has no minimum.
@@ -78,10 +65,9 @@ def vertex_minimum(potentials: Array, tau: float, floor: float) -> Vertices:
     check_floor(floor)
     if floor == 0:
         raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
-    # The cheapest disjoint pair has each spike on one of its potential's two lowest pixels.
+    # Each spike is on one of its potential's two lowest pixels. The logarithmic terms are larger for a common pixel (by
+    # rearrangement), which can be best only where both lowest pixels coincide and the next ones cost more than that.
     candidates = list(product(_two_lowest(potentials[0]), _two_lowest(potentials[1])))
-    together = int(np.argmin(potentials.sum(axis=0)))
-    candidates.append((together, together))
     values = [vertex_energy(potentials, tau, floor, pixels) for pixels in candidates]
     best = int(np.argmin(values))
     return Vertices(values[best], candidates[best])

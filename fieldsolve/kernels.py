@@ -76,7 +76,9 @@ class Kernel:
         return ceil(9.0 / self.width) + 16
 
     def spectrum(self, dim: int, lmax: int) -> Array:
-        """Eigenvalues k_0 = 1 > k_1 >= ... >= k_lmax of smoothing by K [Funk-Hecke], shape (lmax + 1,).
+        """Eigenvalues k_0 = 1, k_1, ... k_lmax of smoothing by K [Funk-Hecke], shape (lmax + 1,).
+
+        Positive and falling, but for the geodesic critic at tau near 1 and above, whose profile has a kink.
 
         k_l = I_{l+h}(kappa)/I_h(kappa), h = (dim - 1)/2, for the cosine and rbf critics in any dimension (on S^2
         ratios of modified spherical Bessel functions); by Gauss-Legendre quadrature of the profile for the

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
@@ -53,16 +55,22 @@ def _regressed(own: Array, partner: Array, bandwidth: float, label: str) -> Pote
     def potential(points: Array) -> Array:
         result = np.empty(len(points))
         step = max(1, _BLOCK // len(own))
-        for first in range(0, len(points), step):
-            chunk = points[first : first + step]
-            exponents = (chunk @ own.T - 1) / bandwidth**2
-            exponents -= exponents.max(axis=1, keepdims=True)
-            np.exp(exponents, out=exponents)
-            mean = exponents @ partner / exponents.sum(axis=1, keepdims=True)
-            result[first : first + step] = -np.einsum("id,id->i", chunk, mean)
+        with _one_blas_thread():
+            for first in range(0, len(points), step):
+                chunk = points[first : first + step]
+                exponents = (chunk @ own.T - 1) / bandwidth**2
+                exponents -= exponents.max(axis=1, keepdims=True)
+                np.exp(exponents, out=exponents)
+                mean = exponents @ partner / exponents.sum(axis=1, keepdims=True)
+                result[first : first + step] = -np.einsum("id,id->i", chunk, mean)
         return result
 
     return Potential(potential, label, dimension=own.shape[1])
+
+
+def _one_blas_thread() -> Any:
+    """Matrix products over many pairs: the order of their sums depends on the number of threads."""
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def from_embeddings(first: Array, second: Array) -> Pairs:
@@ -89,7 +97,8 @@ def from_embeddings(first: Array, second: Array) -> Pairs:
     stacked /= norms[:, None]
     retained = 1.0
     if stacked.shape[1] > 3:
-        values, vectors = np.linalg.eigh(stacked.T @ stacked)
+        with _one_blas_thread():
+            values, vectors = np.linalg.eigh(stacked.T @ stacked)
         leading = vectors[:, :-4:-1]
         # The sign of a singular vector is arbitrary: make the data's larger side positive, so that results repeat.
         leading *= np.where((stacked @ leading).sum(axis=0) < 0, -1.0, 1.0)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
@@ -19,30 +19,38 @@ MODALITY_COLOURS = ("#D55E00", "#56B4E9", "#009E73", "#CC79A7")
 _RASTER = (360, 720)  # latitudes and longitudes of a sky picture
 _DECADES = 2.0  # a density that spans more than this is drawn on a logarithmic scale
 _DEEPEST = 1e-12  # and this far below its maximum at most
+_LEAST_NATS = 1e-16  # what is smaller, or below 0 by rounding, is drawn here
+_COLLAPSED = 0.5  # of the excess mass on one pixel: it is shown close up
+_PATCH = 6.0  # half the width of a close-up, in pixels
 _SPIKE = 0.01  # pixels with more than this share of the excess mass are marked
 
 
 def plot(solution: Solution) -> Figure:
     """A figure of a solution: every potential and density, which modality is where, and the descent."""
+    numbers = range(1, solution.modalities + 1)
     if solution.modalities == 1:
-        figure, axes = _panels(solution.grid, [["potential", "density", "trace"]], (15, 4.2))
-        plot_field(axes["potential"], solution.grid, solution.potentials[0], label="U")
-        axes["potential"].set_title(f"alignment potential: {solution.labels[0]}")
-        plot_density(axes["density"], solution, 0)
+        figure, axes = _panels(solution.grid, [["potential 1", "density 1", "trace"]], (15, 4.2))
     else:
-        rows = [["potential 1", "potential 2", "both"], ["density 1", "density 2", "trace"]]
-        figure, axes = _panels(solution.grid, rows, (15, 7.8))
-        for a in range(2):
-            plot_field(axes[f"potential {a + 1}"], solution.grid, solution.potentials[a], label="U")
-            axes[f"potential {a + 1}"].set_title(f"potential of modality {a + 1}: {solution.labels[a]}")
-            plot_density(axes[f"density {a + 1}"], solution, a)
-        plot_separation(axes["both"], solution)
+        where = "around the spikes" if _spikes_are_close(solution) else "where"
+        rows = [[f"potential {a}" for a in numbers] + [where], [f"density {a}" for a in numbers] + ["trace"]]
+        figure, axes = _panels(solution.grid, rows, (5 * solution.modalities + 5, 7.8))
+        if where == "where":
+            plot_separation(axes[where], solution)
+        else:
+            plot_spikes(axes[where], solution)
+    for a in numbers:
+        plot_field(axes[f"potential {a}"], solution.grid, solution.potentials[a - 1], label="U (low attracts)")
+        name = "alignment potential" if solution.modalities == 1 else f"potential of modality {a}"
+        axes[f"potential {a}"].set_title(f"{name}: {solution.labels[a - 1]}")
+        plot_density(axes[f"density {a}"], solution, a - 1)
     plot_trace(axes["trace"], solution)
     figure.suptitle(_headline(solution), fontsize=12, fontweight="bold")
     return figure
 
 
-def plot_field(ax: Axes, grid: Grid, field: Array, label: str = "", norm: Normalize | None = None, cmap: str = "cividis") -> Axes:
+def plot_field(
+    ax: Axes, grid: Grid, field: Array, label: str = "", norm: Normalize | None = None, cmap: str | Colormap = "cividis"
+) -> Axes:
     """Draw a field (size,): a Mollweide picture on S^2 (ax must have that projection), a curve on the circle."""
     if isinstance(grid, Circle):
         ax.plot(np.degrees(grid.angles()), field, color="black", lw=1.2)
@@ -56,10 +64,11 @@ def plot_field(ax: Axes, grid: Grid, field: Array, label: str = "", norm: Normal
     lon = (longitude[:-1] + longitude[1:])[None, :] / 2
     points = np.stack(np.broadcast_arrays(np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)), axis=-1)
     image = field[grid.nearest(points.reshape(-1, 3))].reshape(_RASTER)
+    ticks = None if isinstance(norm, LogNorm) else MaxNLocator(6)
     mesh = ax.pcolormesh(longitude, latitude, image, norm=norm, cmap=cmap, rasterized=True)
     ax.set(xticklabels=[], yticklabels=[])
     ax.grid(color="white", lw=0.3, alpha=0.5)
-    ax.figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.8, aspect=40, pad=0.09, label=label)
+    ax.figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.8, aspect=40, pad=0.09, label=label, ticks=ticks)
     return ax
 
 
@@ -72,23 +81,62 @@ def plot_density(ax: Axes, solution: Solution, a: int) -> Axes:
     scale = "log scale" if logarithmic else "linear scale"
     plot_field(ax, solution.grid, np.maximum(density, least), f"density, 1 = uniform ({scale})", norm, cmap="magma")
     name = "equilibrium density" if solution.modalities == 1 else f"density of modality {a + 1}"
-    ax.set_title(name, color="black" if solution.modalities == 1 else MODALITY_COLOURS[a], fontweight="bold")
+    if solution.spike_mass[a] > _COLLAPSED:
+        name += ": collapsed to one pixel"
+    colour = "black" if solution.modalities == 1 else MODALITY_COLOURS[a % len(MODALITY_COLOURS)]
+    ax.set_title(name, color=colour, fontweight="bold")
     _mark(ax, solution, a)
     return ax
 
 
 def plot_separation(ax: Axes, solution: Solution) -> Axes:
     """Draw log10 of the ratio of the first two densities, with both modalities' spikes and pairs."""
-    with np.errstate(divide="ignore"):
-        ratio = np.log10(solution.density[0]) - np.log10(solution.density[1])
-    ratio = np.clip(np.nan_to_num(ratio, nan=0.0), -12, 12)
-    limit = max(float(np.abs(ratio).max()), 1e-3)
-    label = "log10 of density 1 / density 2"
-    plot_field(ax, solution.grid, ratio, label, Normalize(-limit, limit), cmap="RdBu_r")
-    ax.set_title(f"which modality is where: centroid gap {solution.centroid_gap:.3g}, D = {solution.symmetric_kl:.3g}")
+    plot_field(ax, solution.grid, *_log_ratio(solution))
+    title = f"which modality is where: centroid gap {solution.centroid_gap:.3g}, symmetric KL {solution.symmetric_kl:.3g}"
+    ax.set_title(title, fontsize=10)
     for a in range(2):
         _mark(ax, solution, a)
     return ax
+
+
+def plot_spikes(ax: Axes, solution: Solution) -> Axes:
+    """Draw the same ratio in a patch of the sphere around two neighbouring spikes, pixel by pixel."""
+    spikes = np.concatenate([solution.grid.points(int(spike), int(spike) + 1) for spike in solution.spikes[:2]])
+    centre = spikes.sum(axis=0) / np.linalg.norm(spikes.sum(axis=0))
+    east = np.cross([0, 0, 1], centre) if abs(centre[2]) < 0.99 else np.array([1.0, 0, 0])
+    east /= np.linalg.norm(east)
+    north = np.cross(centre, east)
+    reach = _PATCH * solution.grid.spacing
+    offset = np.linspace(-reach, reach, 401)
+    points = centre + offset[:, None, None] * north + offset[None, :, None] * east
+    points /= np.linalg.norm(points, axis=-1, keepdims=True)
+    ratio, label, norm, cmap = _log_ratio(solution)
+    image = ratio[solution.grid.nearest(points.reshape(-1, 3))].reshape(401, 401)
+    mesh = ax.pcolormesh(np.degrees(offset), np.degrees(offset), image, norm=norm, cmap=cmap, rasterized=True)
+    for a, spike in enumerate(spikes):
+        at = float(np.degrees(spike @ east)), float(np.degrees(spike @ north))
+        ax.annotate(f"modality {a + 1}", at, ha="center", va="center", fontsize=9, fontweight="bold")
+    ax.set(aspect="equal", xlabel="degrees", ylabel="degrees")
+    apart = float(np.degrees(2 * np.arcsin(np.linalg.norm(spikes[0] - spikes[1]) / 2)))
+    ax.set_title(f"close-up: two pixels, {apart:.2g} degrees apart; symmetric KL {solution.symmetric_kl:.3g}", fontsize=10)
+    ax.figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.8, aspect=40, pad=0.03, label=label)
+    return ax
+
+
+def _log_ratio(solution: Solution) -> tuple[Array, str, Normalize, Colormap]:
+    """log10 of the ratio of the first two densities, cut at 12 decades, with how to draw it."""
+    first, second = (np.log10(np.maximum(density, 1e-300)) for density in solution.density[:2])
+    ratio = np.clip(first - second, -12, 12)
+    limit = max(float(np.abs(ratio).max()), 1e-3)
+    colours = LinearSegmentedColormap.from_list("modalities", [MODALITY_COLOURS[1], "#F7F7F7", MODALITY_COLOURS[0]])
+    return ratio, "log10 of density 1 / density 2", Normalize(-limit, limit), colours
+
+
+def _spikes_are_close(solution: Solution) -> bool:
+    if isinstance(solution.grid, Circle) or solution.spike_mass[:2].min() < _COLLAPSED:
+        return False
+    spikes = [solution.grid.points(int(spike), int(spike) + 1) for spike in solution.spikes[:2]]
+    return float(np.linalg.norm(spikes[0] - spikes[1])) < _PATCH * solution.grid.spacing
 
 
 def plot_trace(ax: Axes, solution: Solution) -> Axes:
@@ -97,12 +145,11 @@ def plot_trace(ax: Axes, solution: Solution) -> Axes:
     base = solution.bound if solution.bound is not None else float(trace.energy[-1])
     name = "energy - bound" if solution.bound is not None else "energy - last energy"
     steps = np.arange(len(trace.energy))
-    for values, label, marker, colour in (
-        (trace.stationarity, "stationarity", "o", "#0072B2"),
-        (trace.energy - base, name, "s", "#D55E00"),
+    for values, label, style, colour in (
+        (trace.energy - base, name, "s-", "#999999"),
+        (trace.stationarity, "stationarity", "o-", "black"),
     ):
-        shown = np.where(values > 1e-16, values, np.nan)
-        ax.plot(steps, shown, marker=marker, ms=3.5, lw=1.2, color=colour, label=label)
+        ax.plot(steps, np.maximum(values, _LEAST_NATS), style, ms=3, lw=1.2, color=colour, label=label)
     ax.axhline(solution.tolerance, color="grey", lw=0.8, ls="--", label="tolerance")
     ax.set(yscale="log", xlabel="step", ylabel="nats")
     ax.set_title(solution.status.value.split(":")[0] + f" after {len(trace)} step{'s' if len(trace) != 1 else ''}")
@@ -118,13 +165,13 @@ def _headline(solution: Solution) -> str:
         parts.append(f"coupling = {solution.coupling:g}")
     parts.append(f"energy = {solution.energy:.6g}")
     if solution.gap is not None:
-        parts.append(f"gap to the bound = {max(solution.gap, 0):.1e}")
+        parts.append(f"gap to the bound = {solution.gap:.1e}")
     return "   |   ".join(parts)
 
 
 def _panels(grid: Grid, rows: Any, size: tuple[float, float]) -> tuple[Figure, dict[str, Axes]]:
     sky = {} if isinstance(grid, Circle) else {"projection": "mollweide"}
-    special: Any = {name: sky for row in rows for name in row if name != "trace"}
+    special: Any = {name: sky for row in rows for name in row if name not in ("trace", "around the spikes")}
     # Not pyplot's: no window, nothing to close. The layout does not see that a Mollweide title stands above the axes:
     # leave room between it and the headline.
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.95), h_pad=0.08))
@@ -135,7 +182,7 @@ def _mark(ax: Axes, solution: Solution, a: int) -> None:
     """Mark where a modality's spike is, and the points of its pairs."""
     if isinstance(solution.grid, Circle):
         return
-    colour = MODALITY_COLOURS[a]
+    colour = MODALITY_COLOURS[a % len(MODALITY_COLOURS)]
     if solution.pairs is not None:
         ax.scatter(*_longitude_latitude(solution.pairs[a]), s=3, color=colour, alpha=0.6, lw=0, label=f"pairs {a + 1}")
     if solution.spike_mass[a] > _SPIKE:

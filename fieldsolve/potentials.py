@@ -18,9 +18,10 @@ from fieldsolve.grids import Grid, Healpix
 class Potential:
     """An alignment potential U [Def 3.1], a function on the sphere that can be put on any grid and rotated.
 
-    function: maps unit vectors (n, d) to values (n,). label: how a user names it. wells: (m, d), the directions of
-    its named wells, none by default. dimension: d, None if any will do. rotation: the rotation matrix that has carried the potential along.
-    sampled: for maps, their own grid and the values there. notes: what was done to get it, for the user to know.
+    function: maps unit vectors (n, d) to values (n,). label: how a user names it. wells: (m, d), the directions of its
+    named wells, None by default. dimension: d, None if any will do. rotation: the rotation matrix that has carried the
+    potential along. sampled: for maps, their own grid and the values there. notes: what was done to get it, for the
+    user to know.
     """
 
     function: Callable[[Array], Array]
@@ -172,7 +173,9 @@ def read_map(path: Path, grid: Grid) -> Potential:
 
 
 def named(text: str, grid: Grid) -> Potential:
-    """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...] (x,y on the circle), or a map file.
+    """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file.
+
+    On the circle the mean directions are x,y.
 
     Raises InputError for anything else.
     """

@@ -45,6 +45,12 @@ class Trace:
         return Trace(np.append(self.energy, later.energy), np.append(self.stationarity, later.stationarity), lengths)
 
 
+def symmetric_kl(cross_entropy: Array) -> float:
+    """sum over pairs of H(a, b) + H(b, a) - H(a) - H(b), from the cross-entropies (A, A)."""
+    own = np.diag(cross_entropy)
+    return float(np.sum(cross_entropy - own[:, None]))
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     """The densities that minimise an energy as far as a solve got, with the figures of it.
@@ -120,9 +126,8 @@ class Solution:
 
     @property
     def symmetric_kl(self) -> float:
-        """D = KL(rho_1||rho_2) + KL(rho_2||rho_1); with log K rho in place of log rho for a smoothed energy."""
-        (own_1, cross_12), (cross_21, own_2) = self.cross_entropy
-        return float(cross_12 + cross_21 - own_1 - own_2)
+        """D = KL(rho_1||rho_2) + KL(rho_2||rho_1), over all pairs; with log K rho for log rho in a smoothed energy."""
+        return symmetric_kl(self.cross_entropy)
 
     @cached_property
     def centroids(self) -> Array:
@@ -131,8 +136,8 @@ class Solution:
 
     @property
     def centroid_gap(self) -> float:
-        """Distance between the two modalities' centroids, at most 2."""
-        return float(np.linalg.norm(self.centroids[0] - self.centroids[1]))
+        """Distance between the modalities' centroids, at most 2; of several the largest."""
+        return float(np.linalg.norm(self.centroids[:, None] - self.centroids[None], axis=-1).max())
 
     @property
     def spikes(self) -> Indices:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fieldsolve import equilibria
 from fieldsolve.arrays import Array
+from fieldsolve.bounds import lower_bound
 from fieldsolve.densities import LogDensity, check_floor
 from fieldsolve.descent import Descent, descend
 from fieldsolve.energies import Energy, Evaluation
@@ -125,7 +126,7 @@ def _solve(
     values = np.stack([potential.on(grid) for potential in potentials])
     energy = Energy(grid, values, tau, 0.0 if coupling is None else coupling, kernel if smoothed else None)
     state = starting_state(start, energy, floor)
-    if _is_fully_coupled(energy):
+    if energy.is_vertex_problem:
         found = descend(energy, state, max(tolerance, HANDOVER), max_steps, watch)
         found = _finished_by_best_responses(energy, found, tolerance)
     else:
@@ -156,21 +157,6 @@ def _solve(
         pairs=None if pairs is None else pairs.points,
         retained_fraction=None if pairs is None else pairs.retained_fraction,
     )
-
-
-def lower_bound(energy: Energy, floor: float) -> float | None:
-    """A lower bound of an energy over floored densities: its exact minimum where a closed form is known, else None."""
-    if energy.kernel is not None:
-        return None
-    if energy.modalities == 1 or energy.coupling == 0:
-        return float(np.mean([equilibria.gibbs_bound(one, energy.tau, floor) for one in energy.potentials]))
-    if _is_fully_coupled(energy):
-        return equilibria.vertex_minimum(energy.potentials, energy.tau, floor).value
-    return None
-
-
-def _is_fully_coupled(energy: Energy) -> bool:
-    return energy.kernel is None and energy.modalities == 2 and energy.coupling == 1
 
 
 def _finished_by_best_responses(energy: Energy, found: Descent, tolerance: float) -> Descent:

@@ -64,3 +64,7 @@ def over_blocks(kernel: Callable[..., Any], blocks: int, work: int, *arguments: 
 @lru_cache(maxsize=4)
 def _pool(workers: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(workers, thread_name_prefix="fieldsolve")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # the parent's threads do not come along

@@ -1,4 +1,4 @@
-"""Settings of the test run: hypothesis draws the same examples every time."""
+"""Settings of the test run: hypothesis draws the same examples in every run of the same tests."""
 
 from pathlib import Path
 

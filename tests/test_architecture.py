@@ -16,7 +16,7 @@ LAYERS = [
     ["densities", "potentials", "solution"],
     ["pairs", "energies"],
     ["descent", "equilibria"],
-    ["starts"],
+    ["starts", "bounds"],
     ["solve"],
     ["plotting"],
     ["archive"],

@@ -69,7 +69,7 @@ def test_one_potential_serves_both_modalities_and_the_second_is_misaligned() -> 
 def test_the_table_shows_the_figures() -> None:
     result = run("unimodal", "--tau", 1, "--nside", 8)
     figures = json.loads(run("unimodal", "--tau", 1, "--nside", 8, "--json").stdout)
-    assert f"energy            {figures['energy']:.10g}" in result.stdout
+    assert f"energy                {figures['energy']:.10g}" in result.stdout
     assert result.stdout.startswith("converged")
     assert run("unimodal", "--nside", 8, "--quiet").output == ""
 
@@ -93,6 +93,22 @@ def test_results_on_the_circle(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert (tmp_path / "c" / "fields.npz").exists()
     assert fs.load(tmp_path / "c").grid == fs.Circle(90)
+
+
+def test_the_circle_has_a_default_potential() -> None:
+    for command in ("unimodal", "multimodal"):
+        result = run(command, "--circle", 90, "--json", "--misalign", 30)
+        assert result.exit_code == 0, result.output
+        assert "vmf:6" in json.loads(result.stdout)["potential"][0]
+        assert json.loads(result.stdout)["nside"] is None
+
+
+def test_a_full_standard_output_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("fieldsolve.cli.run._table", full)
+    assert "No space left" in refused("unimodal", "--nside", 4)
 
 
 def test_pairs_from_one_file_and_from_two(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -130,6 +146,8 @@ def test_bad_numbers() -> None:
     assert "3 points" in refused("unimodal", "--circle", 2, "--potential", "flat")
     assert "unbounded below" in refused("multimodal", "--floor", 0)
     assert "nside 64" in refused("unimodal", "--tau", 0.001, "--nside", 16, "--energy", "smoothed")
+    assert "circle" in refused("unimodal", "--circle", 90, "--potential", "two-well")
+    refused("unimodal", "--circle", 90, "--nside", 8, code=2)
     assert "is not a valid float" in refused("unimodal", "--tau", "cold", code=2)
 
 
@@ -181,7 +199,16 @@ def test_an_internal_error_hints_at_debug(monkeypatch: pytest.MonkeyPatch) -> No
     assert result.exit_code == 1
     assert "a bug" in result.stderr
     assert "--debug" in result.stderr
-    assert isinstance(run("unimodal", "--nside", 4, "--debug").exception, RuntimeError)
+    debugged = run("unimodal", "--nside", 4, "--debug")
+    assert debugged.exit_code == 1
+    assert "Traceback" in debugged.stderr
+    assert "a bug" in debugged.stderr
+
+
+def test_debug_keeps_the_exit_code() -> None:
+    result = run("unimodal", "--floor", 1, "--debug")
+    assert result.exit_code == 3
+    assert "Traceback" in result.stderr
 
 
 def test_an_interruption_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ def test_densities_have_mean_one_and_keep_the_floor(seed: int, floor: float, sca
     np.testing.assert_allclose(density.mean(axis=1), 1, rtol=1e-12)
     assert density.min() >= floor
     with np.errstate(divide="ignore"):
-        np.testing.assert_allclose(state.log_density()[density > 0], np.log(density)[density > 0], atol=1e-12)
+        normal = density > 1e-300  # logarithms of subnormal numbers have few digits
+        np.testing.assert_allclose(state.log_density()[normal], np.log(density)[normal], atol=1e-12)
 
 
 def test_normaliser_is_the_root_that_bisection_finds(rng: np.random.Generator) -> None:
@@ -66,7 +67,7 @@ def test_fields_that_are_not_finite_are_refused() -> None:
             normalised(np.array([[0.0, bad]]), 0.1)
 
 
-@pytest.mark.parametrize("floor", [-0.1, 1.0, 2.0, np.nan])
+@pytest.mark.parametrize("floor", [-0.1, 1.0, 2.0, np.nan, 1e-300])
 def test_floors_outside_the_range_are_refused(floor: float) -> None:
     with pytest.raises(InputError, match="floor"):
         normalised(np.zeros((1, 10)), floor)

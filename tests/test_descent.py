@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fieldsolve import threads
+from fieldsolve.bounds import gibbs_bound
 from fieldsolve.densities import LogDensity, normalised
 from fieldsolve.descent import Descent, descend
 from fieldsolve.energies import Energy
-from fieldsolve.equilibria import gibbs, gibbs_bound
+from fieldsolve.equilibria import gibbs
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Circle, Healpix
 from fieldsolve.kernels import Kernel
@@ -108,6 +109,19 @@ def test_every_status_is_reached() -> None:
             evaluation, onward = super().step(state, length, out, centre)
             object.__setattr__(evaluation, "value", evaluation.value + 1 if np.ptp(state.field) else evaluation.value)
             return evaluation, onward
+
+    class Coarse(Energy):
+        """An energy whose stationarity is known to 1e-6 only."""
+
+        def step(self, state, length, out, centre=None):  # type: ignore[no-untyped-def]
+            evaluation, onward = super().step(state, length, out, centre)
+            object.__setattr__(evaluation, "stationarity", max(evaluation.stationarity, 1e-6))
+            return evaluation, onward
+
+    coupled = Coarse(grid, np.stack([np.cos(grid.angles())] * 2), 0.5, 0.9)
+    stuck = descend(coupled, start("tilted", coupled, 1e-3), 1e-9, 5000)
+    assert stuck.status is Status.STALLED
+    assert 50 < len(stuck.trace) < 1000
 
     found = descend(Rising(grid, energy.potentials, 0.5), uniform, 1e-9, 10)
     assert found.status is Status.STALLED

@@ -135,3 +135,25 @@ def test_what_is_no_problem_is_refused() -> None:
             Energy(grid, zero, 1.0, coupling)
     with pytest.raises(UnresolvedKernelError):
         Energy(grid, zero, 0.01, kernel=Kernel("cosine", 0.01))
+
+
+def test_variation_includes_its_constant(rng: np.random.Generator) -> None:
+    """The derivative with respect to rho dmu, not up to a constant: U/tau + log rho + 1 for one intrinsic density."""
+    grid = Circle(40)
+    energy = random_energy(grid, 1, 0.0, None, rng)
+    density = random_densities(grid, 1, rng)
+    _, variation = energy.evaluate(density)
+    np.testing.assert_allclose(variation, energy.potentials / 0.3 + np.log(density) + 1, atol=1e-12)
+    evaluation, _ = energy.evaluate(np.exp(-energy.potentials / 0.3))
+    np.testing.assert_allclose(evaluation.multiplier, 1 - np.log(np.mean(np.exp(-energy.potentials / 0.3))), atol=1e-12)
+
+
+def test_a_density_that_vanishes_is_refused_where_the_energy_is_infinite() -> None:
+    grid = Circle(4)
+    density = np.array([[2.0, 2, 0, 0], [0, 0, 2, 2]])
+    with pytest.raises(InputError, match="vanishes"):
+        Energy(grid, np.zeros((2, 4)), 1.0, 0.5).evaluate(density)
+    uncoupled, _ = Energy(grid, np.zeros((2, 4)), 1.0, 0.0).evaluate(density)
+    assert uncoupled.value == pytest.approx(np.log(2))
+    with pytest.raises(InputError, match="kernel"):
+        Energy(grid, np.zeros((2, 4)), 1.0, kernel=Kernel("cosine", 2.0, unresolved=True))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from fieldsolve import equilibria
+from fieldsolve.bounds import gibbs_bound
 from fieldsolve.densities import normalised
 from fieldsolve.energies import Energy
 from fieldsolve.errors import InputError
@@ -49,7 +50,7 @@ def test_the_bound_is_the_energy_of_floored_gibbs_and_below_all_others(seed: int
     rng = np.random.default_rng(seed)
     potential = rng.uniform(-1, 1, 60)
     energy = Energy(Circle(60), potential[None], tau)
-    bound = equilibria.gibbs_bound(potential, tau, floor)
+    bound = gibbs_bound(potential, tau, floor)
     at_gibbs = energy_of_logs(energy, equilibria.gibbs(potential[None], tau, floor).log_density())
     assert bound == pytest.approx(at_gibbs, abs=1e-12 * max(1, abs(bound)))
     for _ in range(5):

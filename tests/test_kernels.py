@@ -82,3 +82,11 @@ def test_temperature_must_be_positive(tau: float) -> None:
 def test_unknown_critic_is_refused() -> None:
     with pytest.raises(InputError, match="dot"):
         Kernel("dot", 1.0)
+
+
+@pytest.mark.parametrize("critic", ["cosine", "rbf", "geodesic"])
+def test_width_is_the_standard_deviation_along_a_direction(critic: str) -> None:
+    kernel = Kernel(critic, 1e-3)
+    angle = np.linspace(-0.5, 0.5, 20001)
+    profile = np.exp(kernel.relative_profile(angle))
+    assert kernel.width == pytest.approx(np.sqrt((profile * angle**2).sum() / profile.sum()), rel=1e-2)

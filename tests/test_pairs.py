@@ -120,3 +120,19 @@ def test_clip_features_project_and_solve(clip_features) -> None:
     assert np.linalg.norm(centroids[0] - centroids[1]) > 1
     solution = fs.multimodal(Healpix(32), pairs, 0.1, 1e-3)
     assert solution.gap == pytest.approx(0, abs=1e-12 * abs(solution.energy))
+
+
+def test_projection_has_its_signs_from_the_data(rng: np.random.Generator) -> None:
+    embeddings = on_sphere(rng.standard_normal((2, 50, 8)) + 0.3)
+    for sign in (1, -1):
+        mirrored = embeddings * np.where(np.arange(8) % 2, sign, 1)
+        points = from_embeddings(*mirrored).points
+        assert np.all(points.sum(axis=(0, 1)) > 0)
+        np.testing.assert_allclose(points, from_embeddings(*embeddings).points, atol=1e-9)
+
+
+def test_embeddings_without_a_projection_are_refused() -> None:
+    first = np.eye(3, 6).repeat(5, axis=0)
+    stray = np.vstack([first, np.eye(6)[5]])
+    with pytest.raises(InputError, match="orthogonal"):
+        from_embeddings(stray, stray)

@@ -113,3 +113,19 @@ def test_maps_that_are_none_are_refused(tmp_path) -> None:
     with pytest.raises(InputError, match="no such file"):
         named(str(tmp_path / "missing.fits"), grid)
     assert not flat().on(grid).any()
+
+
+def test_a_rotated_map_on_its_own_grid_is_not_the_map() -> None:
+    grid = Healpix(16)
+    stored = from_map(two_well().on(grid))
+    assert np.abs(stored.misaligned(60).on(grid) - two_well().misaligned(60).on(grid)).max() < 0.02
+    assert np.abs(stored.misaligned(60).on(grid) - stored.on(grid)).max() > 0.3
+
+
+def test_rotations_compose_in_the_order_they_are_made() -> None:
+    about_y, about_z = rotation_matrix(70), np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    both = two_well().rotated(about_y).rotated(about_z)
+    grid = Healpix(8)
+    np.testing.assert_allclose(both.on(grid), two_well().rotated(about_z @ about_y).on(grid), atol=1e-14)
+    np.testing.assert_allclose(both.wells[0], about_z @ about_y @ [0, 0, 1], atol=1e-15)
+    assert np.abs(both.on(grid) - two_well().rotated(about_y @ about_z).on(grid)).max() > 0.1

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 import fieldsolve as fs
+from fieldsolve import archive
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Circle, Healpix
 from fieldsolve.potentials import Potential, flat, from_map, mixture, rotation_matrix, two_well
-from fieldsolve.solution import Status
+from fieldsolve.solution import Status, symmetric_kl
 
 # THEORY: exact cap masses of the two-well potential, radius 0.5.
 CAP_MASS = {
@@ -167,9 +168,33 @@ def test_wells_and_their_caps_turn_with_the_potential() -> None:
         plain.cap_mass(0.0)
 
 
-def test_several_modalities_are_no_special_case() -> None:
+def test_several_modalities_are_no_special_case(tmp_path) -> None:
     grid = Healpix(4)
     three = fs.multimodal(grid, [two_well()] * 3, 0.5, 0.05, 0.6)
     assert three.converged
     assert three.density.shape == (3, grid.size)
     assert three.bound is None
+    assert three.summary()["symmetric_kl"] > 0
+    archive.save(three, tmp_path / "three")
+    np.testing.assert_array_equal(fs.load(tmp_path / "three").density, three.density)
+    pairs_of_two = [three.cross_entropy[np.ix_([a, b], [a, b])] for a, b in ((0, 1), (0, 2), (1, 2))]
+    assert three.symmetric_kl == pytest.approx(sum(symmetric_kl(pair) for pair in pairs_of_two), rel=1e-12)
+
+
+def test_whichever_modality_responds_first_the_better_end_is_taken() -> None:
+    """Both potentials are lowest at one pixel: who gets it decides, and here it must be the second modality."""
+    grid = Healpix(2)
+    values = np.zeros((2, grid.size))
+    values[0, 5], values[0, 9] = -1.0, -0.9
+    values[1, 5], values[1, 20] = -1.0, -0.2
+    for order in (1, -1):
+        solution = fs.multimodal(grid, [from_map(one) for one in values[::order]], 0.2, 0.01)
+        assert solution.gap == pytest.approx(0, abs=1e-12)
+        assert solution.spikes[::order].tolist() == [9, 5]
+
+
+def test_very_low_temperatures_do_not_break() -> None:
+    for tau in (1e-6, 1e-12):
+        solution = fs.unimodal(Healpix(8), two_well(), tau)
+        assert solution.converged
+        assert solution.gap == pytest.approx(0, abs=1e-10 * abs(solution.energy))  # U/tau has digits to 1e-16 of itself

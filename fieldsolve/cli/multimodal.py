@@ -11,8 +11,8 @@ from fieldsolve.cli.options import guarded, solver_options
 @click.command()
 @click.option(
     "--potential", multiple=True, metavar="U",
-    help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...], or a HEALPix map (.fits, .npy); once for both modalities "
-    "or twice.  [default: two-well]",
+    help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...] (@x,y on the circle), or a HEALPix map (.fits, .npy); once for "
+    "both modalities or twice.  [default: two-well; on the circle vmf:6@1,0*0.7+6@-1,0*0.3]",
 )  # fmt: skip
 @click.option("--misalign", type=float, default=0.0, metavar="DEG", help="Rotate the second potential about the y axis.")
 @click.option(
@@ -36,7 +36,7 @@ def multimodal(**options: Any) -> None:
     Energies are in nats, relative to the uniform probability measure: F = (F_1 + F_2 - coupling D)/2.
     """
     from fieldsolve import pairs, potentials, solve
-    from fieldsolve.cli.run import grid_of, run, start_of
+    from fieldsolve.cli.run import default_potential, grid_of, run, start_of
 
     names = options["potential"]
     if len(names) > 2:
@@ -51,7 +51,7 @@ def multimodal(**options: Any) -> None:
         if options["pairs"]:
             given: Any = pairs.read_pairs(tuple(Path(path) for path in options["pairs"]))
         else:
-            first, second = (names * 2)[:2] or ("two-well", "two-well")
+            first, second = ((names or (default_potential(grid),)) * 2)[:2]
             given = [
                 potentials.named(first, grid),
                 potentials.named(second, grid).misaligned(options["misalign"]),

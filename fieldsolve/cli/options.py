@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -20,8 +21,8 @@ def solver_options(default_floor: float, default_start: str) -> Callable[[Comman
             "--floor", type=float, default=default_floor, show_default=True,
             help="Least density as a fraction of the uniform density, 0 to below 1.",
         ),
-        click.option("--nside", type=int, default=64, show_default=True, help="HEALPix resolution, a power of two up to 2048."),
-        click.option("--circle", type=int, metavar="POINTS", help="Solve on the circle S^1 with so many points instead."),
+        click.option("--nside", type=int, help="HEALPix resolution, a power of two up to 2048.  [default: 64]"),
+        click.option("--circle", type=int, metavar="POINTS", help="Solve on so many points of the circle S^1 instead."),
         click.option(
             "--critic", type=click.Choice(["cosine", "rbf", "geodesic"]), default="cosine", show_default=True,
             help="Similarity behind the kernel exp(s/tau): z.z', -|z-z'|^2 or -angle^2.",
@@ -52,7 +53,7 @@ def solver_options(default_floor: float, default_start: str) -> Callable[[Comman
 
 
 def guarded(command: Command) -> Command:
-    """Turn exceptions of a command into one clear sentence on stderr and an exit code; with --debug, show them whole."""
+    """Turn exceptions of a command into one clear sentence on stderr and an exit code; --debug shows the traceback too."""
 
     @functools.wraps(command)
     def run(debug: bool, **options: Any) -> None:
@@ -60,18 +61,19 @@ def guarded(command: Command) -> Command:
 
         try:
             command(**options)
-        except (click.ClickException, click.exceptions.Exit):
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
-        except KeyboardInterrupt:
-            _fail("interrupted; nothing was left half-written", INTERRUPTED)
-        except InputError as error:
+        except (KeyboardInterrupt, Exception) as error:
             if debug:
-                raise
-            _fail(str(error), REFUSED)
-        except Exception as error:
-            if debug:
-                raise
-            _fail(f"internal error: {type(error).__name__}: {error}; run it again with --debug and report it", INTERNAL)
+                traceback.print_exc()
+            if isinstance(error, KeyboardInterrupt):
+                _fail("interrupted; nothing was left half-written", INTERRUPTED)
+            elif isinstance(error, InputError):
+                _fail(str(error), REFUSED)
+            elif isinstance(error, OSError):
+                _fail(f"cannot read or write: {error.strerror or error}", REFUSED)
+            else:
+                _fail(f"internal error: {type(error).__name__}: {error}; run it again with --debug and report it", INTERNAL)
 
     return run
 

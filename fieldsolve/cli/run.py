@@ -14,31 +14,27 @@ from fieldsolve import archive, threads
 from fieldsolve.cli.options import NOT_CONVERGED
 from fieldsolve.energies import Evaluation
 from fieldsolve.grids import Circle, Grid, Healpix
-from fieldsolve.solution import CAP_RADIUS, Solution
+from fieldsolve.solution import CAP_RADIUS, Solution, Status
 
 _PATIENCE = 1.0  # seconds before progress is shown
 
-# Row of the printed table, and the names of the figures in it.
 _ROWS = (
-    ("energy", ("energy",)),
-    ("bound", ("bound",)),
-    ("gap", ("gap",)),
-    ("stationarity", ("stationarity",)),
-    ("binding", ("binding",)),
-    ("entropy", ("entropy",)),
-    ("log partition", ("log_partition",)),
-    ("cap mass", ("cap_mass",)),
-    ("symmetric KL", ("symmetric_kl",)),
-    ("centroid gap", ("centroid_gap",)),
-    ("spike mass", ("spike_mass",)),
-    ("retained fraction", ("retained_fraction",)),
-    ("KDE error", ("kde_error",)),
-    ("volume spread", ("kernel_volume_spread",)),
-)
+    "energy", "bound", "gap", "stationarity", "binding", "entropy", "log_partition", "cap_mass", "symmetric_kl",
+    "centroid_gap", "spike_mass", "retained_fraction", "kde_error", "kernel_volume_spread",
+)  # fmt: skip
 
 
-def grid_of(nside: int, circle: int | None) -> Grid:
-    return Healpix(nside) if circle is None else Circle(circle)
+def grid_of(nside: int | None, circle: int | None) -> Grid:
+    if circle is None:
+        return Healpix(64 if nside is None else nside)
+    if nside is not None:
+        raise click.UsageError("--nside is for the sphere and --circle for the circle; give one of them")
+    return Circle(circle)
+
+
+def default_potential(grid: Grid) -> str:
+    """The paper's two wells, on the sphere (experiment D.2) or the circle (D.3)."""
+    return "two-well" if grid.dim == 2 else "vmf:6@1,0*0.7+6@-1,0*0.3"
 
 
 def start_of(text: str) -> Any:
@@ -75,20 +71,21 @@ def run(
         for note in summary["notes"]:
             click.echo(f"note: {note}", err=True)
     if not solution.converged:
-        click.echo(f"fieldsolve: {solution.status.value}; more --max-steps or a larger --tol may help", err=True)
+        remedy = "; more --max-steps or a larger --tol may help" if solution.status is Status.STEPS else ""
+        click.echo(f"fieldsolve: {solution.status.value}{remedy}", err=True)
         sys.exit(NOT_CONVERGED)
 
 
 def _table(summary: dict[str, Any]) -> str:
     lines = [
         f"{summary['status']} ({summary['steps']} step{'s' if summary['steps'] != 1 else ''}, {summary['seconds']:.3g} s)",
-        f"{'potential':<18}{' | '.join(summary['potential'])}",
+        f"{'potential':<22}{' | '.join(summary['potential'])}",
     ]
-    for title, (name,) in _ROWS:
+    for name in _ROWS:
         value = summary.get(name)
         if value is not None:
-            numbers = value if isinstance(value, list) else [value]
-            lines.append(f"{title:<18}{'  '.join(f'{number:.10g}' for number in np.ravel(numbers))}")
+            numbers = "  ".join(f"{number:.10g}" for number in np.ravel(value))
+            lines.append(f"{name.replace('_', ' '):<22}{numbers}")
     return "\n".join(lines)
 
 

@@ -9,8 +9,9 @@ from fieldsolve.cli.options import guarded, solver_options
 
 @click.command()
 @click.option(
-    "--potential", default="two-well", show_default=True, metavar="U",
-    help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...], or a HEALPix map (.fits, .npy).",
+    "--potential", metavar="U",
+    help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...] (@x,y on the circle), or a HEALPix map (.fits, .npy).  "
+    "[default: two-well; on the circle vmf:6@1,0*0.7+6@-1,0*0.3]",
 )  # fmt: skip
 @click.option("--misalign", type=float, default=0.0, metavar="DEG", help="Rotate the potential about the y axis.")
 @click.option("--cap-radius", type=float, default=0.5, show_default=True, metavar="RAD", help="Radius of the caps around wells.")
@@ -27,13 +28,13 @@ def unimodal(**options: Any) -> None:
     Energies are in nats, relative to the uniform probability measure: F = int U rho/tau + int rho log rho.
     """
     from fieldsolve import potentials, solve
-    from fieldsolve.cli.run import grid_of, run, start_of
+    from fieldsolve.cli.run import default_potential, grid_of, run, start_of
 
     def solved(watch: Any) -> Any:
         grid = grid_of(options["nside"], options["circle"])
         return solve.unimodal(
             grid,
-            potentials.named(options["potential"], grid).misaligned(options["misalign"]),
+            potentials.named(options["potential"] or default_potential(grid), grid).misaligned(options["misalign"]),
             options["tau"],
             options["floor"],
             smoothed=options["energy"] == "smoothed",

@@ -91,7 +91,8 @@ class Grid(ABC):
         total = np.zeros((*np.shape(density)[:-1], self.dim + 1))
         for first in range(0, self.size, _CHUNK):
             last = min(first + _CHUNK, self.size)
-            total += density[..., first:last] @ self.points(first, last)
+            # Not a matrix product: its bits would depend on the number of threads.
+            total += np.einsum("...n,nd->...d", density[..., first:last], self.points(first, last))
         return np.asarray(total / self.size)
 
     def resolves(self, kernel: Kernel) -> bool:
@@ -191,9 +192,9 @@ class Grid(ABC):
         return _log_smooth(self, density, kernel, relevant)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _balance(grid: Grid, kernel: Kernel) -> Array:
-    """Solve log d + log K d = 0 by a two-term recurrence, optimal for a derivative 1 + K with spectrum in [1, 2]."""
+    """Solve log d + log K d = 0 by a two-term recurrence, optimal for a derivative 1 + K with spectrum near [1, 2]."""
     log_balance = np.zeros(grid.size)
     previous = log_balance
     for _ in range(60):

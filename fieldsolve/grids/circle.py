@@ -13,6 +13,9 @@ from fieldsolve.kernels import Kernel
 
 
 
+_PARTS = 4096  # of a point's arc that the rim of a cap cuts
+
+
 @dataclass(frozen=True)
 class Circle(Grid):
     """The `count` points (cos t, sin t) of S^1 at t = 2 pi j / count, j = 0 ... count - 1.
@@ -52,14 +55,17 @@ class Circle(Grid):
         return np.asarray(np.rint(steps).astype(np.int64) % self.count)
 
     def coverage(self, centres: Array, radius: float) -> Array:
-        covered = np.zeros(self.count)
-        parts = self.angles()[:, None] + self.spacing * ((np.arange(4096) + 0.5) / 4096 - 0.5)
-        inside = np.zeros(parts.shape, dtype=bool)
-        for centre in np.asarray(centres, dtype=np.float64):
-            away = (parts - np.arctan2(centre[1], centre[0]) + pi) % (2 * pi) - pi
-            inside |= np.abs(away) <= radius
-        covered[:] = inside.mean(axis=1)
+        centre_angles = np.arctan2(centres[:, 1], centres[:, 0])
+        covered = (self._distance(self.angles(), centre_angles) <= radius).astype(np.float64)
+        rim = np.flatnonzero(np.abs(self._distance(self.angles(), centre_angles) - radius) <= self.spacing)
+        offsets = self.spacing * ((np.arange(_PARTS) + 0.5) / _PARTS - 0.5)
+        parts = self.angles()[rim][:, None] + offsets
+        covered[rim] = (self._distance(parts, centre_angles) <= radius).mean(axis=1)
         return covered
+
+    def _distance(self, angles: Array, centres: Array) -> Array:
+        """Angle to the nearest of the centres."""
+        return np.asarray(np.min([np.abs((angles - centre + pi) % (2 * pi) - pi) for centre in centres], axis=0))
 
     def rotate(self, field: Array, rotation: Array) -> Array:
         angle = np.arctan2(rotation[1, 0], rotation[0, 0])

@@ -101,7 +101,7 @@ class Healpix(Grid):
 
     def smoothing_error(self, kernel: Kernel) -> float:
         # Measured: the error is a quarter of this at most, for random, constant and concentrated fields.
-        return float(4 * np.finfo(np.float64).eps * (kernel.harmonics(2) or 8))
+        return float(4 * np.finfo(np.float64).eps * (_harmonics(kernel) or 8))
 
     def _fast_sum(self, field: Array, kernel: Kernel, out: Array | None = None) -> Array | None:
         lmax = _harmonics(kernel)
