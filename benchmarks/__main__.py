@@ -169,8 +169,10 @@ def clarabel() -> str:
     density = cvxpy.Variable(grid.size)
     objective = (potential @ density / tau - cvxpy.sum(cvxpy.entr(density))) / grid.size
     problem = cvxpy.Problem(cvxpy.Minimize(objective), [density >= floor, cvxpy.sum(density) == grid.size])
-    problem.solve(solver=cvxpy.CLARABEL)
-    cone = problem.solver_stats.solve_time
+    cone = np.inf
+    for _ in range(3):
+        problem.solve(solver=cvxpy.CLARABEL)
+        cone = min(cone, problem.solver_stats.solve_time)
     energy = Energy(grid, potential[None], tau)
 
     def ours() -> object:

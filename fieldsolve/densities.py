@@ -84,7 +84,7 @@ def normalised(field: Array, floor: float) -> LogDensity:
     check_floor(floor)
     if not np.isfinite(np.sum(field)):
         raise InputError("a log-density is not finite")
-    return renormalised(LogDensity(field, np.full(len(field), np.nan), floor))
+    return renormalised(LogDensity(field, field.max(axis=1), floor))
 
 
 def renormalised(state: LogDensity) -> LogDensity:

@@ -20,8 +20,8 @@ _RASTER = (360, 720)  # latitudes and longitudes of a sky picture
 _DECADES = 2.0  # a density that spans more than this is drawn on a logarithmic scale
 _DEEPEST = 1e-12  # and this far below its maximum at most
 _LEAST_NATS = 1e-16  # what is smaller, or below 0 by rounding, is drawn here
-_COLLAPSED = 0.5  # of the excess mass on one pixel: it is shown close up
-_PATCH = 6.0  # half the width of a close-up, in pixels
+_COLLAPSED = 0.99  # of the excess mass on one pixel
+_PATCH = 5.0  # half the width of a close-up, in pixels
 _SPIKE = 0.01  # pixels with more than this share of the excess mass are marked
 
 
@@ -110,16 +110,21 @@ def plot_spikes(ax: Axes, solution: Solution) -> Axes:
     offset = np.linspace(-reach, reach, 401)
     points = centre + offset[:, None, None] * north + offset[None, :, None] * east
     points /= np.linalg.norm(points, axis=-1, keepdims=True)
-    ratio, label, norm, cmap = _log_ratio(solution)
+    ratio, meaning, norm, cmap = _log_ratio(solution)
     image = ratio[solution.grid.nearest(points.reshape(-1, 3))].reshape(401, 401)
     mesh = ax.pcolormesh(np.degrees(offset), np.degrees(offset), image, norm=norm, cmap=cmap, rasterized=True)
     for a, spike in enumerate(spikes):
         at = float(np.degrees(spike @ east)), float(np.degrees(spike @ north))
-        ax.annotate(f"modality {a + 1}", at, ha="center", va="center", fontsize=9, fontweight="bold")
+        beside = (0.5, 0.85 if at[1] > 0 or (at[1] == 0 and a == 0) else 0.12)
+        arrow = {"arrowstyle": "-", "color": MODALITY_COLOURS[a]}
+        ax.annotate(
+            f"modality {a + 1}", at, beside, textcoords="axes fraction", ha="center", fontsize=9, color=MODALITY_COLOURS[a],
+            fontweight="bold", arrowprops=arrow,
+        )  # fmt: skip
     ax.set(aspect="equal", xlabel="degrees", ylabel="degrees")
     apart = float(np.degrees(2 * np.arcsin(np.linalg.norm(spikes[0] - spikes[1]) / 2)))
     ax.set_title(f"close-up: two pixels, {apart:.2g} degrees apart; symmetric KL {solution.symmetric_kl:.3g}", fontsize=10)
-    ax.figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.8, aspect=40, pad=0.03, label=label)
+    ax.figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.8, aspect=40, pad=0.03, label=meaning)
     return ax
 
 
@@ -142,11 +147,13 @@ def _spikes_are_close(solution: Solution) -> bool:
 def plot_trace(ax: Axes, solution: Solution) -> Axes:
     """Draw the stationarity and the energy above the bound (or above its last value) along the descent."""
     trace = solution.trace
-    base = solution.bound if solution.bound is not None else float(trace.energy[-1])
-    name = "energy - bound" if solution.bound is not None else "energy - last energy"
+    if solution.bound is not None:
+        name, above = "energy - bound", trace.energy - solution.bound
+    else:
+        name, above = "energy - last energy", np.append(trace.energy[:-1] - trace.energy[-1], np.nan)
     steps = np.arange(len(trace.energy))
     for values, label, style, colour in (
-        (trace.energy - base, name, "s-", "#999999"),
+        (above, name, "s-", "#999999"),
         (trace.stationarity, "stationarity", "o-", "black"),
     ):
         ax.plot(steps, np.maximum(values, _LEAST_NATS), style, ms=3, lw=1.2, color=colour, label=label)

@@ -24,6 +24,9 @@ _ROWS = (
 )  # fmt: skip
 
 
+_TITLES = {"symmetric_kl": "symmetric KL", "kde_error": "KDE error"}
+
+
 def grid_of(nside: int | None, circle: int | None) -> Grid:
     if circle is None:
         return Healpix(64 if nside is None else nside)
@@ -85,7 +88,7 @@ def _table(summary: dict[str, Any]) -> str:
         value = summary.get(name)
         if value is not None:
             numbers = "  ".join(f"{number:.10g}" for number in np.ravel(value))
-            lines.append(f"{name.replace('_', ' '):<22}{numbers}")
+            lines.append(f"{_TITLES.get(name, name.replace('_', ' ')):<22}{numbers}")
     return "\n".join(lines)
 
 
