@@ -16,7 +16,7 @@ from fieldsolve.errors import InputError
 from fieldsolve.grids import Circle, Healpix
 from fieldsolve.potentials import flat, mixture, two_well
 
-# THEORY: log Z of the two-well potential at nside 1024, converged to about 1e-7.
+# log Z of the two-well potential at nside 1024, converged to about 1e-7.
 LOG_PARTITION = {10: 0.0385845, 5: 0.0785743, 2.5: 0.1626570, 1: 0.4455120, 0.5: 1.0034071, 0.2: 3.0806838, 0.1: 7.1192463}
 
 

@@ -10,7 +10,7 @@ from fieldsolve.grids import Circle, Healpix
 from fieldsolve.potentials import Potential, flat, from_map, mixture, rotation_matrix, two_well
 from fieldsolve.solution import Status, symmetric_kl
 
-# THEORY: exact cap masses of the two-well potential, radius 0.5.
+# Cap masses of the two-well potential by quadrature, radius 0.5, to 1e-10.
 CAP_MASS = {
     10: 0.1286327598, 5: 0.1349755024, 2.5: 0.1480117059, 1: 0.1893464213,
     0.5: 0.2620628235, 0.2: 0.4675284987, 0.1: 0.7063853515,
