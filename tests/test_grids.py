@@ -246,3 +246,9 @@ def test_coverage_converges_at_second_order() -> None:
     errors = [Healpix(nside).coverage(centre, 0.5).mean() - exact for nside in (16, 32, 64)]
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
     assert errors[1] / errors[2] == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.parametrize("tau", [1e-2, 1e-3, 1e-4])
+def test_unresolved_kernels_are_still_balanced_when_they_are_allowed(tau: float) -> None:
+    grid, kernel = Healpix(8), Kernel("cosine", tau, unresolved=True)
+    np.testing.assert_allclose(grid.smooth(np.ones(grid.size), kernel), 1, atol=1e-10)

@@ -153,6 +153,7 @@ class Grid(ABC):
 
         On a grid the volume of the kernel varies from pixel to pixel by a few times 1/N. Scaling by d on both
         sides keeps smoothing symmetric and positive and makes it conserve mass, as [Asm 2.1] has it.
+        Raises InputError if no such field is found, as for kernels far too narrow for the grid.
         """
         return _balance(self, kernel)
 
@@ -205,6 +206,8 @@ def _balance(grid: Grid, kernel: Kernel) -> Array:
             log_balance - 0.6863 * residual + 0.0294 * (log_balance - previous),
             log_balance,
         )
+    if not np.abs(residual).max() < 1e-11:
+        raise InputError(f"the kernel {kernel} cannot be balanced on this grid; use a finer grid or a larger tau")
     balance = np.exp(log_balance)
     balance.flags.writeable = False
     return balance
