@@ -169,10 +169,8 @@ def clarabel() -> str:
     density = cvxpy.Variable(grid.size)
     objective = (potential @ density / tau - cvxpy.sum(cvxpy.entr(density))) / grid.size
     problem = cvxpy.Problem(cvxpy.Minimize(objective), [density >= floor, cvxpy.sum(density) == grid.size])
-    cone = np.inf
-    for _ in range(3):
-        problem.solve(solver=cvxpy.CLARABEL)
-        cone = min(cone, problem.solver_stats.solve_time)
+    (through_cvxpy,) = best(lambda: problem.solve(solver=cvxpy.CLARABEL), repeat=3)
+    cone = problem.solver_stats.solve_time
     energy = Energy(grid, potential[None], tau)
 
     def ours() -> object:
@@ -183,10 +181,16 @@ def clarabel() -> str:
     (solve,) = best(ours, repeat=50)
     found = ours()
     rows = [[
-        grid.size, f"{cone / solve:.0f}", f"{found.evaluation.value - problem.value:.1e}",
+        grid.size, f"{through_cvxpy / solve:.0f}", f"{cone / solve:.0f}", f"{found.evaluation.value - problem.value:.1e}",
         f"{found.evaluation.value - gibbs_bound(potential, tau, floor):.1e}",
     ]]  # fmt: skip
-    header = ["N", "Clarabel's own solve time / ours", "our energy - Clarabel's", "our energy - bound"]
+    header = [
+        "N",
+        "Clarabel through cvxpy / ours",
+        "Clarabel's own solve time / ours",
+        "our energy - Clarabel's",
+        "our energy - bound",
+    ]
     return table("Floored Gibbs density, against a cone solver", header, rows)
 
 

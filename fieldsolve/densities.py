@@ -1,7 +1,8 @@
 """Floored densities in the log variable: the state that every solver moves."""
 
 from dataclasses import dataclass
-from math import inf, log
+from math import inf, isfinite, log, nan
+from sys import float_info
 
 import numpy as np
 
@@ -15,7 +16,7 @@ LEAST_FLOOR = 1e-290
 _MOST_CORRECTIONS = 100  # some five are usual; the climb is finite, this is for a cycle of roundings
 
 _MASSES = 1e-250, 1e300  # beyond them the compiled exponential has clamped
-_ROUNDING = 8 * np.finfo(np.float64).eps
+_ROUNDING = 8 * float_info.epsilon
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,21 +58,19 @@ def check_floor(floor: float) -> None:
         raise InputError(f"a floor above 0 must be at least {LEAST_FLOOR}, for its logarithm's sake, not {floor}")
 
 
-def corrected_shift(shift: Array, mass: Array, floored: Array, floor: float, size: int) -> Array:
-    """The log-normaliser that would make the masses 1 if the floor stayed active where it is now.
+def corrected_shift(shift: float, mass: float, floored: float, floor: float, size: int) -> float:
+    """The log-normaliser that would make the mass 1 if the floor stayed active where it is now, or NaN without a mass.
 
     It never exceeds the true one, so that repeating it climbs to the true one and ends: each active set it meets
-    is smaller than the last. shift, mass (sum of the density over the points), floored (number of points at the
-    floor): (A,).
+    is smaller than the last. mass: sum of the density over the points; floored: number of points at the floor.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(shift + np.log((mass - floor * floored) / (size - floor * floored)))
+    active, room = mass - floor * floored, size - floor * floored
+    return shift + log(active / room) if 0 < active < inf else nan
 
 
-def is_normalised(shift: Array, corrected: Array, floor: float) -> bool:
+def is_normalised(shift: float, corrected: float, floor: float) -> bool:
     """Whether a correction is below what rounding lets a log-normaliser be known to."""
-    close = np.abs(corrected - shift) <= _ROUNDING * np.maximum(1 / (1 - floor), np.abs(corrected))
-    return bool(np.all(close & np.isfinite(corrected)))
+    return abs(corrected - shift) <= _ROUNDING * max(1 / (1 - floor), abs(corrected))
 
 
 def normalised(field: Array, floor: float) -> LogDensity:
@@ -93,22 +92,22 @@ def renormalised(state: LogDensity) -> LogDensity:
     return state.with_shift(np.array(shifts))
 
 
-def _shift(field: Array, floor: float, guess: float) -> float:
-    sums = pixelwise.partial_sums(1, field.size)
+def _shift(field: Array, floor: float, shift: float) -> float:
+    sums = pixelwise.partial_sums(1, field.size)[0]
     log_floor = log(floor) if floor > 0 else -inf
-    shift = np.array([guess])
+    corrected = shift
     for _ in range(_MOST_CORRECTIONS):
-        threads.over_blocks(pixelwise.mass_pass, sums.shape[1], field.size, field, shift[0], log_floor, sums[0])
-        mass, floored = sums[:, :, pixelwise.MASS].sum(axis=1), sums[:, :, pixelwise.FLOORED].sum(axis=1)
+        threads.over_blocks(pixelwise.mass_pass, len(sums), field.size, field, shift, log_floor, sums)
+        totals = sums.sum(axis=0)
+        mass, floored = float(totals[pixelwise.MASS]), float(totals[pixelwise.FLOORED])
         corrected = corrected_shift(shift, mass, floored, floor, field.size)
-        usable = floored[0] < field.size and _MASSES[0] < mass[0] < _MASSES[1]
-        if not (usable and np.isfinite(corrected[0])):
+        if not (floored < field.size and _MASSES[0] < mass < _MASSES[1] and isfinite(corrected)):
             # The guess is so far off that exponentials overflow or vanish; at the largest value they do neither.
-            corrected = np.array([field.max()])
+            corrected = float(field.max())
         elif is_normalised(shift, corrected, floor):
             break
         shift = corrected
-    return float(corrected[0])
+    return corrected
 
 
 def from_density(density: Array, floor: float) -> LogDensity:

@@ -143,12 +143,15 @@ class Energy:
 
     def _intrinsic(self, state: LogDensity, move: "_Move") -> Evaluation:
         means = self._mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
-        mass, floored = self.grid.size * means[:, pixelwise.MASS], self.grid.size * means[:, pixelwise.FLOORED]
-        corrected = state.with_shift(corrected_shift(state.shift, mass, floored, state.floor, self.grid.size))
-        if not is_normalised(state.shift, corrected.shift, state.floor):
+        totals = (self.grid.size * means).tolist()
+        corrected = [
+            corrected_shift(shift, row[pixelwise.MASS], row[pixelwise.FLOORED], state.floor, self.grid.size)
+            for shift, row in zip(state.shift.tolist(), totals, strict=True)
+        ]
+        if not all(is_normalised(*pair, state.floor) for pair in zip(state.shift.tolist(), corrected, strict=True)):
             if not np.isfinite(np.sum(state.field)):
                 return self._not_finite(state)
-            state = renormalised(corrected)
+            state = renormalised(state.with_shift(np.array(corrected)))
             means = self._mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
         binding = self.modalities * means[:, pixelwise.BINDING]
         return self._evaluation(state, means, binding, -means[:, pixelwise.CROSS :])
