@@ -13,6 +13,8 @@ from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Grid, Healpix
 
+_UNSEEN = -1.6375e30  # what HEALPix maps mark unseen pixels with
+
 
 @dataclass(frozen=True, eq=False)
 class Potential:
@@ -109,7 +111,7 @@ def two_well() -> Potential:
     return mixture(means, np.array([12.0, 12.0]), label="two-well")
 
 
-def from_map(values: Array, label: str = "map", notes: tuple[str, ...] = ()) -> Potential:
+def from_map(values: Array, label: str = "map") -> Potential:
     """The potential of a HEALPix map in RING order, interpolated bilinearly off its own pixels' centres.
 
     values: (12 nside^2,), finite. Raises InputError for any other length, or for values that are not finite.
@@ -122,7 +124,7 @@ def from_map(values: Array, label: str = "map", notes: tuple[str, ...] = ()) -> 
     nside = round((len(values) / 12) ** 0.5)
     if len(values) == 0 or 12 * nside**2 != len(values) or nside & (nside - 1):
         raise InputError(f"{label}: {len(values)} values are no HEALPix map; it has 12 nside^2, nside a power of two")
-    bad = ~np.isfinite(values) | (np.abs(values + 1.6375e30) < 1e25)
+    bad = ~np.isfinite(values) | (np.abs(values - _UNSEEN) < 1e25)
     if bad.any():
         raise InputError(
             f"{label}: {int(bad.sum())} of {len(values)} pixels are NaN, infinite or marked as unseen (first: pixel "
@@ -135,7 +137,7 @@ def from_map(values: Array, label: str = "map", notes: tuple[str, ...] = ()) -> 
         theta, phi = healpy.vec2ang(points)
         return np.asarray(healpy.get_interp_val(values, theta, phi))
 
-    return Potential(interpolated, label, dimension=3, sampled=(Healpix(nside), values), notes=notes)
+    return Potential(interpolated, label, dimension=3, sampled=(Healpix(nside), values))
 
 
 def read_map(path: Path, grid: Grid) -> Potential:
@@ -144,7 +146,6 @@ def read_map(path: Path, grid: Grid) -> Potential:
     A map of another nside than the grid's is regraded, and the note says so: averaged over pixels if it is finer,
     interpolated if it is coarser. Raises InputError for files that cannot be read and maps that are none.
     """
-    notes: tuple[str, ...] = ()
     try:
         if path.suffix.lower() == ".npy":
             values = np.load(path, allow_pickle=False)
@@ -162,14 +163,13 @@ def read_map(path: Path, grid: Grid) -> Potential:
     potential = from_map(values, label=path.name)
     assert potential.sampled is not None
     own, values = potential.sampled
-    if isinstance(grid, Healpix) and isinstance(own, Healpix) and own != grid:
-        if own.nside > grid.nside:
-            import healpy
+    if not (isinstance(grid, Healpix) and isinstance(own, Healpix)) or own == grid:
+        return potential
+    if own.nside > grid.nside:
+        import healpy
 
-            values = np.asarray(healpy.ud_grade(values, grid.nside))
-        notes = (f"{path.name}: regraded from nside {own.nside} to {grid.nside}",)
-        potential = replace(from_map(values, label=path.name) if own.nside > grid.nside else potential, notes=notes)
-    return potential
+        potential = from_map(healpy.ud_grade(values, grid.nside), label=path.name)
+    return replace(potential, notes=(f"{path.name}: regraded from nside {own.nside} to {grid.nside}",))
 
 
 def named(text: str, grid: Grid) -> Potential:

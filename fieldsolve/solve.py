@@ -121,6 +121,8 @@ def _solve(
         )
     elif not grid.can_smooth(kernel):
         notes.append(f"the {kernel.critic} kernel at tau = {tau:g} has no short spectrum; its figures are not given")
+    if pairs is not None and max(abs(norm - 1) for norm in pairs.norms) > 0.01:
+        notes.append(f"the embeddings have lengths from {pairs.norms[0]:.3g} to {pairs.norms[1]:.3g}; only directions count")
     if pairs is not None and kernel.critic != "cosine":
         notes.append("potentials from pairs are those of the cosine critic")
     values = np.stack([potential.on(grid) for potential in potentials])

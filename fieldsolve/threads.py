@@ -40,7 +40,7 @@ def count(work: int) -> int:
 
 
 def over_blocks(kernel: Callable[..., Any], blocks: int, work: int, *arguments: Any) -> None:
-    """Call `kernel(first, last, *arguments)` for ranges that cover the blocks 0 to `blocks`, one range a thread.
+    """Call `kernel(first, last, *arguments)` for ranges that cover the blocks 0 to `blocks`, several at a time.
 
     The kernel releases the GIL and writes only what belongs to its own blocks.
     """

@@ -120,6 +120,16 @@ def test_clip_features_project_and_solve(clip_features) -> None:
     assert np.linalg.norm(centroids[0] - centroids[1]) > 1
     solution = fs.multimodal(Healpix(32), pairs, 0.1, 1e-3)
     assert solution.gap == pytest.approx(0, abs=1e-12 * abs(solution.energy))
+    assert solution.notes == ()  # unit norm to the rounding of half precision is no news
+
+
+def test_lengths_that_are_not_used_are_said(rng: np.random.Generator) -> None:
+    points = on_sphere(rng.standard_normal((2, 50, 3)))
+    unit = fs.multimodal(Healpix(4), from_embeddings(*points), 0.5, 1e-2, 0.0)
+    longer = fs.multimodal(Healpix(4), from_embeddings(3 * points[0], points[1]), 0.5, 1e-2, 0.0)
+    assert not any("lengths" in note for note in unit.notes)
+    assert any("lengths from 1 to 3" in note for note in longer.notes)
+    assert longer.energy == pytest.approx(unit.energy, abs=1e-12)
 
 
 def test_projection_has_its_signs_from_the_data(rng: np.random.Generator) -> None:

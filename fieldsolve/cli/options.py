@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-CONVERGED, INTERNAL, USAGE, REFUSED, NOT_CONVERGED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+INTERNAL, REFUSED, NOT_CONVERGED, INTERRUPTED = 1, 3, 4, 130  # click's own: 0 done, 2 usage
 
 Command = Callable[..., Any]
 
