@@ -18,9 +18,10 @@ from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Circle, Grid, Healpix
 from fieldsolve.kernels import Kernel
-from fieldsolve.solution import CAP_RADIUS, Solution, Status, Trace
+from fieldsolve.solution import CAP_RADIUS, MatchedFigures, Phase, Solution, Stability, Status, Trace
 
 SUMMARY = "summary.json"
+_DPI = 110
 _FILES = ("fields.fits", "fields.npz", "trace.csv", "figure.png", "pairs.npy")  # besides the summary
 
 
@@ -54,7 +55,7 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
         _write_trace(solution.trace, parts / "trace.csv")
         if solution.pairs is not None:
             np.save(parts / "pairs.npy", solution.pairs)
-        plot(solution).savefig(parts / "figure.png", dpi=110)
+        plot(solution).savefig(parts / "figure.png", dpi=_DPI)
         if not folder.exists():
             parts.rename(folder)
             return
@@ -63,6 +64,15 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
         for name in (*_FILES, SUMMARY):
             if (parts / name).exists():
                 (parts / name).rename(folder / name)
+
+
+def redraw(solution: Solution, folder: Path) -> None:
+    """Draw the figure of loaded results again. Raises InputError if it cannot be written."""
+    from fieldsolve.plotting import plot
+
+    with _staged(folder) as parts:
+        plot(solution).savefig(parts / "figure.png", dpi=_DPI)
+        (parts / "figure.png").rename(folder / "figure.png")
 
 
 def load(folder: Path | str) -> Solution:
@@ -81,14 +91,15 @@ def load(folder: Path | str) -> Solution:
 
 def to_json(figures: dict[str, Any]) -> str:
     """One JSON object with sorted keys; numbers that are not finite become null."""
-    return json.dumps(_finite(figures), sort_keys=True, indent=2, allow_nan=False)
+    return json.dumps(finite(figures), sort_keys=True, indent=2, allow_nan=False)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """The same JSON values, with None for every number that is not finite."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not isfinite(value):
         return None
     return value
@@ -169,6 +180,10 @@ def _read_trace(path: Path) -> Trace:
     return Trace(columns[:, 1], columns[:, 2], columns[:, 3])
 
 
+def _matched(summary: dict[str, Any]) -> MatchedFigures:
+    return MatchedFigures(Phase(summary["phase"]), Stability(summary["matched_stability"]), summary["matched_energy"])
+
+
 def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
     one = summary["schema"] == "fieldsolve/unimodal/1"
     grid = Healpix(summary["nside"]) if summary["grid"] == "healpix" else Circle(summary["size"])
@@ -189,6 +204,7 @@ def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
         energy=summary["energy"],
         stationarity=summary["stationarity"],
         bound=summary["bound"],
+        matched=None if one or summary["phase"] is None else _matched(summary),
         binding=np.atleast_1d(summary["binding"]).astype(np.float64),
         cross_entropy=np.atleast_2d(summary["cross_entropy"]).astype(np.float64),
         log_partition=np.atleast_1d(summary["log_partition"]).astype(np.float64),

@@ -17,7 +17,7 @@ SAFE_LENGTH = 1.0
 _GROWTH = 1.2  # doubling would be faster, but runs past good minima of nonconvex energies
 _SHRINK = 0.25
 _LONGEST = 2.0**60
-_PATIENCE = 100  # steps in which neither the energy nor the stationarity gets better
+_PATIENCE = 100  # steps in which neither the energy nor the stationarity gets better; a saddle is left slowly
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ def descend(
     length = SAFE_LENGTH
     here, proposal = energy.step(current, length, np.empty_like(current.field))
     history = [(here.value, here.stationarity, 0.0)]
-    steps, idle, least = 0, 0, here.stationarity
+    steps, idle, lowest, least = 0, 0, here.value, here.stationarity
     while True:
         if watch is not None:
             watch(steps, here)
@@ -87,9 +87,10 @@ def descend(
         if not there.value <= here.value + here.rounding:
             status = Status.STALLED if isfinite(there.value) else Status.NOT_FINITE
             break
-        better = there.value < here.value - here.rounding or there.stationarity < least
-        least = min(least, there.stationarity)
-        idle = 0 if better else idle + 1
+        if there.value < lowest - here.rounding or there.stationarity < least:
+            idle, lowest, least = 0, min(lowest, there.value), min(least, there.stationarity)
+        else:
+            idle += 1
         if idle > _PATIENCE:
             status = Status.STALLED
             break

@@ -121,6 +121,10 @@ class Energy:
         move = _Move(0.0, -1.0, np.zeros(self.modalities), variation)
         return self._pass(from_density(density, 0.0), move), variation
 
+    def value(self, state: LogDensity) -> float:
+        """The energy at a state."""
+        return self.step(state, 0.0, np.empty_like(self.potentials))[0].value
+
     def step(self, state: LogDensity, length: float, out: Array, centre: Array | None = None) -> tuple[Evaluation, LogDensity]:
         """Evaluate the energy at a state, and take the entropic mirror step from it: one pass over the pixels.
 

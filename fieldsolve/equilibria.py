@@ -100,6 +100,11 @@ def vertex(pixel: int, size: int, floor: float) -> Array:
     return result
 
 
+def at_vertices(found: Vertices, size: int, floor: float) -> LogDensity:
+    """The state of two densities at a pair of vertices."""
+    return LogDensity(np.stack([vertex(pixel, size, floor) for pixel in found.pixels]), np.zeros(2), floor)
+
+
 def best_responses(potentials: Array, tau: float, log_densities: Array, floor: float, first: int) -> Vertices:
     """Alternate exact best responses, modality `first` beginning, until neither density moves; each lowers the energy.
 

@@ -12,6 +12,9 @@ from fieldsolve.errors import InputError
 from fieldsolve.grids import Grid, Healpix
 from fieldsolve.kernels import Kernel
 
+#: Share of the excess mass on one pixel from which on a separated density counts as collapsed.
+COLLAPSED = 0.5
+
 #: Radius of the caps around a potential's wells, in radians: the paper's, experiment D.2.
 CAP_RADIUS = 0.5
 
@@ -23,6 +26,39 @@ class Status(Enum):
     STALLED = "not converged: no step lowers the energy any more in double precision"
     STEPS = "not converged: the largest number of steps was reached"
     NOT_FINITE = "failed: the energy or its variation is not finite"
+
+
+class Phase(Enum):
+    """What kind of state two coupled densities are in.
+
+    matched: on the branch of the Gibbs pair of coupling 0. separated: at some points one density has driven the other
+    away. collapsed: separated, with at least half of each density's excess mass on one pixel.
+    """
+
+    MATCHED = "matched"
+    SEPARATED = "separated"
+    COLLAPSED = "collapsed"
+
+
+class Stability(Enum):
+    """What the matched state is at a coupling; the value is how the user reads on after "the matched state is".
+
+    stable: the global minimum. metastable: a local minimum, above a separated state. unstable: no local minimum, or,
+    with unequal potentials, no longer there.
+    """
+
+    STABLE = "stable"
+    METASTABLE = "metastable"
+    UNSTABLE = "unstable"
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedFigures:
+    """How a state compares to the matched one: its phase, and the matched state's stability and energy (None if it has ended)."""
+
+    phase: Phase
+    stability: Stability
+    energy: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +87,11 @@ def symmetric_kl(cross_entropy: Array) -> float:
     return float(np.sum(cross_entropy - own[:, None]))
 
 
+def spike_mass(density: Array, floor: float) -> Array:
+    """The share of the excess mass that is on the heaviest point. density: (A, N); returns (A,)."""
+    return np.asarray((density.max(axis=1) - floor) / ((1 - floor) * density.shape[1]))
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     """The densities that minimise an energy as far as a solve got, with the figures of it.
@@ -58,7 +99,8 @@ class Solution:
     potentials and density: (A, N), one row a modality; labels: what the potentials are called; wells: (m, dim + 1),
     the named wells of the first potential or None. tau, floor, coupling (None for one modality), kernel, smoothed,
     tolerance, start: what was asked for. energy, stationarity, binding (A,), cross_entropy (A, A), log_partition (A,)
-    as in `Evaluation` and `log_partition`; bound: a lower bound of the energy, or None where none is known.
+    as in `Evaluation` and `log_partition`; bound: a lower bound of the energy, or None where none is known. matched: how
+    the state compares to the matched one, for two modalities and intrinsic energies, else None.
     seconds: wall-clock time of the solve; notes: what the user should know, sentences. pairs: (2, n, dim + 1), the
     points behind the potentials, and retained_fraction, both None unless the potentials are from pairs.
     """
@@ -78,6 +120,7 @@ class Solution:
     energy: float
     stationarity: float
     bound: float | None
+    matched: MatchedFigures | None
     binding: Array
     cross_entropy: Array
     log_partition: Array
@@ -114,6 +157,17 @@ class Solution:
         return None if self.bound is None else self.energy - self.bound
 
     @property
+    def phase_sentence(self) -> str | None:
+        """The phase, and what the matched state is, in words; None where phases are not told apart."""
+        if self.matched is None:
+            return None
+        sentence = f"{self.matched.phase.value}; the matched state is {self.matched.stability.value}"
+        if self.matched.energy is None:
+            return sentence + ": its branch has ended"
+        higher = self.matched.energy - self.energy
+        return sentence if self.matched.phase is Phase.MATCHED else f"{sentence}, {higher:.4g} nats above this one"
+
+    @property
     def excess_mass(self) -> float:
         """The mass that may move, 1 - floor."""
         return 1 - self.floor
@@ -147,7 +201,7 @@ class Solution:
     @property
     def spike_mass(self) -> Array:
         """Share of each density's excess mass on its heaviest pixel, shape (A,): 1 after complete collapse."""
-        return np.asarray((self.density.max(axis=1) - self.floor) / (self.excess_mass * self.grid.size))
+        return spike_mass(self.density, self.floor)
 
     def cap_mass(self, radius: float = CAP_RADIUS) -> float | None:
         """Mass of the first density within `radius` radians of any of its potential's wells, None without wells.
@@ -222,5 +276,8 @@ class Solution:
                 "log_partition": self.log_partition.tolist(),
                 "spike_mass": self.spike_mass.tolist(),
                 "retained_fraction": self.retained_fraction,
+                "phase": None if self.matched is None else self.matched.phase.value,
+                "matched_stability": None if self.matched is None else self.matched.stability.value,
+                "matched_energy": None if self.matched is None else self.matched.energy,
             }
         return figures

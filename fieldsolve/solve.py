@@ -7,13 +7,14 @@ import numpy as np
 
 from fieldsolve import equilibria
 from fieldsolve.arrays import Array
-from fieldsolve.bounds import lower_bound
-from fieldsolve.densities import LogDensity, check_floor
+from fieldsolve.bounds import dual, fitted_minimisers, lower_bound
+from fieldsolve.densities import LogDensity, check_floor, from_density
 from fieldsolve.descent import Descent, descend
 from fieldsolve.energies import Energy, Evaluation
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Grid
 from fieldsolve.kernels import Kernel
+from fieldsolve.matched import Matched, compared, matched_state
 from fieldsolve.pairs import Pairs
 from fieldsolve.potentials import Potential
 from fieldsolve.solution import Solution
@@ -25,6 +26,9 @@ Watch = Callable[[int, Evaluation], None]
 TOLERANCE_INTRINSIC = 1e-9
 TOLERANCE_SMOOTHED = 1e-3
 MAX_STEPS = 10_000
+
+#: The start that looks for the global minimum of two coupled densities.
+GLOBAL = "global"
 
 #: Stationarity at which a fully coupled descent hands over to exact best responses, which need no small steps.
 HANDOVER = 1e-4
@@ -67,19 +71,19 @@ def multimodal(
     critic: str = "cosine",
     allow_unresolved: bool = False,
     bandwidth: float | None = None,
-    start: str | Array = "tilted",
+    start: str | Array | None = None,
     tolerance: float | None = None,
     max_steps: int = MAX_STEPS,
     watch: Watch | None = None,
 ) -> Solution:
     """Minimise the multimodal energy, F_lambda (intrinsic) [Def 4.3] or J_lambda (smoothed) [(9)], of two densities.
 
-    F_lambda = (F_1 + F_2 - lambda D)/2 with the symmetric KL divergence D; the coupling lambda is 1 for CLIP. At
-    lambda = 1 the intrinsic descent ends with exact best responses [Prop 4.2] and the bound is the exact minimum on
-    the grid; at lambda = 0 it is two Gibbs minima; in between, and for J, there is none.
+    F_lambda = (F_1 + F_2 - lambda D)/2 with the symmetric KL divergence D; the coupling lambda is 1 for CLIP. The
+    intrinsic energy has a certified lower bound: exact at lambda = 1 [Prop 4.2] and lambda = 0, by duality in between.
 
     potentials: one a modality, or positive pairs, whose directional potentials [Def 4.1] are then regressed with
-    `bandwidth` (radians). Other parameters as in `unimodal`.
+    `bandwidth` (radians). start: None for `GLOBAL` where there is a bound of two densities, else tilted. GLOBAL is the lowest
+    of the descents from the bound's own minimisers and from the matched state. Other parameters as in `unimodal`.
     Raises InputError, also for a coupled intrinsic problem without a floor, which is unbounded below.
     """
     pairs = potentials if isinstance(potentials, Pairs) else None
@@ -91,6 +95,8 @@ def multimodal(
             "without a floor the coupled intrinsic energy is unbounded below (one density can vanish where the other "
             "is not); give a floor above 0, a coupling of 0, or the smoothed energy"
         )
+    if start is None:
+        start = GLOBAL if len(both) == 2 and not smoothed else "tilted"
     kernel = Kernel(critic, tau, allow_unresolved)
     return _solve(grid, both, tau, floor, coupling, smoothed, kernel, start, tolerance, max_steps, watch, pairs)
 
@@ -127,12 +133,12 @@ def _solve(
         notes.append("potentials from pairs are those of the cosine critic")
     values = np.stack([potential.on(grid) for potential in potentials])
     energy = Energy(grid, values, tau, 0.0 if coupling is None else coupling, kernel if smoothed else None)
-    state = starting_state(start, energy, floor)
-    if energy.is_vertex_problem:
-        found = descend(energy, state, max(tolerance, HANDOVER), max_steps, watch)
-        found = _finished_by_best_responses(energy, found, tolerance)
+    matched = matched_state(energy, floor)
+    if isinstance(start, str) and start == GLOBAL:
+        found, bound = _lowest(energy, floor, matched, tolerance, max_steps, watch)
     else:
-        found = descend(energy, state, tolerance, max_steps, watch)
+        found = _descent(energy, starting_state(start, energy, floor), tolerance, max_steps, watch)
+        bound = lower_bound(energy, floor)
     return Solution(
         grid=grid,
         potentials=values,
@@ -148,7 +154,8 @@ def _solve(
         density=found.state.density(),
         energy=found.evaluation.value,
         stationarity=found.evaluation.stationarity,
-        bound=lower_bound(energy, floor),
+        bound=bound,
+        matched=compared(energy, found.state, matched),
         binding=found.evaluation.binding,
         cross_entropy=found.evaluation.cross_entropy,
         log_partition=np.array([equilibria.log_partition(one, tau) for one in values]),
@@ -161,6 +168,36 @@ def _solve(
     )
 
 
+def _lowest(
+    energy: Energy, floor: float, matched: Matched | None, tolerance: float, max_steps: int, watch: Watch | None
+) -> tuple[Descent, float | None]:
+    """What the start GLOBAL means: the lowest state that is known of two coupled densities, and their energy's bound."""
+    if energy.kernel is not None or energy.modalities != 2:
+        raise InputError("a global start needs the bound of two densities and an intrinsic energy; start from tilted or another")
+    potentials, tau, coupling = energy.potentials, energy.tau, energy.coupling
+    if energy.is_vertex_problem:
+        exact = equilibria.vertex_minimum(potentials, tau, floor)
+        vertices = equilibria.at_vertices(exact, energy.grid.size, floor)
+        tilted = _descent(energy, starting_state("tilted", energy, floor), tolerance, max_steps, watch)
+        is_exact = tilted.evaluation.value <= exact.value + tilted.evaluation.rounding
+        return tilted if is_exact else descend(energy, vertices, tolerance, 0, watch), exact.value
+    starts = [] if matched is None else [matched.state]
+    if coupling == 0:
+        bound = lower_bound(energy, floor)
+    else:
+        highest = dual(potentials, tau, floor, coupling)
+        bound = highest.bound
+        starts.append(from_density(fitted_minimisers(potentials, tau, floor, coupling, highest), floor))
+    descents = [descend(energy, state, tolerance, max_steps, watch) for state in starts]
+    return min(descents, key=lambda found: found.evaluation.value), bound
+
+
+def _descent(energy: Energy, state: LogDensity, tolerance: float, max_steps: int, watch: Watch | None) -> Descent:
+    if not energy.is_vertex_problem:
+        return descend(energy, state, tolerance, max_steps, watch)
+    return _finished_by_best_responses(energy, descend(energy, state, max(tolerance, HANDOVER), max_steps, watch), tolerance)
+
+
 def _finished_by_best_responses(energy: Energy, found: Descent, tolerance: float) -> Descent:
     """Take the descent to the vertices that exact best responses lead to, whichever modality responds first."""
     floor = found.state.floor
@@ -169,6 +206,5 @@ def _finished_by_best_responses(energy: Energy, found: Descent, tolerance: float
         (equilibria.best_responses(energy.potentials, energy.tau, log_densities, floor, first) for first in (0, 1)),
         key=lambda vertices: vertices.value,
     )
-    fields = np.stack([equilibria.vertex(pixel, energy.grid.size, floor) for pixel in best.pixels])
-    finished = descend(energy, LogDensity(fields, np.zeros(2), floor), tolerance, 0)
+    finished = descend(energy, equilibria.at_vertices(best, energy.grid.size, floor), tolerance, 0)
     return Descent(finished.evaluation, finished.status, found.trace.then(finished.trace, np.inf))

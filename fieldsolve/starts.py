@@ -8,11 +8,20 @@ from fieldsolve.densities import LogDensity
 from fieldsolve.energies import Energy
 from fieldsolve.equilibria import gibbs
 from fieldsolve.errors import InputError
+from fieldsolve.grids import Grid
 
 NAMES = ("uniform", "gibbs", "tilted", "random:SEED")
 
 _TILT = 0.1
 _NOISE = 0.5
+
+
+def tilts(grid: Grid, modalities: int, size: float) -> Array:
+    """t_a z.e along a generic direction e, t from `size` for the first modality to -size for the last, shape (A, N)."""
+    direction = np.arange(1.0, grid.dim + 2)
+    height = grid.evaluate(lambda points: points @ (direction / np.linalg.norm(direction)))
+    slopes = np.linspace(size, -size, modalities) if modalities > 1 else np.array([size])
+    return np.asarray(slopes[:, None] * height)
 
 
 def start(name: str | Array, energy: Energy, floor: float) -> LogDensity:
@@ -38,10 +47,7 @@ def start(name: str | Array, energy: Energy, floor: float) -> LogDensity:
     if name == "gibbs":
         return gibbs(energy.potentials, energy.tau, floor)
     if name == "tilted":
-        direction = np.arange(1.0, energy.grid.dim + 2)
-        height = energy.grid.evaluate(lambda points: points @ (direction / np.linalg.norm(direction)))
-        tilts = np.linspace(_TILT, -_TILT, shape[0]) if shape[0] > 1 else np.array([_TILT])
-        return densities.normalised(tilts[:, None] * height, floor)
+        return densities.normalised(tilts(energy.grid, shape[0], _TILT), floor)
     kind, _, seed = name.partition(":")
     if kind == "random" and seed.isdecimal():
         noise = np.random.default_rng(int(seed)).standard_normal(shape)

@@ -19,7 +19,18 @@ COMMON = {
     "status", "steps", "seconds", "kde_error", "kernel_volume_spread",
 }  # fmt: skip
 UNIMODAL = {"binding", "entropy", "log_partition", "cap_mass"}
-MULTIMODAL = {"coupling", "symmetric_kl", "centroid_gap", "binding", "spike_mass", "excess_mass", "retained_fraction"}
+MULTIMODAL = {
+    "coupling",
+    "phase",
+    "matched_stability",
+    "matched_energy",
+    "symmetric_kl",
+    "centroid_gap",
+    "binding",
+    "spike_mass",
+    "excess_mass",
+    "retained_fraction",
+}
 
 
 def run(*arguments: object) -> Result:
@@ -253,3 +264,78 @@ def test_the_installed_command_answers() -> None:
     command = Path(sys.executable).with_name("fieldsolve")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
     assert fs.__version__ in done.stdout
+
+
+SMALL = """
+[problem]
+tau = 1.0
+nside = 4
+[axes]
+coupling = [0.0, 0.1, 0.3]
+"""
+
+
+def test_phase_diagram_and_show(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(SMALL)
+    estimate = json.loads(run("phase-diagram", tmp_path / "s.toml", "--dry-run", "--json").stdout)
+    assert (estimate["cells"], estimate["transitions"], estimate["branches"]) == (3, 1, 2)
+    assert estimate["seconds"] > 0
+    assert not (tmp_path / "d").exists()
+    done = run("phase-diagram", tmp_path / "s.toml", "-o", tmp_path / "d", "--workers", 1, "--json")
+    assert done.exit_code == 0
+    figures = json.loads(done.stdout)
+    assert (figures["schema"], figures["cells"], figures["certified"]) == ("fieldsolve/phase-diagram/1", 3, 3)
+    assert figures["matched"] + figures["separated"] + figures["collapsed"] == 3
+    picture = (tmp_path / "d" / "diagram.png").read_bytes()
+    (tmp_path / "d" / "diagram.png").unlink()
+    shown = run("show", tmp_path / "d", "--json")
+    assert json.loads(shown.stdout) == figures
+    assert (tmp_path / "d" / "diagram.png").read_bytes() == picture
+    assert {"cells.csv", "diagram.svg", "ledger.sqlite"} <= {path.name for path in (tmp_path / "d").iterdir()}
+
+
+def test_show_draws_a_solution_again(tmp_path: Path) -> None:
+    run("multimodal", "--nside", 4, "--coupling", 0.2, "-o", tmp_path / "run", "--quiet")
+    picture = (tmp_path / "run" / "figure.png").read_bytes()
+    (tmp_path / "run" / "figure.png").unlink()
+    shown = run("show", tmp_path / "run")
+    assert shown.exit_code == 0
+    assert "phase" in shown.stdout
+    assert (tmp_path / "run" / "figure.png").read_bytes() == picture
+    assert "no complete fieldsolve results" in refused("show", tmp_path)
+
+
+def test_failed_cells_give_their_own_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(SMALL.replace("coupling = [0.0, 0.1, 0.3]", "floor = [0.0, 0.1]"))
+    done = run("phase-diagram", tmp_path / "s.toml", "-o", tmp_path / "d", "--workers", 1)
+    assert done.exit_code == 5
+    assert "floor" in done.stderr
+    assert "--retry-failed" in done.stderr
+    assert (tmp_path / "d" / "cells.csv").exists()
+    steps = SMALL.replace("nside = 4", "nside = 4\nmax_steps = 1\nenergy = 'smoothed'")
+    (tmp_path / "s.toml").write_text(steps)
+    assert run("phase-diagram", tmp_path / "s.toml", "-o", tmp_path / "e", "--workers", 1).exit_code == 4
+
+
+def test_phase_diagram_usage(tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(SMALL)
+    assert run("phase-diagram", tmp_path / "s.toml").exit_code == 2
+    assert run("phase-diagram", tmp_path / "s.toml", "-o", "d", "--scheduler", "tcp://x:1", "--workers", 2).exit_code == 2
+    (tmp_path / "s.toml").write_text("[axes]\ntau = [-1.0]\nnside = [3]\n")
+    done = run("phase-diagram", tmp_path / "s.toml", "--dry-run")
+    assert done.exit_code == 3
+    assert "2 things to mend" in done.stderr
+    assert "axes.tau.0" in done.stderr
+    assert "axes.nside.0" in done.stderr
+
+
+def test_phases_are_reported(tmp_path: Path) -> None:
+    figures = json.loads(run("multimodal", "--nside", 8, "--tau", 1, "--coupling", 0.2, "--json").stdout)
+    assert (figures["phase"], figures["matched_stability"], figures["start"]) == ("separated", "metastable", "global")
+    assert figures["gap"] < 1e-6
+    assert figures["matched_energy"] > figures["energy"]
+    said = run("multimodal", "--nside", 8, "--tau", 1, "--coupling", 0.2).stdout
+    assert "separated; the matched state is metastable" in said
+    smoothed = json.loads(run("multimodal", "--nside", 8, "--energy", "smoothed", "--json").stdout)
+    assert (smoothed["phase"], smoothed["start"]) == (None, "tilted")
+    assert "global" in refused("multimodal", "--nside", 8, "--energy", "smoothed", "--start", "global")

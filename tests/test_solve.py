@@ -173,7 +173,9 @@ def test_several_modalities_are_no_special_case(tmp_path) -> None:
     three = fs.multimodal(grid, [two_well()] * 3, 0.5, 0.05, 0.6)
     assert three.converged
     assert three.density.shape == (3, grid.size)
-    assert three.bound is None
+    assert three.gap >= 0
+    with pytest.raises(InputError, match="global"):
+        fs.multimodal(grid, [two_well()] * 3, 0.5, 0.05, 0.6, start="global")
     assert three.summary()["symmetric_kl"] > 0
     archive.save(three, tmp_path / "three")
     np.testing.assert_array_equal(fs.load(tmp_path / "three").density, three.density)

@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 
 # A command's module is imported when it is asked for; none imports anything slow before it runs.
-_COMMANDS = ("unimodal", "multimodal")
+_COMMANDS = ("unimodal", "multimodal", "phase-diagram", "show")
 
 
 class _Commands(click.Group):
@@ -15,7 +15,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command = getattr(import_module(f"fieldsolve.cli.{cmd_name}"), cmd_name)
+        module = cmd_name.replace("-", "_")
+        command = getattr(import_module(f"fieldsolve.cli.{module}"), module)
         assert isinstance(command, click.Command)
         return command
 
@@ -25,5 +26,6 @@ class _Commands(click.Group):
 def main() -> None:
     """Solve the population geometry of contrastive learning on sphere grids.
 
-    Exit codes: 0 done, 1 internal error, 2 usage, 3 input refused, 4 not converged, 130 interrupted.
+    Exit codes: 0 done, 1 internal error, 2 usage, 3 input refused, 4 not converged, 5 some
+    cells of a diagram failed, 130 interrupted.
     """

@@ -23,7 +23,11 @@ from fieldsolve.cli.options import guarded, solver_options
 @click.option(
     "--coupling", type=float, default=1.0, show_default=True, help="lambda, 0 to 1: weight of the symmetric KL divergence; 1 is CLIP."
 )
-@solver_options(default_floor=1e-3, default_start="tilted")
+@solver_options(
+    default_floor=1e-3,
+    starts="global, uniform, gibbs, tilted, random:SEED",
+    default_start="global; tilted for the smoothed energy",
+)
 @guarded
 def multimodal(**options: Any) -> None:
     """Minimise the energy of two coupled densities: see them separate and collapse to the floor.
@@ -66,7 +70,7 @@ def multimodal(**options: Any) -> None:
             critic=options["critic"],
             allow_unresolved=options["allow_unresolved"],
             bandwidth=options["bandwidth"],
-            start=start_of(options["start"]),
+            start=None if options["start"] is None else start_of(options["start"]),
             tolerance=options["tol"],
             max_steps=options["max_steps"],
             watch=watch,

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-INTERNAL, REFUSED, NOT_CONVERGED, INTERRUPTED = 1, 3, 4, 130  # click's own: 0 done, 2 usage
+INTERNAL, REFUSED, NOT_CONVERGED, CELLS_FAILED, INTERRUPTED = 1, 3, 4, 5, 130  # click's own: 0 done, 2 usage
 
 Command = Callable[..., Any]
 
 
-def solver_options(default_floor: float, default_start: str) -> Callable[[Command], Command]:
+def solver_options(default_floor: float, starts: str, default_start: str) -> Callable[[Command], Command]:
     """The options of every solver command, in the order of the help."""
     options = [
         click.option("--tau", type=float, default=0.5, show_default=True, help="Temperature, above 0."),
@@ -32,8 +32,8 @@ def solver_options(default_floor: float, default_start: str) -> Callable[[Comman
             help="With log rho, or with the log of the kernel-smoothed density.",
         ),
         click.option(
-            "--start", default=default_start, show_default=True, metavar="START",
-            help="uniform, gibbs, tilted, random:SEED, or a folder with earlier results.",
+            "--start", metavar="START",
+            help=f"{starts}, or a folder with earlier results.  [default: {default_start}]",
         ),
         click.option(
             "--tol", type=float, metavar="NATS", help="Stop at this stationarity.  [default: 1e-9 intrinsic, 1e-3 smoothed]"
@@ -67,7 +67,7 @@ def guarded(command: Command) -> Command:
             if debug:
                 traceback.print_exc()
             if isinstance(error, KeyboardInterrupt):
-                _fail("interrupted; nothing was left half-written", INTERRUPTED)
+                _fail("interrupted; nothing finished is lost, nothing was left half-written", INTERRUPTED)
             elif isinstance(error, InputError):
                 _fail(str(error), REFUSED)
             elif isinstance(error, OSError):

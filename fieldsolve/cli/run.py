@@ -64,13 +64,10 @@ def run(
         summary = solution.summary(cap_radius)
         if folder is not None:
             archive.save(solution, folder, force, cap_radius)
-    if as_json:
-        click.echo(archive.to_json(summary))
-    elif not quiet:
-        click.echo(_table(summary))
-        if folder is not None:
-            click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
+    print_figures(solution, summary, as_json, quiet)
     if not quiet:
+        if folder is not None and not as_json:
+            click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
         for note in summary["notes"]:
             click.echo(f"note: {note}", err=True)
     if not solution.converged:
@@ -79,11 +76,21 @@ def run(
         sys.exit(NOT_CONVERGED)
 
 
-def _table(summary: dict[str, Any]) -> str:
+def print_figures(solution: Solution, summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
+    """Print what a solution and its summary hold: one JSON object, a table, or nothing."""
+    if as_json:
+        click.echo(archive.to_json(summary))
+    elif not quiet:
+        click.echo(_table(solution, summary))
+
+
+def _table(solution: Solution, summary: dict[str, Any]) -> str:
     lines = [
         f"{summary['status']} ({summary['steps']} step{'s' if summary['steps'] != 1 else ''}, {summary['seconds']:.3g} s)",
         f"{'potential':<22}{' | '.join(summary['potential'])}",
     ]
+    if solution.phase_sentence is not None:
+        lines.append(f"{'phase':<22}{solution.phase_sentence}")
     for name in _ROWS:
         value = summary.get(name)
         if value is not None:

@@ -15,7 +15,7 @@ from fieldsolve.cli.options import guarded, solver_options
 )  # fmt: skip
 @click.option("--misalign", type=float, default=0.0, metavar="DEG", help="Rotate the potential about the y axis.")
 @click.option("--cap-radius", type=float, default=0.5, show_default=True, metavar="RAD", help="Radius of the caps around wells.")
-@solver_options(default_floor=0.0, default_start="uniform")
+@solver_options(default_floor=0.0, starts="uniform, gibbs, tilted, random:SEED", default_start="uniform")
 @guarded
 def unimodal(**options: Any) -> None:
     """Minimise the energy of one density and certify it against the Gibbs equilibrium.
@@ -40,7 +40,7 @@ def unimodal(**options: Any) -> None:
             smoothed=options["energy"] == "smoothed",
             critic=options["critic"],
             allow_unresolved=options["allow_unresolved"],
-            start=start_of(options["start"]),
+            start=start_of(options["start"] or "uniform"),
             tolerance=options["tol"],
             max_steps=options["max_steps"],
             watch=watch,

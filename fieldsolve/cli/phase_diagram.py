@@ -1,0 +1,156 @@
+"""fieldsolve phase-diagram: solve over one to three parameters, resumably, and draw the phases."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guarded
+
+
+@click.command(name="phase-diagram")
+@click.argument("spec", type=click.Path(path_type=Path), metavar="SPEC.toml")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write ledger.sqlite, cells.csv, diagram.png and .svg.")
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Spawned processes, one thread each.  [default: all cores]")
+@click.option("--scheduler", metavar="ADDRESS", help="Solve on a running Dask scheduler, such as tcp://host:8786.")
+@click.option("--local-cluster", is_flag=True, help="Solve on a Dask cluster of --workers processes, for this run.")
+@click.option("--dry-run", is_flag=True, help="Check the spec, count the cells and estimate the time; write nothing.")
+@click.option("--retry-failed", is_flag=True, help="Try cells again that failed in an earlier run.")
+@click.option("--force", is_flag=True, help="Use a folder with the diagram of another spec; common cells are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the summary.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors (and the JSON object).")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@guarded
+def phase_diagram(**options: Any) -> None:
+    """Map the phases of two coupled densities over one to three parameters, every cell with its certified gap.
+
+    \b
+    Examples:
+      fieldsolve phase-diagram examples/coupling_floor.toml -o diagram
+      fieldsolve phase-diagram spec.toml -o diagram --scheduler tcp://cluster:8786
+
+    \b
+    A spec names the axes, as lists or as ranges, and what stays fixed:
+      [problem]
+      potential = "two-well"    # or two of them; tau, floor, coupling, misalign (degrees),
+      tau = 1.0                 # nside, critic, energy, tolerance (nats), max_steps
+      nside = 16
+      [axes]                    # one to three among tau, floor, coupling, misalign, nside, critic, energy
+      coupling = { from = 0.0, to = 0.4, steps = 41 }
+      floor = { from = 1e-4, to = 0.5, steps = 41, spacing = "geometric" }
+      [diagram]                 # may be left out
+      colour = "symmetric_kl"   # or "centroid_gap"
+      certified_gap = 1e-3      # nats; cells above it are hatched
+      hysteresis = true         # over one number, follow its branches up and down too
+
+    Run it again after an interruption: only what is missing is solved. Exit code 5 if cells failed; they are in cells.csv
+    with their reasons.
+    """
+    from fieldsolve.sweeps import executors
+    from fieldsolve.sweeps.spec import read_spec
+
+    if options["scheduler"] and (options["local_cluster"] or options["workers"]):
+        raise click.UsageError("--scheduler brings its own workers; leave out --workers and --local-cluster")
+    if options["output"] is None and not options["dry_run"]:
+        raise click.UsageError("give a folder with -o DIR, or --dry-run")
+    spec = read_spec(options["spec"])
+    from fieldsolve import threads
+
+    workers = options["workers"] or threads.count(threads.WORTHWHILE)
+    if options["dry_run"]:
+        _estimate(spec, workers, options["as_json"])
+        return
+    run = executors.in_this_process if workers == 1 else executors.in_processes(workers)
+    if options["scheduler"]:
+        run = executors.on_cluster(options["scheduler"])
+    elif options["local_cluster"]:
+        run = executors.on_local_cluster(workers)
+    from fieldsolve.sweeps.diagram import fill
+
+    with _progress(options["quiet"]) as watch:
+        diagram = fill(spec, options["output"], run, options["retry_failed"], options["force"], watch)
+    report(diagram, options["output"], options["as_json"], options["quiet"])
+
+
+def report(diagram: Any, folder: Path, as_json: bool, quiet: bool) -> None:
+    """Write the table and the pictures of a diagram, say what it holds, and exit with what came of it."""
+    from fieldsolve import archive
+    from fieldsolve.diagrams import write_pictures
+    from fieldsolve.sweeps.diagram import summary, write_tables
+
+    notes = [*write_tables(diagram, folder), *write_pictures(diagram, folder)]
+    figures = summary(diagram)
+    if as_json:
+        click.echo(archive.to_json(figures))
+    elif not quiet:
+        for name, value in figures.items():
+            if name != "schema" and value is not None:
+                click.echo(f"{name.replace('_', ' '):<22}{value if not isinstance(value, float) else format(value, '.6g')}")
+        click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
+    if not quiet:
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
+    for task, outcome in diagram.failures[:3]:
+        where = ", ".join(f"{name} {task.config[name]}" for name in diagram.spec.axes if name in task.config)
+        click.echo(f"fieldsolve: a {task.kind} failed{' at ' + where if where else ''}: {outcome.reason}", err=True)
+    if diagram.failures:
+        click.echo(f"fieldsolve: {len(diagram.failures)} failed; cells.csv has the reasons, --retry-failed tries again", err=True)
+        sys.exit(CELLS_FAILED)
+    if figures["not_converged"]:
+        click.echo(f"fieldsolve: {figures['not_converged']} cells did not converge; more max_steps or a larger tolerance may help", err=True)
+        sys.exit(NOT_CONVERGED)
+
+
+def _estimate(spec: Any, workers: int, as_json: bool) -> None:
+    from fieldsolve import archive
+    from fieldsolve.sweeps.tasks import estimated_seconds, tasks
+
+    every = tasks(spec)
+    seconds = estimated_seconds(spec, every) / workers
+    figures: dict[str, Any] = {
+        "schema": "fieldsolve/phase-diagram-estimate/1",
+        "cells": sum(task.kind == "cell" for task in every),
+        "transitions": sum(task.kind == "transitions" for task in every),
+        "branches": sum(task.kind == "branch" for task in every),
+        "workers": workers,
+        "seconds": seconds,
+    }
+    if as_json:
+        click.echo(archive.to_json(figures))
+    else:
+        click.echo(f"{figures['cells']} cells, {figures['transitions']} transitions, {figures['branches']} branches")
+        click.echo(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of one cell here")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[Any], None] | None]:
+    """A bar on stderr with the rate and the time left, on a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(f"{task.speed or 0:.1f}/s")
+
+    columns = (BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        line = bar.add_task("", total=None)
+
+        def watch(progress: Any) -> None:
+            failed = f"{progress.failed} failed" if progress.failed else ""
+            bar.update(line, completed=progress.done, total=progress.total, description=failed)
+
+        yield watch

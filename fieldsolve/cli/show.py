@@ -1,0 +1,40 @@
+"""fieldsolve show: draw earlier results again."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fieldsolve.cli.options import guarded
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors (and the JSON object).")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@guarded
+def show(folder: Path, as_json: bool, quiet: bool) -> None:
+    """Print the figures of earlier results and draw their pictures again, in the same folder.
+
+    \b
+    Examples:
+      fieldsolve show run
+      fieldsolve show diagram --json
+
+    DIR is what unimodal, multimodal or phase-diagram wrote; a diagram may be unfinished.
+    """
+    from fieldsolve import archive
+    from fieldsolve.sweeps.ledger import LEDGER
+
+    if (folder / LEDGER).exists():
+        from fieldsolve.cli.phase_diagram import report
+        from fieldsolve.sweeps.diagram import open_diagram
+
+        report(open_diagram(folder), folder, as_json, quiet)
+        return
+    from fieldsolve.cli.run import print_figures
+
+    solution = archive.load(folder)
+    archive.redraw(solution, folder)
+    print_figures(solution, solution.summary(), as_json, quiet)

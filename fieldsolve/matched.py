@@ -1,0 +1,196 @@
+"""The matched state of two coupled densities: what becomes of the Gibbs pair as the coupling grows, and where it breaks."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fieldsolve import pointwise, threads
+from fieldsolve.arrays import Array
+from fieldsolve.bounds import pointwise_box
+from fieldsolve.densities import LogDensity, check_floor
+from fieldsolve.energies import Energy
+from fieldsolve.equilibria import gibbs
+from fieldsolve.errors import InputError
+from fieldsolve.solution import COLLAPSED, MatchedFigures, Phase, Stability, spike_mass
+
+#: To which transitions are located in the coupling.
+TOLERANCE = 1e-9
+
+#: No matched pair is a local minimum at this coupling or above it, whatever the potentials.
+LARGEST_SPINODAL = 0.25
+
+_SHORT = 1e-7  # step along a branch that Newton's method takes unless the branch has ended
+_MOST_ITERATIONS = 100
+_SHORTEST = 1e-3  # step of Newton's method, as a fraction of the full one
+_BALANCED = 1e-10  # mass that may be missing; the last step leaves its square
+_CHEAPER = 1e-11  # gain per mass, above rounding, that makes another pair cheaper
+_WORK = 100  # of the matched problem at one point, in memory-bound operations
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """The matched state at a coupling: the branch of stationary states that starts at the Gibbs pair of coupling 0.
+
+    state: floored densities; multipliers: (nu_1, nu_2) of 2F. It is a local minimum of the energy if
+    `is_minimum`: the second variation is then positive at every point.
+    """
+
+    state: LogDensity
+    multipliers: tuple[float, float]
+    is_minimum: bool
+
+
+def matched_state(energy: Energy, floor: float) -> Matched | None:
+    """The matched state of two densities, or None where the branch has ended, and for smoothed or other energies.
+
+    With equal potentials it is the common floored Gibbs density at any coupling, and a local minimum below 1/4. Otherwise
+    the branch is followed from coupling 0, in steps as long as Newton's method for the two multipliers allows,
+    until at some point the pair folds: the second variation stops being positive there, above the floor. On
+    a grid the mass balance holds single pixels back for a little longer, of order 1/N.
+    """
+    if not _has_phases(energy, floor):
+        return None
+    if energy.coupling > 0 and not np.array_equal(*energy.potentials):
+        return _Branch(energy.potentials, energy.tau, floor).at(energy.coupling, _SHORT)
+    pair = _gibbs_pair(energy.potentials, energy.tau, floor)
+    return Matched(pair.state, pair.multipliers, energy.coupling < LARGEST_SPINODAL)
+
+
+def _has_phases(energy: Energy, floor: float) -> bool:
+    return energy.kernel is None and energy.modalities == 2 and (floor > 0 or energy.coupling == 0)
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """Where the matched state stops being the global minimum, and where it stops being a minimum, in the coupling."""
+
+    binodal: float
+    spinodal: float
+
+
+def transitions(potentials: Array, tau: float, floor: float) -> Transitions:
+    """Binodal and spinodal of two densities, each to 1e-9 by bisection along the matched branch.
+
+    Spinodal: the second variation at a matched pair, whose determinant is a multiple of 1 - 2 lambda - 2 lambda cosh(log(a/b)),
+    vanishes at the first point where both densities are above the floor: at 1/4 for equal potentials, whatever the
+    temperature and the floor, and below it for others.
+
+    Binodal: up to there, at the matched state's multipliers, no point has a pair that is cheaper than its matched one, so
+    that the dual equals the energy and certifies it. Beyond, letting points take the cheaper pair lowers the energy
+    in the continuum; on a grid, where at least a pixel for each modality must move, only a little later, of order 1/N.
+
+    potentials: (2, N); 0 < floor < 1. Raises InputError for a floor out of range.
+    """
+    branch = _Branch(potentials, tau, floor)
+    end = branch.end()
+    low, high = 0.0, end
+    while high - low > TOLERANCE:
+        middle = (low + high) / 2
+        found = branch.at(middle)
+        if found is not None and is_globally_minimal(potentials, tau, floor, middle, found):
+            low = middle
+        else:
+            high = middle
+    return Transitions(float(low), float(end))
+
+
+def is_globally_minimal(potentials: Array, tau: float, floor: float, coupling: float, found: Matched) -> bool:
+    """Whether, at a matched state's multipliers, no point has a cheaper pair: it is then the global minimum."""
+    if coupling == 0:
+        return True
+    linear = potentials / tau
+    sums = pointwise.partial_sums(linear.shape[1])
+    box = pointwise_box(potentials, floor, coupling)
+    fields = found.state.log_density()
+    work = 2 * _WORK * linear.shape[1]
+    threads.over_blocks(pointwise.slack_pass, len(sums), work, linear, *found.multipliers, box, fields, sums)
+    return bool(sums[:, pointwise.VALUE].max() <= _CHEAPER * (1 + np.abs(linear).max()))
+
+
+def compared(energy: Energy, state: LogDensity, matched: Matched | None) -> MatchedFigures | None:
+    """The phase of a state, and what the matched state (None where its branch has ended) is; None where there are no phases.
+
+    A state counts as matched if no log-density of it differs from the matched state's by more than a tenth (and a quarter of
+    the way to the floor): at a point that has separated, one density has fallen to the floor.
+    """
+    if not _has_phases(energy, state.floor):
+        return None
+    stability, own, phase = Stability.UNSTABLE, None, Phase.SEPARATED
+    if matched is not None:
+        own = energy.value(matched.state)
+        difference = float(np.abs(matched.state.log_density() - state.log_density()).max())
+        if difference <= min(0.1, -state.log_floor / 4):
+            phase = Phase.MATCHED
+        if matched.is_minimum:
+            lowest = is_globally_minimal(energy.potentials, energy.tau, state.floor, energy.coupling, matched)
+            stability = Stability.STABLE if lowest else Stability.METASTABLE
+    if phase is not Phase.MATCHED and float(spike_mass(state.density(), state.floor).min()) >= COLLAPSED:
+        phase = Phase.COLLAPSED
+    return MatchedFigures(phase, stability, own)
+
+
+class _Branch:
+    """The matched branch of two densities, followed upwards in the coupling and remembered as far as it was followed."""
+
+    def __init__(self, potentials: Array, tau: float, floor: float) -> None:
+        check_floor(floor)
+        if floor == 0:
+            raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
+        self._linear, self._floor = potentials / tau, floor
+        self._reached = [(0.0, _gibbs_pair(potentials, tau, floor))]
+        self._missed = LARGEST_SPINODAL
+
+    def at(self, coupling: float, shortest: float = TOLERANCE) -> Matched | None:
+        """The state at a coupling, or None if the branch ends before it: no step longer than the shortest leads on."""
+        at, found = max((pair for pair in self._reached if pair[0] <= coupling), key=lambda pair: pair[0])
+        step = coupling - at
+        while at < coupling < self._missed:
+            target = min(at + step, coupling)
+            there = _newton(self._linear, self._floor, target, found.multipliers)
+            if there is not None:
+                at, found = target, there
+                self._reached.append((at, found))
+            elif step <= shortest:
+                self._missed = target
+            else:
+                step /= 2
+        return found if at == coupling else None
+
+    def end(self) -> float:
+        """The coupling at which the branch ends, to TOLERANCE."""
+        self.at(np.nextafter(LARGEST_SPINODAL, 0))
+        return self._missed
+
+
+def _gibbs_pair(potentials: Array, tau: float, floor: float) -> Matched:
+    state = gibbs(potentials, tau, floor)
+    nu_1, nu_2 = (1 - state.shift).tolist()
+    return Matched(state, (nu_1, nu_2), True)
+
+
+def _newton(linear: Array, floor: float, coupling: float, start: tuple[float, float]) -> Matched | None:
+    """The matched pairs whose masses are 1, by Newton's method for the multipliers; None if a point folds, or none is found."""
+    size = linear.shape[1]
+    box = pointwise.box(coupling, floor, np.inf)
+    sums = pointwise.partial_sums(size)
+    nu, length, best, state = start, 1.0, np.inf, start
+    change = (0.0, 0.0)
+    for _ in range(_MOST_ITERATIONS):
+        fields = np.empty_like(linear)
+        threads.over_blocks(pointwise.matched_pass, len(sums), _WORK * size, linear, *nu, box, fields, sums)
+        means = (sums.sum(axis=0) / size).tolist()
+        lack_1, lack_2 = 1 - means[pointwise.MASS_1], 1 - means[pointwise.MASS_2]
+        missing = max(abs(lack_1), abs(lack_2)) if means[pointwise.FOLDED] == 0 else np.inf
+        if missing < best:
+            best, state, found, length = missing, nu, fields, 1.0
+            r11, r12, r22 = means[pointwise.RESPONSE_11 :]
+            determinant = r11 * r22 - r12 * r12
+            if determinant == 0:  # within rounding of the end of the branch
+                break
+            change = (r22 * lack_1 - r12 * lack_2) / determinant, (r11 * lack_2 - r12 * lack_1) / determinant
+        elif best <= _BALANCED or length < _SHORTEST or not best < np.inf:
+            break
+        else:
+            length /= 4
+        nu = state[0] + length * change[0], state[1] + length * change[1]
+    return Matched(LogDensity(found, np.zeros(2), floor), state, True) if best <= _BALANCED else None

@@ -1,0 +1,225 @@
+"""A phase diagram on disk: the folder, the run that fills it, its table, and the way back."""
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import numpy as np
+
+import fieldsolve
+from fieldsolve.arrays import Array
+from fieldsolve.errors import InputError
+from fieldsolve.solution import Phase
+from fieldsolve.sweeps.executors import Run
+from fieldsolve.sweeps.ledger import LEDGER, Ledger
+from fieldsolve.sweeps.spec import Spec
+from fieldsolve.sweeps.tasks import FIGURES, Outcome, Task, branches, cells, curves, tasks
+
+_RECORD_EVERY = 0.2  # seconds: what a killed run loses at most, besides what was under way
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: tasks done (those of earlier runs included), of how many, and how many of them failed."""
+
+    done: int
+    total: int
+    failed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Diagram:
+    """The outcomes of a spec's tasks: cells in the order of its axes, the last one fastest; curves; branches (up, down)."""
+
+    spec: Spec
+    cells: list[tuple[Task, Outcome | None]]
+    curves: list[tuple[Task, Outcome | None]]
+    branches: list[tuple[Task, Outcome | None]]
+
+    @property
+    def failures(self) -> list[tuple[Task, Outcome]]:
+        """Tasks that were tried and gave no figures."""
+        every = self.cells + self.curves + self.branches
+        return [(task, outcome) for task, outcome in every if outcome is not None and outcome.figures is None]
+
+    @property
+    def missing(self) -> int:
+        """How many tasks have not been tried."""
+        return sum(outcome is None for _, outcome in self.cells + self.curves + self.branches)
+
+    def field(self, name: str) -> Array:
+        """One figure of every cell in the shape of the axes; NaN where there is none."""
+        values = [figure(outcome, name) for _, outcome in self.cells]
+        return np.array([np.nan if value is None else value for value in values], dtype=float).reshape(self.spec.shape)
+
+    def words(self, name: str) -> np.ndarray[Any, Any]:
+        """One figure in words of every cell in the shape of the axes; empty where there is none."""
+        return np.array([figure(outcome, name) or "" for _, outcome in self.cells]).reshape(self.spec.shape)
+
+    def certified(self) -> np.ndarray[Any, Any]:
+        """Whether each cell's gap is known and at most the spec's certified_gap, in the shape of the axes."""
+        return self.field("gap") <= self.spec.certified_gap
+
+
+def figure(outcome: Outcome | None, name: str) -> Any:
+    """One figure of an outcome, None without one."""
+    return None if outcome is None or outcome.figures is None else outcome.figures.get(name)
+
+
+def gather(spec: Spec, ledger: Ledger) -> Diagram:
+    """The diagram of a spec as far as a ledger has it."""
+    known = ledger.outcomes()
+    groups = ([(task, known.get(task.key)) for task in kind(spec)] for kind in (cells, curves, branches))
+    return Diagram(spec, *groups)
+
+
+def open_diagram(folder: Path) -> Diagram:
+    """Read a folder back. Raises InputError if it holds no diagram."""
+    with Ledger(folder / LEDGER, write=False) as ledger:
+        text = ledger.spec()
+        if text is None:
+            raise InputError(f"{folder}: its ledger holds no spec; run the phase diagram again")
+        return gather(Spec.from_json(text), ledger)
+
+
+def fill(
+    spec: Spec,
+    folder: Path,
+    run: Run,
+    retry: bool = False,
+    replace: bool = False,
+    watch: Callable[[Progress], None] | None = None,
+) -> Diagram:
+    """Compute what a folder's ledger does not hold yet, recording it as it comes; cells that failed again if retry is set.
+
+    Stop it at any time and call it again: only what is missing is computed. replace: use a ledger of another spec, whose common
+    cells are kept. Raises InputError for folders that hold something else, for a ledger that is in use, and if
+    workers run another version.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; a diagram needs a folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / LEDGER).exists():
+        raise InputError(f"{folder}: is not empty and holds no phase diagram; choose another folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be made: {error.strerror}; choose a folder that you can write to") from error
+    with Ledger(folder / LEDGER) as ledger:
+        known_spec = ledger.spec()
+        if known_spec is not None and known_spec != spec.to_json() and not replace:
+            raise InputError(
+                f"{folder}: holds the diagram of another spec; choose another folder, or reuse its cells with --force"
+            )
+        ledger.set_spec(spec.to_json())
+        _fill(spec, ledger, run, retry, watch)
+        return gather(spec, ledger)
+
+
+def _fill(spec: Spec, ledger: Ledger, run: Run, retry: bool, watch: Callable[[Progress], None] | None) -> None:
+    every, known = tasks(spec), ledger.outcomes()
+    done = {task.key for task in every if task.key in known and not (retry and known[task.key].figures is None)}
+    failed = sum(known[key].figures is None for key in done)
+    count, fresh, last = len(done), [], monotonic()
+    try:
+        for task, outcome in run([task for task in every if task.key not in done]):
+            if outcome.version != fieldsolve.__version__:
+                raise InputError(
+                    f"a worker runs fieldsolve {outcome.version} and this is {fieldsolve.__version__}; install the same"
+                )
+            fresh.append((task, outcome))
+            count, failed = count + 1, failed + (outcome.figures is None)
+            if monotonic() - last > _RECORD_EVERY:
+                ledger.record(fresh)
+                fresh, last = [], monotonic()
+            if watch is not None:
+                watch(Progress(count, len(every), failed))
+    finally:
+        ledger.record(fresh)
+
+
+def table(diagram: Diagram) -> str:
+    """The cells as CSV: the axes, the figures, and the reason of those that failed."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    axes = list(diagram.spec.axes)
+    writer.writerow([*map(column, axes), *FIGURES, "failure"])
+    certified = diagram.certified().ravel()
+    for (task, outcome), is_certified in zip(diagram.cells, certified.tolist(), strict=True):
+        values = [is_certified if name == "certified" else figure(outcome, name) for name in FIGURES]
+        writer.writerow([*map(_text, [*(task.config[axis] for axis in axes), *values]), _failure(outcome)])
+    return file.getvalue()
+
+
+def column(axis: str) -> str:
+    """The name of an axis in tables, where `energy` is a number."""
+    return "energy_kind" if axis == "energy" else axis
+
+
+def _failure(outcome: Outcome | None) -> str:
+    return "not computed" if outcome is None else outcome.reason or ""
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+
+
+def dataset(diagram: Diagram) -> Any:
+    """The cells as an xarray.Dataset over the axes. Needs the extra `sweep`."""
+    import xarray  # an extra, and slow to import: 0.5 s
+
+    axes = {column(name): np.array(values) for name, values in diagram.spec.axes.items()}
+    names = list(axes)
+    numbers = ("energy", "bound", "gap", "matched_energy", "symmetric_kl", "centroid_gap", "spike_mass", "stationarity", "steps")
+    fields = {name: (names, diagram.field(name)) for name in numbers}
+    fields |= {name: (names, diagram.words(name).astype(object)) for name in ("phase", "matched_stability")}
+    fields["certified"] = (names, diagram.certified())
+    return xarray.Dataset(fields, axes, {"title": diagram.spec.title, "fieldsolve": fieldsolve.__version__})
+
+
+def summary(diagram: Diagram) -> dict[str, Any]:
+    """What a diagram holds, in numbers."""
+    gaps = diagram.field("gap")
+    phases = diagram.words("phase")
+    converged = [figure(outcome, "converged") for _, outcome in diagram.cells]
+    return {
+        "schema": "fieldsolve/phase-diagram/1",
+        "axes": ", ".join(f"{name} ({len(values)})" for name, values in diagram.spec.axes.items()),
+        "cells": len(diagram.cells),
+        "certified": int(diagram.certified().sum()),
+        "largest_gap": None if np.isnan(gaps).all() else float(np.nanmax(gaps)),
+        **{phase.value: int((phases == phase.value).sum()) for phase in Phase},
+        "not_converged": converged.count(False),
+        "failed": len(diagram.failures),
+        "not_computed": diagram.missing,
+    }
+
+
+def write_tables(diagram: Diagram, folder: Path) -> list[str]:
+    """Write cells.csv and, with the extra `sweep`, diagram.nc; returns what the user should know."""
+    write(folder / "cells.csv", table(diagram).encode())
+    if find_spec("xarray") is None or find_spec("scipy") is None:
+        return ["no diagram.nc: it needs the extra, pip install 'fieldsolve[sweep]'"]
+    write(folder / "diagram.nc", bytes(dataset(diagram).to_netcdf(engine="scipy")))
+    return []
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file as a whole: under another name first. Raises InputError if it cannot be written."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{path}: cannot be written: {error.strerror}; what was computed is safe in {LEDGER}") from error

@@ -1,0 +1,146 @@
+"""What a diagram consists of: cells, transitions and branches, each a pure function of its configuration."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import fieldsolve
+from fieldsolve import threads
+from fieldsolve.archive import finite
+from fieldsolve.continuation import CONTINUOUS, follow
+from fieldsolve.problems import Problem
+from fieldsolve.solution import Solution
+from fieldsolve.sweeps.spec import Spec
+
+#: The figures of a cell, in the order of the table.
+FIGURES = (
+    "energy", "bound", "gap", "certified", "phase", "matched_stability", "matched_energy", "symmetric_kl", "centroid_gap",
+    "spike_mass", "stationarity", "steps", "converged",
+)  # fmt: skip
+
+
+_TRANSITIONS = 5  # cells that take as long
+
+#: Parameters that binodal and spinodal do not depend on.
+APART_FROM_TRANSITIONS = ("coupling", "energy", "critic")
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing to compute. kind: cell, transitions or branch; config: JSON values that it depends on; key: their hash."""
+
+    kind: str
+    config: dict[str, Any]
+    key: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task: figures, or the reason why there are none. version: of the package that computed it."""
+
+    figures: dict[str, Any] | None
+    reason: str | None
+    seconds: float
+    version: str = fieldsolve.__version__
+
+
+def cells(spec: Spec) -> list[Task]:
+    """One task a cell, the last axis fastest."""
+    names = list(spec.axes)
+    return [_task("cell", {**spec.fixed, **dict(zip(names, values, strict=True))}) for values in product(*spec.axes.values())]
+
+
+def curves(spec: Spec) -> list[Task]:
+    """Binodal and spinodal wherever the coupling is an axis: one task for every setting of the other ones."""
+    if "coupling" not in spec.axes or _of(spec, "energy") == ["smoothed"]:
+        return []
+    others = {name: values for name, values in spec.axes.items() if name not in APART_FROM_TRANSITIONS}
+    fixed = {name: value for name, value in spec.fixed.items() if name not in APART_FROM_TRANSITIONS}
+    settings = [dict(zip(others, values, strict=True)) for values in product(*others.values())]
+    return [_task("transitions", {**fixed, **setting}) for setting in settings if {**fixed, **setting}["floor"] > 0]
+
+
+def branches(spec: Spec) -> list[Task]:
+    """The two branches, upwards and downwards, of a diagram over one number."""
+    (name, *others) = spec.axes
+    if others or name not in CONTINUOUS or not spec.hysteresis or len(spec.axes[name]) < 2:
+        return []
+    rising = sorted(spec.axes[name])
+    return [_task("branch", {**spec.fixed, "along": name, "values": values}) for values in (rising, rising[::-1])]
+
+
+def tasks(spec: Spec) -> list[Task]:
+    """Everything that a diagram needs, each thing once; the long ones first."""
+    every = branches(spec) + curves(spec) + cells(spec)
+    return list({task.key: task for task in every}.values())
+
+
+def estimated_seconds(spec: Spec, every: list[Task]) -> float:
+    """About how long tasks take on one thread, from solving one cell here, scaled by the grids' sizes."""
+    nsides = sorted(_of(spec, "nside"))
+    smallest = [task for task in every if task.kind == "cell" and task.config["nside"] == nsides[0]]
+    probe = smallest[len(smallest) // 2]
+    perform(probe.kind, probe.config)  # compiles, or loads what is compiled
+    scale: float = perform(probe.kind, probe.config).seconds / nsides[0] ** 2
+    states = {"cell": 1, "transitions": _TRANSITIONS}
+    sizes = (task.config["nside"] ** 2 * states.get(task.kind, len(task.config.get("values", ()))) for task in every)
+    return scale * float(sum(sizes))
+
+
+def perform(kind: str, config: dict[str, Any]) -> Outcome:
+    """Compute a task on one thread. What goes wrong becomes the reason; interruptions pass."""
+    began = perf_counter()
+    figures, reason = None, None
+    try:
+        with threads.limited(1):
+            figures = finite(_COMPUTED[kind](config))
+    except Exception as error:
+        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    return Outcome(figures, reason, perf_counter() - began)
+
+
+def _cell(config: dict[str, Any]) -> dict[str, Any]:
+    return _figures(_problem(config).solve())
+
+
+def _transitions(config: dict[str, Any]) -> dict[str, Any]:
+    return vars(_problem(config).transitions())
+
+
+def _branch(config: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in config.items() if name not in ("along", "values")}
+    first = _problem({**plain, config["along"]: config["values"][0]})
+    return {"states": [_figures(solution) for solution in follow(first, config["along"], config["values"])]}
+
+
+_COMPUTED = {"cell": _cell, "transitions": _transitions, "branch": _branch}
+
+
+def _problem(config: dict[str, Any]) -> Problem:
+    plain = {name: value for name, value in config.items() if name != "contents"}
+    return Problem(**{**plain, "potential": tuple(config["potential"])})
+
+
+def _figures(solution: Solution) -> dict[str, Any]:
+    summary = solution.summary()
+    summary["spike_mass"] = min(summary["spike_mass"])
+    return {name: summary[name] for name in FIGURES if name in summary}
+
+
+def _of(spec: Spec, name: str) -> list[Any]:
+    return spec.axes[name] if name in spec.axes else [spec.fixed[name]]
+
+
+def _task(kind: str, config: dict[str, Any]) -> Task:
+    contents = [_digest(Path(name)) for name in config["potential"] if Path(name).is_file()]
+    config = {**config, "contents": contents} if contents else config
+    identity = json.dumps([kind, config, fieldsolve.__version__], sort_keys=True)
+    return Task(kind, config, hashlib.sha256(identity.encode()).hexdigest())
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
