@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fieldsolve.archive import load as load
     from fieldsolve.archive import save as save
+    from fieldsolve.continuation import follow as follow
+    from fieldsolve.continuation import hysteresis as hysteresis
     from fieldsolve.energies import Energy as Energy
     from fieldsolve.errors import InputError as InputError
     from fieldsolve.grids import Circle as Circle
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from fieldsolve.potentials import from_map as from_map
     from fieldsolve.potentials import mixture as mixture
     from fieldsolve.potentials import two_well as two_well
+    from fieldsolve.problems import Problem as Problem
     from fieldsolve.solution import Solution as Solution
     from fieldsolve.solve import multimodal as multimodal
     from fieldsolve.solve import unimodal as unimodal
@@ -37,10 +40,13 @@ _HOMES = {
     "Healpix": "grids",
     "InputError": "errors",
     "Kernel": "kernels",
+    "Problem": "problems",
     "Solution": "solution",
     "flat": "potentials",
+    "follow": "continuation",
     "from_embeddings": "pairs",
     "from_map": "potentials",
+    "hysteresis": "continuation",
     "load": "archive",
     "mixture": "potentials",
     "multimodal": "solve",

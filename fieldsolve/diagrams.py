@@ -124,9 +124,9 @@ def _lines(diagram: Diagram) -> Figure:
     panels[0].set(ylabel="energy (nats)")
     panels[1].set(ylabel=_NAMES[diagram.spec.colour])
     panels[2].set(ylabel="gap to the bound (nats)", yscale="log")
-    panels[2].axhline(diagram.spec.certified_gap, color="grey", lw=0.8)
     if not np.isfinite(diagram.field("gap")).any():
         panels[2].set_ylim(diagram.spec.certified_gap / 10, diagram.spec.certified_gap * 10)
+    panels[2].axhline(diagram.spec.certified_gap, color="grey", lw=0.8)
     axis.label(panels[2], "x")
     hatched = [_uncertified(diagram, "#BBBBBB")] if doubtful.any() else []
     panels[0].legend(handles=[*panels[0].get_legend_handles_labels()[0], *hatched], fontsize=8, frameon=False)
