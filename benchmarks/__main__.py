@@ -5,6 +5,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,10 +16,11 @@ from numba import njit
 
 import fieldsolve as fs
 from fieldsolve import densities, equilibria, threads
-from fieldsolve.bounds import gibbs_bound
+from fieldsolve.bounds import dual, gibbs_bound
 from fieldsolve.energies import Energy
 from fieldsolve.grids import Healpix, allpairs
 from fieldsolve.kernels import Kernel
+from fieldsolve.sweeps import checked, fill, in_processes, in_this_process
 
 NSIDES = (64, 256, 1024)
 TAUS = (0.1, 0.01)
@@ -210,6 +212,69 @@ def geometry() -> str:
     return table("Steps to the floored Gibbs density", ["nside", "descent on rho", "descent on sigma"], rows)
 
 
+def bound() -> str:
+    """What the certified bound costs against the descents, over couplings from 0.05 to 0.95, and how both grow."""
+    couplings = (0.05, 0.15, 0.3, 0.6, 0.95)
+    rows: list[list[object]] = []
+    seconds = {}
+    with threads.limited(1):
+        for nside in (8, 16, 32, 64, 128):
+            problem = fs.Problem(tau=1.0, floor=1e-2, nside=nside, misalign=10.0)
+            potentials = np.stack([potential.on(problem.grid) for potential in problem.potentials()])
+            size = potentials.shape[1]
+            duals, steps, cells, evaluations = 0.0, 0.0, 0.0, 0
+            for coupling in couplings:
+                energy = Energy(problem.grid, potentials, 1.0, coupling)
+                found = dual(potentials, 1.0, 1e-2, coupling)
+                state, out = densities.from_density(np.ones((2, size)), 1e-2), np.empty((2, size))
+                taken = best(
+                    lambda c=coupling, p=potentials: dual(p, 1.0, 1e-2, c),
+                    lambda e=energy, s=state, o=out: e.step(s, 1.0, o),
+                    lambda c=coupling, p=problem: p.at("coupling", c).solve(),
+                    repeat=3,
+                )
+                duals, steps, cells = duals + taken[0], steps + taken[1], cells + taken[2]
+                evaluations += found.evaluations
+            seconds[size] = cells
+            one = duals / evaluations
+            row = [nside, f"{evaluations / len(couplings):.0f}", f"{one / steps * len(couplings):.1f}", f"{duals / cells:.2f}"]
+            rows.append([*row, f"{1e9 * cells / len(couplings) / size:.0f}", f"{len(couplings) / cells:.1f}"])
+    sizes = np.log(list(seconds))
+    growth = np.polyfit(sizes, np.log(list(seconds.values())), 1)[0]
+    header = [
+        "nside",
+        "evaluations of the dual",
+        "one evaluation / mirror step",
+        "dual / whole certified solve",
+        "ns a pixel, whole solve",
+        "certified solves a second, one thread",
+    ]
+    title = f"Certified global solves, couplings {couplings[0]} to {couplings[-1]}: time grows like N^{growth:.2f}"
+    return table(title, header, rows)
+
+
+def sweep() -> str:
+    """Certified cells a second from this process and from two spawned ones, with their start-up."""
+    rows: list[list[object]] = []
+    for nside, count in ((16, 41), (64, 12)):
+        axes = {
+            "coupling": {"from": 0.0, "to": 0.4, "steps": count},
+            "floor": {"from": 1e-4, "to": 0.5, "steps": count, "spacing": "geometric"},
+        }
+        spec = checked({"problem": {"tau": 1.0, "nside": nside}, "axes": axes})
+        rates = []
+        for run in (in_this_process, in_processes(2)):
+            with tempfile.TemporaryDirectory() as folder:
+                began = time.perf_counter()
+                diagram = fill(spec, Path(folder), run)
+                rates.append(len(diagram.cells) / (time.perf_counter() - began))
+            assert diagram.certified().all()
+        row = [nside, len(diagram.cells), f"{rates[0]:.1f}", f"{rates[1]:.1f}", f"{rates[1] / rates[0] / 2:.0%}"]
+        rows.append([*row, f"{np.nanmax(diagram.field('gap')):.1e}"])
+    header = ["nside", "cells", "cells a second, 1 worker", "2 workers", "parallel efficiency", "largest gap (nats)"]
+    return table("Phase diagrams over coupling and floor, transitions and ledger included", header, rows)
+
+
 def startup() -> str:
     def process_time(*arguments: str) -> float:
         best_of = []
@@ -232,7 +297,7 @@ def startup() -> str:
 
 
 def main() -> None:
-    parts = {function.__name__: function for function in (smoothing, descent, geometry, memory, clarabel, startup)}
+    parts = {function.__name__: function for function in (smoothing, descent, geometry, bound, sweep, memory, clarabel, startup)}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=list(parts), action="append")
     parser.add_argument("--write", action="store_true", help="write the tables to RESULTS.md")

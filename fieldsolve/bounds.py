@@ -18,7 +18,6 @@ ACCURACY = 1e-10
 
 _MOST_EVALUATIONS = 200  # some 25 are usual
 _ROUNDING = 64 * float_info.epsilon  # of a sum of terms, relative to their sizes: logarithms and exponentials included
-_TIED = 1e-6  # pairs whose values differ by so little of the mass between them may be exchanged
 _WORK = 200  # of the problem at one point, in memory-bound operations
 
 
@@ -142,32 +141,11 @@ def _centroid(region: list[Point]) -> Point:
     return x0 + x / (3 * area), y0 + y / (3 * area)
 
 
-def fitted_minimisers(potentials: Array, tau: float, floor: float, coupling: float, found: Dual) -> Array:
-    """The dual's minimising pairs, ties shared so that masses fit as well as they can: densities (2, N), not normalised.
-
-    Where several pairs cost the same, as with equal potentials every separated pair does with its mirror image, the
-    largest decide first, each for whatever leaves less of the missing masses.
-    """
+def minimisers(potentials: Array, tau: float, floor: float, coupling: float, found: Dual) -> tuple[Array, Array]:
+    """At a dual's multipliers, the least value on each sheet of minima at every point, (N, 3), and its (a, b), (N, 3, 2)."""
     linear = potentials / tau
     size = linear.shape[1]
-    sums = pointwise.partial_sums(size)
     values, pairs = np.empty((size, 3)), np.empty((size, 3, 2))
-    box = pointwise_box(potentials, floor, coupling)
-    threads.over_blocks(pointwise.minima_pass, len(sums), _WORK * size, linear, *found.multipliers, box, values, pairs)
-    choice = np.argmin(values, axis=1)
-    chosen = pairs[np.arange(size), choice]
-    moved = np.abs(pairs - chosen[:, None]).sum(axis=2)
-    cost = values - values.min(axis=1, keepdims=True)
-    points, sheets = np.nonzero((moved > 0) & (cost <= _TIED * moved))
-    order = np.argsort(-moved[points, sheets], kind="stable")
-    missing_1, missing_2 = (size - chosen.sum(axis=0)).tolist()
-    exchanges = zip(points[order].tolist(), sheets[order].tolist(), strict=True)
-    left = set(points.tolist())
-    for point, sheet in exchanges:
-        (from_1, from_2), (to_1, to_2) = chosen[point].tolist(), pairs[point, sheet].tolist()
-        then_1, then_2 = missing_1 + from_1 - to_1, missing_2 + from_2 - to_2
-        if point in left and then_1**2 + then_2**2 < missing_1**2 + missing_2**2:
-            missing_1, missing_2 = then_1, then_2
-            chosen[point] = to_1, to_2
-            left.remove(point)
-    return np.ascontiguousarray(chosen.T)
+    box, blocks = pointwise_box(potentials, floor, coupling), len(pointwise.partial_sums(size))
+    threads.over_blocks(pointwise.minima_pass, blocks, _WORK * size, linear, *found.multipliers, box, values, pairs)
+    return values, pairs

@@ -7,8 +7,8 @@ import numpy as np
 
 from fieldsolve import equilibria
 from fieldsolve.arrays import Array
-from fieldsolve.bounds import dual, fitted_minimisers, lower_bound
-from fieldsolve.densities import LogDensity, check_floor, from_density
+from fieldsolve.bounds import dual, lower_bound
+from fieldsolve.densities import LogDensity, check_floor
 from fieldsolve.descent import Descent, descend
 from fieldsolve.energies import Energy, Evaluation
 from fieldsolve.errors import InputError
@@ -18,6 +18,7 @@ from fieldsolve.matched import Matched, compared, matched_state
 from fieldsolve.pairs import Pairs
 from fieldsolve.potentials import Potential
 from fieldsolve.solution import Solution
+from fieldsolve.starts import of_dual
 from fieldsolve.starts import start as starting_state
 
 Watch = Callable[[int, Evaluation], None]
@@ -187,7 +188,7 @@ def _lowest(
     else:
         highest = dual(potentials, tau, floor, coupling)
         bound = highest.bound
-        starts.append(from_density(fitted_minimisers(potentials, tau, floor, coupling, highest), floor))
+        starts.append(of_dual(energy, floor, highest))
     descents = [descend(energy, state, tolerance, max_steps, watch) for state in starts]
     return min(descents, key=lambda found: found.evaluation.value), bound
 

@@ -1,19 +1,62 @@
-"""Where a descent begins: named starts, seeded noise, or given densities."""
+"""Where a descent begins: named starts, seeded noise, given densities, or the minimisers of the dual."""
 
 import numpy as np
 
 from fieldsolve import densities
 from fieldsolve.arrays import Array
+from fieldsolve.bounds import Dual, minimisers
 from fieldsolve.densities import LogDensity
 from fieldsolve.energies import Energy
 from fieldsolve.equilibria import gibbs
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Grid
+from fieldsolve.pointwise import FIRST, MATCHED, SECOND
 
 NAMES = ("uniform", "gibbs", "tilted", "random:SEED")
 
 _TILT = 0.1
+_TIED = 1e-6  # pairs whose values differ by so little of the mass between them cost the same
 _NOISE = 0.5
+
+
+def of_dual(energy: Energy, floor: float, found: Dual) -> LogDensity:
+    """The pairs that minimise the dual of two coupled densities, with ties shared so that masses fit.
+
+    With equal potentials every separated pair costs the same as its mirror image: the first modality gets one side of the
+    sphere and the second the other, cut across a generic direction. What mass is missing then, as far as it can be, is
+    made up by exchanging pairs that cost the same, the largest first.
+    """
+    values, pairs = minimisers(energy.potentials, energy.tau, floor, energy.coupling, found)
+    size = len(values)
+    choice = np.argmin(values, axis=1)
+    apart = np.abs(pairs[:, FIRST] - pairs[:, SECOND]).sum(axis=1)
+    mirrored = (choice != MATCHED) & (np.abs(values[:, FIRST] - values[:, SECOND]) <= _TIED * apart)
+    across = np.flatnonzero(mirrored)[np.argsort(-tilts(energy.grid, 1, 1.0)[0][mirrored], kind="stable")]
+    gained = np.cumsum(pairs[across, FIRST] - pairs[across, SECOND], axis=0)
+    choice[across] = SECOND
+    missing = size - pairs[np.arange(size), choice].sum(axis=0)
+    if len(across):
+        choice[across[: 1 + int(np.argmin(((missing - gained) ** 2).sum(axis=1)))]] = FIRST
+    chosen = pairs[np.arange(size), choice]
+    _exchange(chosen, values, pairs)
+    return densities.from_density(chosen.T, floor)
+
+
+def _exchange(chosen: Array, values: Array, pairs: Array) -> None:
+    """Exchange chosen pairs, (N, 2), for others that cost the same, where that halves the mass missing or in excess."""
+    moved = np.abs(pairs - chosen[:, None]).sum(axis=2)
+    cost = values - values.min(axis=1, keepdims=True)
+    points, sheets = np.nonzero((moved > 0) & (cost <= _TIED * moved))
+    order = np.argsort(-moved[points, sheets], kind="stable")
+    missing_1, missing_2 = (len(chosen) - chosen.sum(axis=0)).tolist()
+    left = set(points.tolist())
+    for point, sheet in zip(points[order].tolist(), sheets[order].tolist(), strict=True):
+        (from_1, from_2), (to_1, to_2) = chosen[point].tolist(), pairs[point, sheet].tolist()
+        then_1, then_2 = missing_1 + from_1 - to_1, missing_2 + from_2 - to_2
+        if point in left and 4 * (then_1**2 + then_2**2) < missing_1**2 + missing_2**2:
+            missing_1, missing_2 = then_1, then_2
+            chosen[point] = to_1, to_2
+            left.remove(point)
 
 
 def tilts(grid: Grid, modalities: int, size: float) -> Array:
