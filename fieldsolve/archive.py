@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -123,6 +123,21 @@ def _staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(parts, ignore_errors=True)
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file under another name first, so that it appears whole or not at all. Raises InputError if it cannot be."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise _unwritable(path, error) from error
+
+
 def _unwritable(folder: Path, error: OSError) -> InputError:
     # astropy words a full disk itself, without the error's number
     if error.errno == errno.ENOSPC or "space on disk" in str(error):
@@ -204,7 +219,7 @@ def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
         energy=summary["energy"],
         stationarity=summary["stationarity"],
         bound=summary["bound"],
-        matched=None if one or summary["phase"] is None else _matched(summary),
+        matched=None if summary.get("phase") is None else _matched(summary),
         binding=np.atleast_1d(summary["binding"]).astype(np.float64),
         cross_entropy=np.atleast_2d(summary["cross_entropy"]).astype(np.float64),
         log_partition=np.atleast_1d(summary["log_partition"]).astype(np.float64),

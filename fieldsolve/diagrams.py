@@ -1,12 +1,10 @@
 """Pictures of phase diagrams: lines along one axis, maps over two, small multiples over three."""
 
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import Normalize
@@ -14,9 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from fieldsolve.archive import write_whole
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
-from fieldsolve.sweeps.diagram import Diagram, figure, write
+from fieldsolve.plotting import rendered
+from fieldsolve.sweeps.diagram import Diagram, figure
 from fieldsolve.sweeps.tasks import APART_FROM_TRANSITIONS
 
 _NAMES = {
@@ -46,16 +46,8 @@ def write_pictures(diagram: Diagram, folder: Path) -> list[str]:
     except InputError as error:
         return [f"no picture: {error}"]
     for kind in ("png", "svg"):
-        write(folder / f"diagram.{kind}", rendered(drawn, kind))
+        write_whole(folder / f"diagram.{kind}", rendered(drawn, kind))
     return []
-
-
-def rendered(drawn: Figure, kind: str) -> bytes:
-    """The figure as png or svg: the same bytes for the same diagram."""
-    file = io.BytesIO()
-    with rc_context({"svg.hashsalt": "fieldsolve"}):
-        drawn.savefig(file, format=kind, dpi=130, metadata={"Date": None} if kind == "svg" else {})
-    return file.getvalue()
 
 
 @dataclass(frozen=True, eq=False)

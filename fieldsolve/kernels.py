@@ -23,7 +23,7 @@ class Kernel:
 
     cosine: s = z.z'; rbf: s = -|z - z'|^2; geodesic: s = -d(z, z')^2, d the angle between z and z'.
     V = int exp(s(z, z')/tau) dmu(z') with the uniform probability measure mu [Asm 2.1], so that K has mean 1.
-    The sphere's dimension `dim` is 1 for the circle S^1 and 2 for S^2; the cosine and rbf critics know any dimension.
+    The sphere's dimension `dim` is 1 for the circle S^1, 2 for S^2, and d - 1 for embeddings of d components.
 
     unresolved: let grids smooth by this kernel even if it is narrower than they resolve.
     Raises InputError for an unknown critic or a temperature that is not a positive number.
@@ -59,8 +59,7 @@ class Kernel:
         """log K(0) on the sphere of dimension dim: minus the logarithm of the mean of the relative profile."""
         if self.critic == "cosine" or self.critic == "rbf":
             return _log_peak_von_mises_fisher(self.concentration, dim)
-        angle, weight = _latitudes(dim, self.harmonic_scale())
-        return -log(float(np.sum(weight * np.exp(self.relative_profile(angle)))))
+        return -self._zonal_measure(dim, self.harmonic_scale())[2]
 
     def log_profile(self, angle: Array, dim: int) -> Array:
         """log K as a function of the angle between the points, in radians."""
@@ -81,14 +80,21 @@ class Kernel:
         Positive and falling, but for the geodesic critic at tau near 1 and above, whose profile has a kink.
 
         k_l = I_{l+h}(kappa)/I_h(kappa), h = (dim - 1)/2, for the cosine and rbf critics in any dimension (on S^2
-        ratios of modified spherical Bessel functions); by Gauss-Legendre quadrature of the profile for the
-        geodesic critic, on S^1 and S^2.
+        ratios of modified spherical Bessel functions); for the geodesic critic by Gauss-Legendre quadrature of the profile
+        against Gegenbauer polynomials.
         """
         if self.critic != "geodesic":
             return _bessel_ratios(self.concentration, (dim - 1) / 2, lmax)
-        angle, weight = _latitudes(dim, max(lmax, self.harmonic_scale()))
-        weight = weight * np.exp(self.log_profile(angle, dim))
+        angle, weight, _ = self._zonal_measure(dim, max(lmax, self.harmonic_scale()))
         return np.array([np.sum(weight * zonal) for zonal in _zonal_functions(angle, dim, lmax)])
+
+    def _zonal_measure(self, dim: int, degree: int) -> tuple[Array, Array, float]:
+        """Angles from the kernel's centre, its mass there (sum 1), and the logarithm of the mean of its relative profile."""
+        angle, log_weight = _latitudes(dim, degree)
+        log_mass = log_weight + self.relative_profile(angle)
+        top = float(log_mass.max())
+        mass = np.exp(log_mass - top)
+        return angle, mass / mass.sum(), top + log(float(mass.sum()))
 
     def harmonics(self, dim: int, tolerance: float = 2.0**-53) -> int | None:
         """Smallest L with sum_{l > L} (multiplicity of l) |k_l| <= tolerance K(0), or None where no short one exists.
@@ -126,27 +132,26 @@ def _log_peak_von_mises_fisher(kappa: float, dim: int) -> float:
     if dim == 2:
         return log(2 * kappa) - float(np.log(-np.expm1(-2 * kappa)))
     if dim == 1:
-        angle, weight = _latitudes(1, ceil(9 * sqrt(kappa)) + 32)
-        return -log(float(np.sum(weight * np.exp(-2 * kappa * np.sin(angle / 2) ** 2))))
+        angle, log_weight = _latitudes(1, ceil(9 * sqrt(kappa)) + 32)
+        return -log(float(np.sum(np.exp(log_weight - 2 * kappa * np.sin(angle / 2) ** 2))))
     raise InputError(f"the kernel's volume is known on S^1 and S^2, not on S^{dim}")
 
 
 @lru_cache(maxsize=8)
 def _latitudes(dim: int, degree: int) -> tuple[Array, Array]:
-    """Angles from the pole and weights (sum 1) that integrate zonal functions of that degree times a smooth profile.
+    """Angles from the pole, and logarithms of weights (sum 1): for zonal functions of that degree times a smooth profile.
 
-    Gauss-Legendre in the angle, not its cosine: the geodesic profile is smooth in the angle up to the antipode.
+    Gauss-Legendre in the angle, not its cosine: the geodesic profile is smooth in the angle up to the antipode. In high
+    dimensions the measure sin(angle)^(dim - 1) is narrow, of width 1/sqrt(dim), and vanishes at the poles: hence logarithms.
     """
-    if dim not in (1, 2):
-        raise InputError(f"geodesic kernels are known on S^1 and S^2, not on S^{dim}")
-    nodes = 2 * degree + 64
+    nodes = 2 * degree + 64 + 32 * ceil(sqrt(dim))
     angle = pi * (1 - np.cos(ducc0.misc.GL_thetas(nodes))) / 2
-    weight = ducc0.misc.GL_weights(nodes, 1) / (4 * pi)
-    return angle, weight if dim == 1 else weight * pi / 2 * np.sin(angle)
+    log_weight = np.log(ducc0.misc.GL_weights(nodes, 1)) + (dim - 1) * np.log(np.sin(angle))
+    return angle, log_weight - log(float(np.sum(np.exp(log_weight))))
 
 
 def _zonal_functions(angle: Array, dim: int, lmax: int) -> Iterator[Array]:
-    """Yield the zonal functions of degree 0 ... lmax at the angles: Legendre polynomials, or cosines on the circle."""
+    """Yield the zonal functions of degree 0 ... lmax at the angles: Gegenbauer polynomials, index (dim - 1)/2, 1 at the pole."""
     if dim == 1:
         for degree in range(lmax + 1):
             yield np.cos(degree * angle)
@@ -155,4 +160,5 @@ def _zonal_functions(angle: Array, dim: int, lmax: int) -> Iterator[Array]:
     previous, current = np.zeros_like(cosine), np.ones_like(cosine)
     for degree in range(lmax + 1):
         yield current
-        previous, current = current, ((2 * degree + 1) * cosine * current - degree * previous) / (degree + 1)
+        following = ((2 * degree + dim - 1) * cosine * current - degree * previous) / (degree + dim - 1)
+        previous, current = current, following

@@ -16,9 +16,10 @@ from fieldsolve.solution import COLLAPSED, MatchedFigures, Phase, Stability, spi
 #: To which transitions are located in the coupling.
 TOLERANCE = 1e-9
 
-#: No matched pair is a local minimum at this coupling or above it, whatever the potentials.
-LARGEST_SPINODAL = 0.25
+#: No pair above the floor is a local minimum at this coupling or above it.
+QUARTER = 0.25
 
+_LONGEST_STEP = 1 / 16  # along a branch; longer ones could miss that a pair has ended and another one begun
 _SHORT = 1e-7  # step along a branch that Newton's method takes unless the branch has ended
 _MOST_ITERATIONS = 100
 _SHORTEST = 1e-3  # step of Newton's method, as a fraction of the full one
@@ -45,15 +46,16 @@ def matched_state(energy: Energy, floor: float) -> Matched | None:
 
     With equal potentials it is the common floored Gibbs density at any coupling, and a local minimum below 1/4. Otherwise
     the branch is followed from coupling 0, in steps as long as Newton's method for the two multipliers allows,
-    until at some point the pair folds: the second variation stops being positive there, above the floor. On
-    a grid the mass balance holds single pixels back for a little longer, of order 1/N.
+    until the pair at some point ends: its second variation stops being positive above the floor, or a density that
+    the floor held would lift off without a matched pair to go to. On a grid the mass balance holds single pixels back for a
+    little longer, of order 1/N.
     """
     if not _has_phases(energy, floor):
         return None
     if energy.coupling > 0 and not np.array_equal(*energy.potentials):
         return _Branch(energy.potentials, energy.tau, floor).at(energy.coupling, _SHORT)
     pair = _gibbs_pair(energy.potentials, energy.tau, floor)
-    return Matched(pair.state, pair.multipliers, energy.coupling < LARGEST_SPINODAL)
+    return Matched(pair.state, pair.multipliers, energy.coupling < QUARTER)
 
 
 def _has_phases(energy: Energy, floor: float) -> bool:
@@ -72,8 +74,9 @@ def transitions(potentials: Array, tau: float, floor: float) -> Transitions:
     """Binodal and spinodal of two densities, each to 1e-9 by bisection along the matched branch.
 
     Spinodal: the second variation at a matched pair, whose determinant is a multiple of 1 - 2 lambda - 2 lambda cosh(log(a/b)),
-    vanishes at the first point where both densities are above the floor: at 1/4 for equal potentials, whatever the
-    temperature and the floor, and below it for others.
+    vanishes at the first point where both densities are above the floor (or a density that the floor held lifts off past the
+    fold): at 1/4 for equal potentials, whatever the temperature and the floor, and below it for others that are both
+    above the floor somewhere.
 
     Binodal: up to there, at the matched state's multipliers, no point has a pair that is cheaper than its matched one, so
     that the dual equals the energy and certifies it. Beyond, letting points take the cheaper pair lowers the energy
@@ -107,8 +110,10 @@ def is_globally_minimal(potentials: Array, tau: float, floor: float, coupling: f
     return bool(sums[:, pointwise.VALUE].max() <= _CHEAPER * (1 + np.abs(linear).max()))
 
 
-def compared(energy: Energy, state: LogDensity, matched: Matched | None) -> MatchedFigures | None:
+def compared(energy: Energy, state: LogDensity, matched: Matched | None, level: float = 0.0) -> MatchedFigures | None:
     """The phase of a state, and what the matched state (None where its branch has ended) is; None where there are no phases.
+
+    level: what the energy leaves out of that of the user's potentials.
 
     A state counts as matched if no log-density of it differs from the matched state's by more than a tenth (and a quarter of
     the way to the floor): at a point that has separated, one density has fallen to the floor.
@@ -117,7 +122,7 @@ def compared(energy: Energy, state: LogDensity, matched: Matched | None) -> Matc
         return None
     stability, own, phase = Stability.UNSTABLE, None, Phase.SEPARATED
     if matched is not None:
-        own = energy.value(matched.state)
+        own = energy.value(matched.state) + level
         difference = float(np.abs(matched.state.log_density() - state.log_density()).max())
         if difference <= min(0.1, -state.log_floor / 4):
             phase = Phase.MATCHED
@@ -136,17 +141,17 @@ class _Branch:
         check_floor(floor)
         if floor == 0:
             raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
-        self._linear, self._floor = potentials / tau, floor
+        self._linear = potentials / tau
         self._reached = [(0.0, _gibbs_pair(potentials, tau, floor))]
-        self._missed = LARGEST_SPINODAL
+        self._missed = 1.0
 
     def at(self, coupling: float, shortest: float = TOLERANCE) -> Matched | None:
         """The state at a coupling, or None if the branch ends before it: no step longer than the shortest leads on."""
         at, found = max((pair for pair in self._reached if pair[0] <= coupling), key=lambda pair: pair[0])
-        step = coupling - at
+        step = min(coupling - at, _LONGEST_STEP)
         while at < coupling < self._missed:
             target = min(at + step, coupling)
-            there = _newton(self._linear, self._floor, target, found.multipliers)
+            there = _newton(self._linear, target, found)
             if there is not None:
                 at, found = target, there
                 self._reached.append((at, found))
@@ -157,27 +162,30 @@ class _Branch:
         return found if at == coupling else None
 
     def end(self) -> float:
-        """The coupling at which the branch ends, to TOLERANCE."""
-        self.at(np.nextafter(LARGEST_SPINODAL, 0))
+        """The coupling at which the branch ends, to TOLERANCE, or 1."""
+        self.at(np.nextafter(1.0, 0.0))
         return self._missed
 
 
 def _gibbs_pair(potentials: Array, tau: float, floor: float) -> Matched:
     state = gibbs(potentials, tau, floor)
     nu_1, nu_2 = (1 - state.shift).tolist()
-    return Matched(state, (nu_1, nu_2), True)
+    return Matched(LogDensity(state.log_density(), np.zeros(2), floor), (nu_1, nu_2), True)
 
 
-def _newton(linear: Array, floor: float, coupling: float, start: tuple[float, float]) -> Matched | None:
-    """The matched pairs whose masses are 1, by Newton's method for the multipliers; None if a point folds, or none is found."""
-    size = linear.shape[1]
+def _newton(linear: Array, coupling: float, before: Matched) -> Matched | None:
+    """The pairs of mass 1 that follow a state of the branch, by Newton's method for the multipliers.
+
+    None if a point's pair ends on the way, or the masses are not met.
+    """
+    size, floor = linear.shape[1], before.state.floor
     box = pointwise.box(coupling, floor, np.inf)
     sums = pointwise.partial_sums(size)
-    nu, length, best, state = start, 1.0, np.inf, start
+    nu, length, best, state, found = before.multipliers, 1.0, np.inf, before.multipliers, before.state.field
     change = (0.0, 0.0)
     for _ in range(_MOST_ITERATIONS):
         fields = np.empty_like(linear)
-        threads.over_blocks(pointwise.matched_pass, len(sums), _WORK * size, linear, *nu, box, fields, sums)
+        threads.over_blocks(pointwise.matched_pass, len(sums), _WORK * size, linear, *nu, box, before.state.field, fields, sums)
         means = (sums.sum(axis=0) / size).tolist()
         lack_1, lack_2 = 1 - means[pointwise.MASS_1], 1 - means[pointwise.MASS_2]
         missing = max(abs(lack_1), abs(lack_2)) if means[pointwise.FOLDED] == 0 else np.inf

@@ -17,8 +17,8 @@ Its local minima can be listed, because the stationary pairs that may be minima 
 - The four corners.
 
 The least of at most nine values is therefore the minimum: nothing is searched, and nothing can be missed. Roots are found
-by Newton's method from where convexity neither lets it diverge nor leave its bracket. At a local minimum a
-relative error of 1e-10 in a density changes the value by 1e-20 of it.
+by Newton's method from where convexity neither lets it diverge nor leave its bracket, to rounding; values there
+follow from the conditions of stationarity.
 """
 
 from math import acosh, inf, log, sinh
@@ -36,10 +36,10 @@ MATCHED, FIRST, SECOND = range(3)
 
 # Columns of the partial sums of the passes.
 VALUE, SIZE, MASS_1, MASS_2 = range(4)
-FOLDED, RESPONSE_11, RESPONSE_12, RESPONSE_22 = 1, 4, 5, 6
-COLUMNS = 7
+FOLDED, RESPONSE_11, RESPONSE_12, RESPONSE_22 = 4, 5, 6, 7
+COLUMNS = 8
 
-_LAST_CHANGE = 1e-7  # of a root, relative: Newton's method leaves an error of its square
+_LAST_CHANGE = 1e-8  # of a root, relative: Newton's method leaves an error of its square
 _MOST_ITERATIONS = 60  # five are usual; close to a fold it begins by halving the error
 
 
@@ -179,6 +179,7 @@ def minima_pass(first, last, linear, nu1, nu2, box, values, pairs):
 def dual_pass(first, last, linear, nu1, nu2, box, sums):
     """Write the sums of the minima over the blocks' points: VALUE, its SIZE for rounding, MASS_1 and MASS_2 of the minimisers."""
     values, pairs = np.empty(3), np.empty((3, 2))
+    logarithms = 1 + abs(box.log_floor) + abs(box.log_peak)
     for block in range(first, last):
         total, size, mass_1, mass_2 = 0.0, 0.0, 0.0, 0.0
         for i in range(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1])):
@@ -189,38 +190,57 @@ def dual_pass(first, last, linear, nu1, nu2, box, sums):
             total += values[best]
             mass_1 += pairs[best, 0]
             mass_2 += pairs[best, 1]
-            size += pairs[best, 0] * (1 + abs(c1)) + pairs[best, 1] * (1 + abs(c2))
+            size += pairs[best, 0] * (logarithms + abs(c1)) + pairs[best, 1] * (logarithms + abs(c2))
         sums[block, VALUE], sums[block, SIZE], sums[block, MASS_1], sums[block, MASS_2] = total, size, mass_1, mass_2
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _on_matched_sheet(c1, c2, box):
-    """(log a, log b) on the sheet of matched pairs and of what becomes of them at the floor, or NaN beyond its fold.
+def _on_matched_sheet(c1, c2, box, held_1, held_2):
+    """(log a, log b) where a pair of the matched branch goes, or NaN where it ends.
 
-    Where the lower density of the pair reaches the floor, it stays there, and the other one goes on along the side.
+    held_1, held_2: whether the densities of the pair were at the floor before. One that was stays there as long as the energy
+    would rise if it lifted off; it lifts off into a matched pair if the other density is no more than the fold above it.
     """
+    low = box.log_floor
     log_a, log_b = matched_pair(c1, c2, box)
-    if min(log_a, log_b) >= box.log_floor:
-        return log_a, log_b
-    strong = min(c1, c2)
-    if log_a != log_a:  # past the fold: had the lower density reached the floor before it?
-        at_fold = -(strong - box.fold_slope + 1 - box.coupling + box.coupling * (box.fold + exp(box.fold)))
-        if at_fold >= box.log_floor:
+    exists = log_a == log_a
+    if not (held_1 or held_2):
+        if exists and min(log_a, log_b) >= low:
+            return log_a, log_b
+        if not exists:  # past the fold: had the lower density reached the floor before it?
+            strong = min(c1, c2)
+            at_fold = -(strong - box.fold_slope + 1 - box.coupling + box.coupling * (box.fold + exp(box.fold)))
+            if box.fold == 0.0 or at_fold >= low:
+                return np.nan, np.nan
+    first_is_low = c1 > c2 if held_1 == held_2 else held_1
+    c_low, c_high = (c1, c2) if first_is_low else (c2, c1)
+    high = side_density(c_high, box, low)
+    if high != high:
+        if box.coupling >= 0.5 and not (held_1 and held_2):
             return np.nan, np.nan
-    along = side_density(strong, box, box.log_floor)
-    along = along if along == along else box.log_floor
-    return (along, box.log_floor) if c1 <= c2 else (box.log_floor, along)
+        high = low
+    rise = c_low + (1 - box.coupling) * (1 + low) + box.coupling * (high + exp(high - low))
+    if rise < 0:
+        if high - low > box.fold:
+            return np.nan, np.nan
+        if exists and min(log_a, log_b) >= low:
+            return log_a, log_b
+    return (low, high) if first_is_low else (high, low)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def matched_pass(first, last, linear, nu1, nu2, box, fields, sums):
-    """Write the logarithms of the matched pairs, and the sums FOLDED, MASS_1, MASS_2 and RESPONSE of mass to the multipliers."""
-    own = 1 - box.coupling
+def matched_pass(first, last, linear, nu1, nu2, box, before, fields, sums):
+    """Write the logarithms of the matched pairs that follow those before, and the sums FOLDED, MASS_1, MASS_2 and RESPONSE.
+
+    The response is that of the masses to the multipliers, the inverse second derivatives of f.
+    """
+    own, low = 1 - box.coupling, box.log_floor
     for block in range(first, last):
         row = sums[block]
         row[:] = 0.0
         for i in range(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1])):
-            log_a, log_b = _on_matched_sheet(linear[0, i] - nu1, linear[1, i] - nu2, box)
+            held_1, held_2 = before[0, i] <= low, before[1, i] <= low
+            log_a, log_b = _on_matched_sheet(linear[0, i] - nu1, linear[1, i] - nu2, box, held_1, held_2)
             fields[0, i], fields[1, i] = log_a, log_b
             if log_a != log_a:
                 row[FOLDED] += 1.0
@@ -228,14 +248,14 @@ def matched_pass(first, last, linear, nu1, nu2, box, fields, sums):
             a, b = exp(log_a), exp(log_b)
             row[MASS_1] += a
             row[MASS_2] += b
-            if log_a > box.log_floor and log_b > box.log_floor:  # the inverse of the second derivatives of f
+            if log_a > low and log_b > low:
                 determinant = 1 - 2 * box.coupling - box.coupling * (a / b + b / a)
                 row[RESPONSE_11] += a * (own - box.coupling * a / b) / determinant
                 row[RESPONSE_12] -= box.coupling * (a + b) / determinant
                 row[RESPONSE_22] += b * (own - box.coupling * b / a) / determinant
-            elif log_a > box.log_floor:
+            elif log_a > low:
                 row[RESPONSE_11] += a / (own - box.coupling * b / a)
-            elif log_b > box.log_floor:
+            elif log_b > low:
                 row[RESPONSE_22] += b / (own - box.coupling * a / b)
 
 

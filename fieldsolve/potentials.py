@@ -172,6 +172,11 @@ def read_map(path: Path, grid: Grid) -> Potential:
     return replace(potential, notes=(f"{path.name}: regraded from nside {own.nside} to {grid.nside}",))
 
 
+def is_map_file(text: str) -> bool:
+    """Whether a potential's name is that of a map file."""
+    return text.lower().endswith((".fits", ".fit", ".fits.gz", ".npy"))
+
+
 def named(text: str, grid: Grid) -> Potential:
     """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file.
 
@@ -185,9 +190,8 @@ def named(text: str, grid: Grid) -> Potential:
         return two_well()
     if text.startswith("vmf:"):
         return _parsed_mixture(text)
-    path = Path(text)
-    if path.suffix.lower() in {".fits", ".fit", ".npy"} or text.lower().endswith(".fits.gz"):
-        return read_map(path, grid)
+    if is_map_file(text):
+        return read_map(Path(text), grid)
     raise InputError(
         f"unknown potential {text!r}: it is flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file (.fits, .npy)"
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Circle, Grid, Healpix
 from fieldsolve.matched import Transitions, transitions
-from fieldsolve.potentials import Potential, named
+from fieldsolve.potentials import Potential, is_map_file, named
 from fieldsolve.solution import Solution
 from fieldsolve.solve import MAX_STEPS, Watch, multimodal
 
@@ -55,7 +56,7 @@ class Problem:
 
     def potentials(self) -> tuple[Potential, Potential]:
         """Both potentials, the second one rotated."""
-        return _potentials(self.potential, self.misalign, self.grid)
+        return _potentials(self.potential, tuple(_stamp(name) for name in self.potential), self.misalign, self.grid)
 
     def solve(self, start: str | Array | None = None, watch: Watch | None = None) -> Solution:
         """Solve it; start: see `multimodal`. Raises InputError."""
@@ -77,10 +78,20 @@ class Problem:
     def transitions(self) -> Transitions:
         """Binodal and spinodal of the intrinsic energy, in the coupling. Raises InputError without a floor."""
         values = np.stack([potential.on(self.grid) for potential in self.potentials()])
-        return transitions(values, self.tau, self.floor)
+        return transitions(values - values.min(axis=1, keepdims=True), self.tau, self.floor)
+
+
+def _stamp(name: str | Potential) -> object:
+    """What changes when a map file does."""
+    if not isinstance(name, str) or not is_map_file(name) or not Path(name).exists():
+        return None
+    status = Path(name).stat()
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 @lru_cache(maxsize=8)  # a sweep asks for the same ones at every cell, and a map file is slow to read
-def _potentials(names: tuple[str | Potential, ...], misalign: float, grid: Grid) -> tuple[Potential, Potential]:
+def _potentials(
+    names: tuple[str | Potential, ...], stamps: tuple[object, ...], misalign: float, grid: Grid
+) -> tuple[Potential, Potential]:
     first, second = ((named(name, grid) if isinstance(name, str) else name) for name in (names * 2)[:2])
     return first, second.misaligned(misalign)

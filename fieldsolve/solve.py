@@ -1,6 +1,7 @@
 """The two solvers that users call: one density against its Gibbs equilibrium, several against each other."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -133,7 +134,12 @@ def _solve(
     if pairs is not None and kernel.critic != "cosine":
         notes.append("potentials from pairs are those of the cosine critic")
     values = np.stack([potential.on(grid) for potential in potentials])
-    energy = Energy(grid, values, tau, 0.0 if coupling is None else coupling, kernel if smoothed else None)
+    # A constant in a potential moves the energy and nothing else, but its digits would be lost to all that follows.
+    levels = values.min(axis=1)
+    level = float(levels.mean()) / tau
+    relative = values - levels[:, None]
+    energy = Energy(grid, relative, tau, 0.0 if coupling is None else coupling, kernel if smoothed else None)
+    watch = _raised(watch, level)
     matched = matched_state(energy, floor)
     if isinstance(start, str) and start == GLOBAL:
         found, bound = _lowest(energy, floor, matched, tolerance, max_steps, watch)
@@ -153,20 +159,25 @@ def _solve(
         tolerance=tolerance,
         start=start if isinstance(start, str) else "given densities",
         density=found.state.density(),
-        energy=found.evaluation.value,
+        energy=found.evaluation.value + level,
         stationarity=found.evaluation.stationarity,
-        bound=bound,
-        matched=compared(energy, found.state, matched),
-        binding=found.evaluation.binding,
+        bound=None if bound is None else bound + level,
+        matched=compared(energy, found.state, matched, level),
+        binding=found.evaluation.binding + levels / tau,
         cross_entropy=found.evaluation.cross_entropy,
-        log_partition=np.array([equilibria.log_partition(one, tau) for one in values]),
+        log_partition=np.array([equilibria.log_partition(one, tau) for one in relative]) - levels / tau,
         status=found.status,
-        trace=found.trace,
+        trace=replace(found.trace, energy=found.trace.energy + level),
         seconds=perf_counter() - began,
         notes=tuple(notes),
         pairs=None if pairs is None else pairs.points,
         retained_fraction=None if pairs is None else pairs.retained_fraction,
     )
+
+
+def _raised(watch: Watch | None, level: float) -> Watch | None:
+    """The same watch, told energies that are higher by a level."""
+    return watch and (lambda steps, evaluation: watch(steps, replace(evaluation, value=evaluation.value + level)))
 
 
 def _lowest(

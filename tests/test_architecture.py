@@ -15,7 +15,7 @@ LAYERS = [
     ["grids", "pointwise"],
     ["densities", "potentials", "solution"],
     ["pairs", "energies"],
-    ["descent", "equilibria"],
+    ["descent", "equilibria", "dispersion"],
     ["bounds"],
     ["starts"],
     ["matched"],

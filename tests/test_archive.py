@@ -150,3 +150,10 @@ def test_folders_without_results_are_refused(tmp_path: Path) -> None:
     (folder / "fields.fits").unlink()
     with pytest.raises(InputError, match=r"fields\.fits is missing"):
         fs.load(folder)
+
+
+def test_files_are_written_whole(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        archive.write_whole(tmp_path / "none" / "cells.csv", b"x")
+    archive.write_whole(tmp_path / "cells.csv", b"x")
+    assert [path.name for path in tmp_path.iterdir()] == ["cells.csv"]

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fieldsolve.diagrams import draw, rendered, write_pictures
+from fieldsolve.diagrams import draw, write_pictures
+from fieldsolve.plotting import rendered
 from fieldsolve.sweeps.diagram import Diagram, figure, fill
 from fieldsolve.sweeps.executors import in_this_process
 from fieldsolve.sweeps.spec import checked

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from fieldsolve import InputError
+from fieldsolve.archive import write_whole
 from fieldsolve.problems import Problem
 from fieldsolve.sweeps import executors
-from fieldsolve.sweeps.diagram import Diagram, Progress, dataset, fill, open_diagram, table, write
+from fieldsolve.sweeps.diagram import Diagram, Progress, dataset, fill, open_diagram, table
 from fieldsolve.sweeps.executors import in_processes, in_this_process, on_cluster
 from fieldsolve.sweeps.ledger import LEDGER, Ledger
 from fieldsolve.sweeps.spec import checked, read_spec
@@ -277,13 +278,6 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     assert table(filled(tmp_path / "d")) == table(filled(tmp_path / "fresh"))
 
 
-def test_files_are_written_whole(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be written"):
-        write(tmp_path / "none" / "cells.csv", b"x")
-    write(tmp_path / "cells.csv", b"x")
-    assert [path.name for path in tmp_path.iterdir()] == ["cells.csv"]
-
-
 # --- who computes
 
 
@@ -424,7 +418,7 @@ def test_the_dataset(tmp_path: Path) -> None:
     xarray = pytest.importorskip("xarray")
     raw = {"axes": {"coupling": [0.0, 0.3], "energy": ["intrinsic", "smoothed"]}, "problem": {"nside": 4, "tau": 1.0}}
     diagram = fill(checked(raw), tmp_path / "d", in_this_process)
-    write(tmp_path / "d.nc", bytes(dataset(diagram).to_netcdf(engine="scipy")))
+    write_whole(tmp_path / "d.nc", bytes(dataset(diagram).to_netcdf(engine="scipy")))
     with xarray.open_dataset(tmp_path / "d.nc") as stored:
         assert stored["energy"].dims == ("coupling", "energy_kind")
         np.testing.assert_array_equal(stored["energy"], diagram.field("energy"))

@@ -11,6 +11,9 @@ import click
 from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guarded
 
 
+_FAILURES_SHOWN = 3
+
+
 @click.command(name="phase-diagram")
 @click.argument("spec", type=click.Path(path_type=Path), metavar="SPEC.toml")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write ledger.sqlite, cells.csv, diagram.png and .svg.")
@@ -52,7 +55,7 @@ def phase_diagram(**options: Any) -> None:
     from fieldsolve.sweeps import executors
     from fieldsolve.sweeps.spec import read_spec
 
-    if options["scheduler"] and (options["local_cluster"] or options["workers"]):
+    if options["scheduler"] is not None and (options["local_cluster"] or options["workers"]):
         raise click.UsageError("--scheduler brings its own workers; leave out --workers and --local-cluster")
     if options["output"] is None and not options["dry_run"]:
         raise click.UsageError("give a folder with -o DIR, or --dry-run")
@@ -64,7 +67,7 @@ def phase_diagram(**options: Any) -> None:
         _estimate(spec, workers, options["as_json"])
         return
     run = executors.in_this_process if workers == 1 else executors.in_processes(workers)
-    if options["scheduler"]:
+    if options["scheduler"] is not None:
         run = executors.on_cluster(options["scheduler"])
     elif options["local_cluster"]:
         run = executors.on_local_cluster(workers)
@@ -93,15 +96,24 @@ def report(diagram: Any, folder: Path, as_json: bool, quiet: bool) -> None:
     if not quiet:
         for note in notes:
             click.echo(f"note: {note}", err=True)
-    for task, outcome in diagram.failures[:3]:
-        where = ", ".join(f"{name} {task.config[name]}" for name in diagram.spec.axes if name in task.config)
-        click.echo(f"fieldsolve: a {task.kind} failed{' at ' + where if where else ''}: {outcome.reason}", err=True)
     if diagram.failures:
-        click.echo(f"fieldsolve: {len(diagram.failures)} failed; cells.csv has the reasons, --retry-failed tries again", err=True)
+        for task, outcome in diagram.failures[:_FAILURES_SHOWN]:
+            click.echo(f"fieldsolve: {_place(task, diagram.spec)} failed: {outcome.reason}", err=True)
+        more = len(diagram.failures) - _FAILURES_SHOWN
+        others = f"{more} more failed; " if more > 0 else ""
+        click.echo(f"fieldsolve: {others}cells.csv has the reasons of cells, and --retry-failed tries again", err=True)
         sys.exit(CELLS_FAILED)
     if figures["not_converged"]:
         click.echo(f"fieldsolve: {figures['not_converged']} cells did not converge; more max_steps or a larger tolerance may help", err=True)
         sys.exit(NOT_CONVERGED)
+
+
+def _place(task: Any, spec: Any) -> str:
+    if task.kind == "branch":
+        first, last = task.config["values"][0], task.config["values"][-1]
+        return f"the branch along {task.config['along']} from {first:g} to {last:g}"
+    name = "the cell" if task.kind == "cell" else "binodal and spinodal"
+    return f"{name} at " + ", ".join(f"{axis} {task.config[axis]}" for axis in spec.axes if axis in task.config)
 
 
 def _estimate(spec: Any, workers: int, as_json: bool) -> None:
@@ -121,7 +133,8 @@ def _estimate(spec: Any, workers: int, as_json: bool) -> None:
     if as_json:
         click.echo(archive.to_json(figures))
     else:
-        click.echo(f"{figures['cells']} cells, {figures['transitions']} transitions, {figures['branches']} branches")
+        curves = "binodal and spinodal for {transitions} settings, ".format(**figures) if figures["transitions"] else ""
+        click.echo(f"{figures['cells']} cells, {curves}{figures['branches']} branches to follow")
         click.echo(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of one cell here")
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,13 +12,14 @@ from typing import Any
 import numpy as np
 
 import fieldsolve
+from fieldsolve.archive import write_whole
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.solution import Phase
 from fieldsolve.sweeps.executors import Run
 from fieldsolve.sweeps.ledger import LEDGER, Ledger
 from fieldsolve.sweeps.spec import Spec
-from fieldsolve.sweeps.tasks import FIGURES, Outcome, Task, branches, cells, curves, tasks
+from fieldsolve.sweeps.tasks import FIGURES, Outcome, Task, branches, cells, configuration, curves, tasks
 
 _RECORD_EVERY = 0.2  # seconds: what a killed run loses at most, besides what was under way
 
@@ -72,20 +72,19 @@ def figure(outcome: Outcome | None, name: str) -> Any:
     return None if outcome is None or outcome.figures is None else outcome.figures.get(name)
 
 
-def gather(spec: Spec, ledger: Ledger) -> Diagram:
-    """The diagram of a spec as far as a ledger has it."""
-    known = ledger.outcomes()
-    groups = ([(task, known.get(task.key)) for task in kind(spec)] for kind in (cells, curves, branches))
+def gather(spec: Spec, known: dict[str, Outcome], key: Callable[[Task], str]) -> Diagram:
+    """The diagram of a spec as far as outcomes are known, under what a key makes of tasks."""
+    groups = ([(task, known.get(key(task))) for task in kind(spec)] for kind in (cells, curves, branches))
     return Diagram(spec, *groups)
 
 
 def open_diagram(folder: Path) -> Diagram:
-    """Read a folder back. Raises InputError if it holds no diagram."""
+    """Read a folder back, whichever version of the package has filled it. Raises InputError if it holds no diagram."""
     with Ledger(folder / LEDGER, write=False) as ledger:
         text = ledger.spec()
         if text is None:
             raise InputError(f"{folder}: its ledger holds no spec; run the phase diagram again")
-        return gather(Spec.from_json(text), ledger)
+        return gather(Spec.from_json(text), ledger.by_configuration(), lambda task: configuration(task.kind, task.config))
 
 
 def fill(
@@ -112,13 +111,13 @@ def fill(
         raise InputError(f"{folder}: cannot be made: {error.strerror}; choose a folder that you can write to") from error
     with Ledger(folder / LEDGER) as ledger:
         known_spec = ledger.spec()
-        if known_spec is not None and known_spec != spec.to_json() and not replace:
+        if known_spec is not None and Spec.from_json(known_spec).identity != spec.identity and not replace:
             raise InputError(
                 f"{folder}: holds the diagram of another spec; choose another folder, or reuse its cells with --force"
             )
         ledger.set_spec(spec.to_json())
         _fill(spec, ledger, run, retry, watch)
-        return gather(spec, ledger)
+        return gather(spec, ledger.outcomes(), lambda task: task.key)
 
 
 def _fill(spec: Spec, ledger: Ledger, run: Run, retry: bool, watch: Callable[[Progress], None] | None) -> None:
@@ -204,22 +203,8 @@ def summary(diagram: Diagram) -> dict[str, Any]:
 
 def write_tables(diagram: Diagram, folder: Path) -> list[str]:
     """Write cells.csv and, with the extra `sweep`, diagram.nc; returns what the user should know."""
-    write(folder / "cells.csv", table(diagram).encode())
+    write_whole(folder / "cells.csv", table(diagram).encode())
     if find_spec("xarray") is None or find_spec("scipy") is None:
         return ["no diagram.nc: it needs the extra, pip install 'fieldsolve[sweep]'"]
-    write(folder / "diagram.nc", bytes(dataset(diagram).to_netcdf(engine="scipy")))
+    write_whole(folder / "diagram.nc", bytes(dataset(diagram).to_netcdf(engine="scipy")))
     return []
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file as a whole: under another name first. Raises InputError if it cannot be written."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path}: cannot be written: {error.strerror}; what was computed is safe in {LEDGER}") from error

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fieldsolve.errors import InputError
-from fieldsolve.sweeps.tasks import Outcome, Task, perform
+from fieldsolve.sweeps.tasks import Outcome, Task, perform, ready
 
 Run = Callable[[Sequence[Task]], Iterator[tuple[Task, Outcome]]]
 
@@ -126,9 +126,21 @@ def _one_by_one(tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    others = set(multiprocessing.active_children())
     executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_the_parent)
     try:
+        try:
+            executor.submit(ready).result()
+        except BrokenExecutor:
+            raise InputError(
+                "worker processes cannot start; use one worker, and in a script of your own start the work under "
+                "if __name__ == '__main__'"
+            ) from None
         yield executor
+    except BaseException:  # an interruption does not wait for what is under way
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+        raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fieldsolve.errors import InputError
-from fieldsolve.sweeps.tasks import Outcome, Task
+from fieldsolve.sweeps.tasks import Outcome, Task, configuration
 
 LEDGER = "ledger.sqlite"
 
@@ -38,7 +38,7 @@ class Ledger:
         self._connection = self._guarded(lambda: self._opened(write))
 
     def _opened(self, write: bool) -> sqlite3.Connection:
-        place = f"{self._path.absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
+        place = f"{self._path.absolute().as_uri()}?mode={'rwc' if write else 'rw'}"
         connection = sqlite3.connect(place, uri=True, isolation_level=None, timeout=1)
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         schema = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -72,10 +72,16 @@ class Ledger:
 
     def outcomes(self) -> dict[str, Outcome]:
         """Every recorded outcome, by its task's key."""
-        rows = self._guarded(
-            lambda: self._connection.execute("SELECT key, figures, reason, seconds, version FROM outcomes").fetchall()
-        )
-        return {row[0]: Outcome(None if row[1] is None else json.loads(row[1]), *row[2:]) for row in rows}
+        return {key: outcome for key, _, _, outcome in self._rows()}
+
+    def by_configuration(self) -> dict[str, Outcome]:
+        """The last outcome recorded of every `configuration`, whichever version of the package and of maps it is of."""
+        return {configuration(kind, json.loads(config)): outcome for _, kind, config, outcome in self._rows()}
+
+    def _rows(self) -> list[tuple[str, str, str, Outcome]]:
+        columns = "key, kind, config, figures, reason, seconds, version"
+        rows = self._guarded(lambda: self._connection.execute(f"SELECT {columns} FROM outcomes ORDER BY rowid").fetchall())
+        return [(*row[:3], Outcome(None if row[3] is None else json.loads(row[3]), *row[4:])) for row in rows]
 
     def record(self, outcomes: Iterable[tuple[Task, Outcome]]) -> None:
         """Write outcomes, all of them or none; on disk when this returns."""

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from fieldsolve.errors import InputError
+from fieldsolve.potentials import is_map_file
 
 #: Parameters that may be an axis; everything else is fixed.
 AXES = ("tau", "floor", "coupling", "misalign", "nside", "critic", "energy")
@@ -19,7 +20,7 @@ MOST_CELLS = 1_000_000
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class _Range(_Strict):
@@ -30,10 +31,15 @@ class _Range(_Strict):
 
     def values(self) -> list[float]:
         if self.spacing == "linear":
-            return [float(value) for value in np.linspace(self.start, self.to, self.steps)]
+            return [_exact(value) for value in np.linspace(self.start, self.to, self.steps)]
         if not (self.start > 0 and self.to > 0):
             raise ValueError("a geometric range runs between numbers above 0")
-        return [float(value) for value in np.geomspace(self.start, self.to, self.steps)]
+        return [_exact(value) for value in np.geomspace(self.start, self.to, self.steps)]
+
+
+def _exact(value: float) -> float | int:
+    """A whole number that rounding has moved, as a whole number: 8 from 7.999999999999999."""
+    return round(value) if abs(value - round(value)) <= 1e-12 * abs(value) else float(value)
 
 
 def _power_of_two(nside: int) -> int:
@@ -52,7 +58,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
-_Tau = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Tau = Annotated[float, Field(ge=1e-9, le=1e9, allow_inf_nan=False)]
 _Floor = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 _Coupling = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Angle = Annotated[float, Field(allow_inf_nan=False)]
@@ -115,6 +121,11 @@ class Spec:
     colour: str = "symmetric_kl"
     certified_gap: float = 1e-3
     hysteresis: bool = True
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What its cells depend on."""
+        return json.dumps(list(self.axes.items())), json.dumps(self.fixed, sort_keys=True)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -186,5 +197,4 @@ def _message(error: Any) -> str:
 
 
 def _beside(name: str, folder: Path) -> str:
-    is_file = name.lower().endswith((".fits", ".fit", ".npy", ".fits.gz"))
-    return str((folder / name).resolve()) if is_file else name
+    return str((folder / name).resolve()) if is_map_file(name) else name

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from time import perf_counter
@@ -12,6 +13,8 @@ import fieldsolve
 from fieldsolve import threads
 from fieldsolve.archive import finite
 from fieldsolve.continuation import CONTINUOUS, follow
+from fieldsolve.errors import InputError
+from fieldsolve.potentials import is_map_file
 from fieldsolve.problems import Problem
 from fieldsolve.solution import Solution
 from fieldsolve.sweeps.spec import Spec
@@ -26,7 +29,7 @@ FIGURES = (
 _TRANSITIONS = 5  # cells that take as long
 
 #: Parameters that binodal and spinodal do not depend on.
-APART_FROM_TRANSITIONS = ("coupling", "energy", "critic")
+APART_FROM_TRANSITIONS = ("coupling", "energy", "critic", "tolerance", "max_steps")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,11 @@ class Outcome:
     reason: str | None
     seconds: float
     version: str = fieldsolve.__version__
+
+
+def configuration(kind: str, config: dict[str, Any]) -> str:
+    """What a task is of, whatever the versions of the package and of map files."""
+    return json.dumps([kind, {name: value for name, value in config.items() if name != "contents"}], sort_keys=True)
 
 
 def cells(spec: Spec) -> list[Task]:
@@ -91,6 +99,11 @@ def estimated_seconds(spec: Spec, every: list[Task]) -> float:
     return scale * float(sum(sizes))
 
 
+def ready() -> str:
+    """The version of the package: what a worker answers when it has started."""
+    return fieldsolve.__version__
+
+
 def perform(kind: str, config: dict[str, Any]) -> Outcome:
     """Compute a task on one thread. What goes wrong becomes the reason; interruptions pass."""
     began = perf_counter()
@@ -121,7 +134,9 @@ _COMPUTED = {"cell": _cell, "transitions": _transitions, "branch": _branch}
 
 
 def _problem(config: dict[str, Any]) -> Problem:
-    plain = {name: value for name, value in config.items() if name != "contents"}
+    plain = dict(config)
+    if plain.pop("contents", None) != _contents(config["potential"]):
+        raise InputError("a map file has changed since the diagram was planned, or is another one here; run it again")
     return Problem(**{**plain, "potential": tuple(config["potential"])})
 
 
@@ -136,11 +151,18 @@ def _of(spec: Spec, name: str) -> list[Any]:
 
 
 def _task(kind: str, config: dict[str, Any]) -> Task:
-    contents = [_digest(Path(name)) for name in config["potential"] if Path(name).is_file()]
+    contents = _contents(config["potential"])
     config = {**config, "contents": contents} if contents else config
     identity = json.dumps([kind, config, fieldsolve.__version__], sort_keys=True)
     return Task(kind, config, hashlib.sha256(identity.encode()).hexdigest())
 
 
-def _digest(path: Path) -> str:
+def _contents(names: list[str]) -> list[str] | None:
+    """Digests of the map files among the potentials."""
+    paths = [Path(name) for name in names if is_map_file(name) and Path(name).is_file()]
+    return [_digest(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths] or None
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, changed: int, size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
