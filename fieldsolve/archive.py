@@ -83,8 +83,9 @@ def load(folder: Path | str) -> Solution:
         if summary["schema"] not in {"fieldsolve/unimodal/1", "fieldsolve/multimodal/1"}:
             raise ValueError(f"unknown schema {summary['schema']!r}")
         return _solution(folder, summary)
-    except FileNotFoundError as error:
-        raise InputError(f"{folder}: holds no complete fieldsolve results ({Path(error.filename).name} is missing)") from None
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = Path(error.filename or "trace.csv").name  # numpy does not say which
+        raise InputError(f"{folder}: holds no complete fieldsolve results ({missing} is missing)") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: its results cannot be read: {str(error).splitlines()[0]}") from error
 

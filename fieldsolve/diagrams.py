@@ -31,6 +31,7 @@ _STABILITY = {"binodal": ("stable",), "spinodal": ("stable", "metastable")}  # o
 
 _LEAST_GAP = 1e-16  # what is smaller, or below 0 by rounding, is drawn here
 _CURVED = 3.0  # numbers whose last step is so many times their first are drawn logarithmically
+_FEW = 6  # so many values have their ticks where they are
 _MOST_PANELS = 36
 
 
@@ -59,11 +60,11 @@ class _Axis:
 
     @property
     def is_number(self) -> bool:
-        return not isinstance(self.values[0], str)
+        return self.name not in ("nside", "critic", "energy")
 
     @property
     def order(self) -> Any:
-        return np.argsort(self.values) if self.is_number else np.arange(len(self.values))
+        return np.arange(len(self.values)) if isinstance(self.values[0], str) else np.argsort(self.values)
 
     @property
     def positions(self) -> Array:
@@ -88,7 +89,11 @@ class _Axis:
         if self.is_logarithmic:
             ax.set(**{f"{direction}scale": "log"})
         if not self.is_number:
-            ax.set(**{f"{direction}ticks": self.positions, f"{direction}ticklabels": self.values})
+            ax.set(**{f"{direction}ticks": self.positions, f"{direction}ticklabels": [str(self.values[k]) for k in self.order]})
+        elif len(self.values) <= _FEW:
+            axis = getattr(ax, f"{direction}axis")
+            axis.set_ticks(self.positions, [f"{value:g}" for value in self.positions])
+            axis.set_ticks([], minor=True)
 
 
 def _axes(diagram: Diagram) -> list[_Axis]:
@@ -100,7 +105,7 @@ def _lines(diagram: Diagram) -> Figure:
     (axis,) = _axes(diagram)
     drawn = Figure(figsize=(8, 9.5), layout="constrained")
     panels = drawn.subplots(3, sharex=True)
-    doubtful = ~diagram.certified()[axis.order]
+    doubtful = _doubtful(diagram)[axis.order]
     for ax, name in zip(panels, ("energy", diagram.spec.colour, "gap"), strict=True):
         least = _LEAST_GAP if name == "gap" else -np.inf
         along = np.maximum(diagram.field(name)[axis.order], least)
@@ -118,7 +123,8 @@ def _lines(diagram: Diagram) -> Figure:
     panels[2].set(ylabel="gap to the bound (nats)", yscale="log")
     if not np.isfinite(diagram.field("gap")).any():
         panels[2].set_ylim(diagram.spec.certified_gap / 10, diagram.spec.certified_gap * 10)
-    panels[2].axhline(diagram.spec.certified_gap, color="grey", lw=0.8)
+    panels[2].axhline(diagram.spec.certified_gap, color="grey", lw=0.8, label="certified below")
+    panels[2].legend(handles=panels[2].get_legend_handles_labels()[0][-1:], fontsize=8, frameon=False)
     axis.label(panels[2], "x")
     hatched = [_uncertified(diagram, "#BBBBBB")] if doubtful.any() else []
     panels[0].legend(handles=[*panels[0].get_legend_handles_labels()[0], *hatched], fontsize=8, frameon=False)
@@ -199,16 +205,16 @@ def _panel(ax: Axes, diagram: Diagram, norm: Normalize) -> Any:
     mesh = ax.pcolormesh(x.edges, y.edges, values, norm=norm, cmap="viridis", rasterized=True)
     cells = [
         Rectangle((x.edges[i], y.edges[j]), x.edges[i + 1] - x.edges[i], y.edges[j + 1] - y.edges[j])
-        for j, i in np.argwhere(oriented(~diagram.certified())).tolist()
+        for j, i in np.argwhere(oriented(_doubtful(diagram))).tolist()
     ]
     ax.add_collection(PatchCollection(cells, facecolor="none", edgecolor="white", hatch="////", linewidth=0))
     collapsed = oriented(diagram.words("phase") == "collapsed")
-    _contour(ax, x, y, collapsed, "white", ":")
+    _contour(ax, x, y, collapsed, "white", ":", "collapsed")
     for border, (colour, style) in _BORDERS.items():
         if "coupling" in (x.name, y.name):
             _curve(ax, diagram, border, x, y)
         else:
-            _contour(ax, x, y, oriented(np.isin(diagram.words("matched_stability"), _STABILITY[border])), colour, style)
+            _contour(ax, x, y, oriented(np.isin(diagram.words("matched_stability"), _STABILITY[border])), colour, style, border)
     ax.set(xlim=x.edges[[0, -1]], ylim=y.edges[[0, -1]])
     x.label(ax, "x")
     y.label(ax, "y")
@@ -219,23 +225,31 @@ def _curve(ax: Axes, diagram: Diagram, border: str, x: _Axis, y: _Axis) -> None:
     """A transition in the coupling, against the other axis."""
     coupling, other = (x, y) if x.name == "coupling" else (y, x)
     known = [(task.config.get(other.name), figure(outcome, border)) for task, outcome in diagram.curves]
-    points = [(at, value) for at, value in known if value is not None]
+    points: list[tuple[Any, Any]] = [(at, value) for at, value in known if value is not None]
     if other.name in APART_FROM_TRANSITIONS:  # one value, for every critic, or for the intrinsic energy
         first, last = (k := other.values.index("intrinsic"), k + 1) if other.name == "energy" else (0, -1)
         points = [(edge, value) for _, value in points for edge in other.edges[[first, last]]]
+    elif not other.is_number:  # steps, as wide as the cells
+        where = [other.values[k] for k in other.order]
+        points = [(edge, value) for at, value in points for edge in other.edges[where.index(at) : where.index(at) + 2]]
     if not points:
         return
     colour, style = _BORDERS[border]
-    along, values = np.array(sorted(points), dtype=float).T
-    ax.plot(*((values, along) if coupling is x else (along, values)), color=colour, ls=style, lw=2)
+    along, values = np.array(sorted(points, key=lambda point: float(point[0])), dtype=float).T
+    ax.plot(*((values, along) if coupling is x else (along, values)), color=colour, ls=style, lw=2, label=border)
 
 
-def _contour(ax: Axes, x: _Axis, y: _Axis, inside: Any, colour: str, style: str) -> None:
+def _contour(ax: Axes, x: _Axis, y: _Axis, inside: Any, colour: str, style: str, label: str) -> None:
     """The border of a set of cells, along their edges."""
     for j, i in np.argwhere(inside[:, 1:] != inside[:, :-1]).tolist():
-        ax.plot(x.edges[[i + 1, i + 1]], y.edges[[j, j + 1]], color=colour, ls=style, lw=1.6)
+        ax.plot(x.edges[[i + 1, i + 1]], y.edges[[j, j + 1]], color=colour, ls=style, lw=1.6, label=label)
     for j, i in np.argwhere(inside[1:] != inside[:-1]).tolist():
-        ax.plot(x.edges[[i, i + 1]], y.edges[[j + 1, j + 1]], color=colour, ls=style, lw=1.6)
+        ax.plot(x.edges[[i, i + 1]], y.edges[[j + 1, j + 1]], color=colour, ls=style, lw=1.6, label=label)
+
+
+def _doubtful(diagram: Diagram) -> Any:
+    """Cells that were solved and are not certified."""
+    return ~diagram.certified() & np.isfinite(diagram.field("energy"))
 
 
 def _norm(diagram: Diagram) -> Normalize:
@@ -248,10 +262,11 @@ def _legend(drawn: Figure, diagram: Diagram) -> None:
     handles: list[Any] = [
         Line2D([], [], color=colour, ls=style, lw=2, label=f"{border}: {meanings[border]}")
         for border, (colour, style) in _BORDERS.items()
+        if any(line.get_label() == border for ax in drawn.axes for line in ax.lines)
     ]
     if (diagram.words("phase") == "collapsed").any():
         handles.append(Line2D([], [], color="#AAAAAA", ls=":", label="collapsed"))
-    if not diagram.certified().all():
+    if _doubtful(diagram).any():
         handles.append(_uncertified(diagram, "#888888"))
     if diagram.failures:
         handles.append(Patch(facecolor="#DDDDDD", edgecolor="black", lw=0.5, label="failed"))

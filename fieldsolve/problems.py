@@ -1,5 +1,6 @@
 """A multimodal problem in plain values: what is varied along a branch or over a diagram, and solved at each place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -20,12 +21,12 @@ from fieldsolve.solve import MAX_STEPS, Watch, multimodal
 class Problem:
     """Two coupled densities and everything that their equilibrium depends on.
 
-    potential: one for both modalities or two, as a user names them (see `potentials.named`) or as Potentials; misalign:
-    rotation of the second one about the y axis in degrees; tau, floor, coupling, critic, start, tolerance (nats), max_steps: as
-    in `multimodal`; nside, or circle: the grid; energy: intrinsic or smoothed.
+    potential: one for both modalities or a pair, as a user names them (see `potentials.named`) or as Potentials; misalign:
+    rotation of the second one about the y axis in degrees; tau, floor, coupling, critic, allow_unresolved, tolerance (nats),
+    max_steps: as in `multimodal`; nside, or circle: the grid; energy: intrinsic or smoothed.
     """
 
-    potential: tuple[str | Potential, ...] = ("two-well",)
+    potential: str | Potential | Sequence[str | Potential] = ("two-well",)
     misalign: float = 0.0
     tau: float = 0.5
     floor: float = 1e-3
@@ -39,8 +40,10 @@ class Problem:
     max_steps: int = MAX_STEPS
 
     def __post_init__(self) -> None:
-        if len(self.potential) not in (1, 2):
-            raise InputError(f"two modalities have one potential in common or two, not {len(self.potential)}")
+        names = (self.potential,) if isinstance(self.potential, str | Potential) else tuple(self.potential)
+        if len(names) not in (1, 2):
+            raise InputError(f"two modalities have one potential in common or two, not {len(names)}")
+        object.__setattr__(self, "potential", names)
         if self.energy not in ("intrinsic", "smoothed"):
             raise InputError(f"the energy is intrinsic or smoothed, not {self.energy!r}")
 
@@ -56,7 +59,8 @@ class Problem:
 
     def potentials(self) -> tuple[Potential, Potential]:
         """Both potentials, the second one rotated."""
-        return _potentials(self.potential, tuple(_stamp(name) for name in self.potential), self.misalign, self.grid)
+        names: tuple[str | Potential, ...] = tuple(self.potential)  # type: ignore[arg-type]
+        return _potentials(names, tuple(_stamp(name) for name in names), self.misalign, self.grid)
 
     def solve(self, start: str | Array | None = None, watch: Watch | None = None) -> Solution:
         """Solve it; start: see `multimodal`. Raises InputError."""
@@ -76,7 +80,9 @@ class Problem:
         )
 
     def transitions(self) -> Transitions:
-        """Binodal and spinodal of the intrinsic energy, in the coupling. Raises InputError without a floor."""
+        """Binodal and spinodal, in the coupling. Raises InputError without a floor, and for the smoothed energy."""
+        if self.energy == "smoothed":
+            raise InputError("binodal and spinodal are known for the intrinsic energy; for the smoothed one see `dispersion`")
         values = np.stack([potential.on(self.grid) for potential in self.potentials()])
         return transitions(values - values.min(axis=1, keepdims=True), self.tau, self.floor)
 

@@ -134,9 +134,10 @@ class Solution:
     def __repr__(self) -> str:
         gap = "none" if self.gap is None else f"{self.gap:.1e}"
         kind = "smoothed" if self.smoothed else "intrinsic"
+        phase = "" if self.matched is None else f"{self.matched.phase.value}, "
         return (
             f"<Solution: {self.command}, {kind} energy {self.energy:.8g}, gap {gap}, on {self.grid}, "
-            f"tau {self.tau:g}, floor {self.floor:g}, {self.status.value}>"
+            f"tau {self.tau:g}, floor {self.floor:g}, {phase}{self.status.value}>"
         )
 
     @property
@@ -165,7 +166,9 @@ class Solution:
         if self.matched.energy is None:
             return sentence + ": its branch has ended"
         higher = self.matched.energy - self.energy
-        return sentence if self.matched.phase is Phase.MATCHED else f"{sentence}, {higher:.4g} nats above this one"
+        if self.matched.phase is Phase.MATCHED:
+            return sentence
+        return f"{sentence}, {abs(higher):.4g} nats {'above' if higher >= 0 else 'below'} this one"
 
     @property
     def excess_mass(self) -> float:

@@ -18,7 +18,7 @@ from fieldsolve.kernels import Kernel
 from fieldsolve.matched import Matched, compared, matched_state
 from fieldsolve.pairs import Pairs
 from fieldsolve.potentials import Potential
-from fieldsolve.solution import Solution
+from fieldsolve.solution import Phase, Solution
 from fieldsolve.starts import of_dual
 from fieldsolve.starts import start as starting_state
 
@@ -31,6 +31,9 @@ MAX_STEPS = 10_000
 
 #: The start that looks for the global minimum of two coupled densities.
 GLOBAL = "global"
+
+#: Gap in nats above which a global solve tries more starts, and says that a lower state may exist.
+DOUBTFUL = 1e-3
 
 #: Stationarity at which a fully coupled descent hands over to exact best responses, which need no small steps.
 HANDOVER = 1e-4
@@ -146,6 +149,15 @@ def _solve(
     else:
         found = _descent(energy, starting_state(start, energy, floor), tolerance, max_steps, watch)
         bound = lower_bound(energy, floor)
+    figures = compared(energy, found.state, matched, level)
+    if bound is not None and found.evaluation.value > bound + DOUBTFUL and isinstance(start, str) and start == GLOBAL:
+        gap = found.evaluation.value - bound
+        notes.append(f"the gap is {gap:.2g} nats: a lower state may exist; other starts or a finer grid may find it")
+    if figures is not None and figures.phase is not Phase.MATCHED and np.array_equal(*values):
+        notes.append(
+            "with equal potentials the intrinsic energy does not say which part of the sphere goes to which modality: "
+            "the cut, and with it the centroid gap, is one of many"
+        )
     return Solution(
         grid=grid,
         potentials=values,
@@ -162,7 +174,7 @@ def _solve(
         energy=found.evaluation.value + level,
         stationarity=found.evaluation.stationarity,
         bound=None if bound is None else bound + level,
-        matched=compared(energy, found.state, matched, level),
+        matched=figures,
         binding=found.evaluation.binding + levels / tau,
         cross_entropy=found.evaluation.cross_entropy,
         log_partition=np.array([equilibria.log_partition(one, tau) for one in relative]) - levels / tau,
@@ -201,7 +213,13 @@ def _lowest(
         bound = highest.bound
         starts.append(of_dual(energy, floor, highest))
     descents = [descend(energy, state, tolerance, max_steps, watch) for state in starts]
-    return min(descents, key=lambda found: found.evaluation.value), bound
+    best = min(descents, key=lambda found: found.evaluation.value)
+    if bound is not None and best.evaluation.value > bound + DOUBTFUL:
+        more = (starting_state(name, energy, floor) for name in ("tilted", "random:0"))
+        best = min(
+            [best, *(descend(energy, one, tolerance, max_steps, watch) for one in more)], key=lambda found: found.evaluation.value
+        )
+    return best, bound
 
 
 def _descent(energy: Energy, state: LogDensity, tolerance: float, max_steps: int, watch: Watch | None) -> Descent:

@@ -1,9 +1,11 @@
 """Where a descent begins: named starts, seeded noise, given densities, or the minimisers of the dual."""
 
+from math import hypot
+
 import numpy as np
 
 from fieldsolve import densities
-from fieldsolve.arrays import Array
+from fieldsolve.arrays import Array, Indices
 from fieldsolve.bounds import Dual, minimisers
 from fieldsolve.densities import LogDensity
 from fieldsolve.energies import Energy
@@ -24,39 +26,44 @@ def of_dual(energy: Energy, floor: float, found: Dual) -> LogDensity:
 
     With equal potentials every separated pair costs the same as its mirror image: the first modality gets one side of the
     sphere and the second the other, cut across a generic direction. What mass is missing then, as far as it can be, is
-    made up by exchanging pairs that cost the same, the largest first.
+    made up by exchanging pairs that cost the same, those next to the cut first.
     """
     values, pairs = minimisers(energy.potentials, energy.tau, floor, energy.coupling, found)
     size = len(values)
     choice = np.argmin(values, axis=1)
     apart = np.abs(pairs[:, FIRST] - pairs[:, SECOND]).sum(axis=1)
     mirrored = (choice != MATCHED) & (np.abs(values[:, FIRST] - values[:, SECOND]) <= _TIED * apart)
-    across = np.flatnonzero(mirrored)[np.argsort(-tilts(energy.grid, 1, 1.0)[0][mirrored], kind="stable")]
+    height = tilts(energy.grid, 1, 1.0)[0]
+    across = np.flatnonzero(mirrored)[np.argsort(-height[mirrored], kind="stable")]
     gained = np.cumsum(pairs[across, FIRST] - pairs[across, SECOND], axis=0)
     choice[across] = SECOND
     missing = size - pairs[np.arange(size), choice].sum(axis=0)
+    cut = 0.0
     if len(across):
-        choice[across[: 1 + int(np.argmin(((missing - gained) ** 2).sum(axis=1)))]] = FIRST
+        last = int(np.argmin(((missing - gained) ** 2).sum(axis=1)))
+        choice[across[: last + 1]] = FIRST
+        cut = height[across[last]]
     chosen = pairs[np.arange(size), choice]
-    _exchange(chosen, values, pairs)
+    _exchange(chosen, values, pairs, np.argsort(np.abs(height - cut), kind="stable"))
     return densities.from_density(chosen.T, floor)
 
 
-def _exchange(chosen: Array, values: Array, pairs: Array) -> None:
-    """Exchange chosen pairs, (N, 2), for others that cost the same, where that halves the mass missing or in excess."""
-    moved = np.abs(pairs - chosen[:, None]).sum(axis=2)
-    cost = values - values.min(axis=1, keepdims=True)
-    points, sheets = np.nonzero((moved > 0) & (cost <= _TIED * moved))
-    order = np.argsort(-moved[points, sheets], kind="stable")
+def _exchange(chosen: Array, values: Array, pairs: Array, order: Indices) -> None:
+    """Exchange chosen pairs, (N, 2), for others that cost the same, point by point in the order given.
+
+    Done where at least half of the mass that it moves makes up for mass that is missing or in excess.
+    """
+    moves = pairs - chosen[:, None]
+    sizes = np.hypot(moves[..., 0], moves[..., 1])
+    is_tied = (sizes > 0) & (values - values.min(axis=1, keepdims=True) <= _TIED * sizes)
     missing_1, missing_2 = (len(chosen) - chosen.sum(axis=0)).tolist()
-    left = set(points.tolist())
-    for point, sheet in zip(points[order].tolist(), sheets[order].tolist(), strict=True):
-        (from_1, from_2), (to_1, to_2) = chosen[point].tolist(), pairs[point, sheet].tolist()
-        then_1, then_2 = missing_1 + from_1 - to_1, missing_2 + from_2 - to_2
-        if point in left and 4 * (then_1**2 + then_2**2) < missing_1**2 + missing_2**2:
-            missing_1, missing_2 = then_1, then_2
-            chosen[point] = to_1, to_2
-            left.remove(point)
+    for point in order[is_tied.any(axis=1)[order]].tolist():
+        for sheet in np.flatnonzero(is_tied[point]).tolist():
+            (move_1, move_2), size = moves[point, sheet].tolist(), float(sizes[point, sheet])
+            if hypot(missing_1, missing_2) - hypot(missing_1 - move_1, missing_2 - move_2) >= size / 2:
+                missing_1, missing_2 = missing_1 - move_1, missing_2 - move_2
+                chosen[point] = pairs[point, sheet]
+                break
 
 
 def tilts(grid: Grid, modalities: int, size: float) -> Array:
@@ -95,4 +102,4 @@ def start(name: str | Array, energy: Energy, floor: float) -> LogDensity:
     if kind == "random" and seed.isdecimal():
         noise = np.random.default_rng(int(seed)).standard_normal(shape)
         return densities.normalised(_NOISE * noise, floor)
-    raise InputError(f"unknown start {name!r}: it is {', '.join(NAMES)}, or a folder with earlier results")
+    raise InputError(f"unknown start {name!r}: it is {', '.join(NAMES)}, or (on the command line) a folder with earlier results")

@@ -152,6 +152,16 @@ def test_folders_without_results_are_refused(tmp_path: Path) -> None:
         fs.load(folder)
 
 
+def test_results_without_a_trace_are_incomplete(tmp_path: Path) -> None:
+    archive.save(fs.unimodal(Circle(8), flat(), 1.0), tmp_path / "run")
+    (tmp_path / "run" / "trace.csv").unlink()
+    with pytest.raises(InputError, match=r"trace\.csv is missing"):
+        fs.load(tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="no complete fieldsolve results"):
+        fs.load(tmp_path / "file")
+
+
 def test_files_are_written_whole(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be written"):
         archive.write_whole(tmp_path / "none" / "cells.csv", b"x")

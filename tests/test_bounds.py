@@ -98,6 +98,27 @@ def test_the_bound_does_not_depend_on_order_and_follows_constants(seed: int, cou
     assert raised.bound == pytest.approx(plain.bound + (1 + 3) / (2 * 0.5), rel=1e-9, abs=1e-9)
 
 
+@pytest.mark.parametrize("constant", [10.0, 1e3, 1e6])
+@pytest.mark.parametrize(("tau", "floor", "coupling"), [(1.0, 1e-3, 0.1), (1e-3, 1e-6, 0.1), (0.2, 1e-12, 0.3)])
+def test_a_constant_in_a_potential_changes_nothing_else(constant: float, tau: float, floor: float, coupling: float) -> None:
+    plain = two_well()
+    raised = fs.from_map(plain.on(Healpix(8)) + constant)
+    below, above = (
+        fs.multimodal(Healpix(8), [one] * 2, tau, floor, coupling) for one in (fs.from_map(plain.on(Healpix(8))), raised)
+    )
+    assert (above.status, above.matched.phase) == (below.status, below.matched.phase)
+    rounding = 1e-15 * constant / tau
+    assert above.energy == pytest.approx(below.energy + constant / tau, rel=1e-13, abs=1e-6)
+    assert above.gap == pytest.approx(below.gap, abs=1e-3 * abs(below.energy) * below.gap + 10 * rounding)
+    assert above.trace.energy[-1] == pytest.approx(above.energy)
+
+
+def test_a_coupled_energy_without_a_floor_has_no_bound() -> None:
+    energy = Energy(Healpix(1), noise(0, 12), 1.0, 0.5)
+    with pytest.raises(fs.InputError, match="floor"):
+        lower_bound(energy, 0.0)
+
+
 def test_three_modalities_are_bounded_by_their_pairs() -> None:
     grid = Healpix(4)
     potentials = [two_well().misaligned(angle) for angle in (0, 30, 80)]
@@ -126,6 +147,27 @@ def test_relative_gaps(nside: int, most: float, tau: float) -> None:
             solution = Problem(tau=tau, floor=floor, coupling=coupling, nside=nside).solve()
             assert solution.converged
             assert -1e-14 <= solution.gap / abs(solution.bound) <= most, (floor, coupling)
+
+
+@given(seed=seeds, levels=st.sampled_from([1, 2, 5]), coupling=st.floats(0.3, 0.99), floor=st.floats(0.05, 0.5))
+def test_plateaus_are_no_trap(seed: int, levels: int, coupling: float, floor: float) -> None:
+    """Potentials of a few values tie most points with each other; the global start must still beat the plain ones."""
+    grid = Healpix(8)
+    steps = np.random.default_rng(seed).standard_normal(levels)
+    height = np.floor(np.linspace(0, levels - 1e-9, grid.size)).astype(int)
+    potential = fs.from_map(steps[height])
+    found = fs.multimodal(grid, [potential] * 2, 0.3, floor, coupling)
+    others = [fs.multimodal(grid, [potential] * 2, 0.3, floor, coupling, start=start).energy for start in ("tilted", "gibbs")]
+    assert found.energy <= min(others) + 1e-3
+    assert found.gap < 0.01 * abs(found.bound)
+    assert (found.gap > 1e-3) == any("gap is" in note for note in found.notes)
+
+
+def test_a_flat_potential_at_high_coupling() -> None:
+    solution = Problem("flat", coupling=0.999, nside=16).solve()
+    assert solution.gap < 1e-6
+    assert any("one of many" in note for note in solution.notes)
+    assert "separated" in repr(solution)
 
 
 def test_bits_do_not_depend_on_threads() -> None:

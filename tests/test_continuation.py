@@ -49,6 +49,16 @@ def test_a_branch_in_the_floor_ends_where_cold_starts_do() -> None:
         assert solution.energy == pytest.approx(problem.at("floor", floor).solve().energy, abs=1e-9)
 
 
+def test_problems_in_plain_values() -> None:
+    assert Problem("flat").potential == ("flat",)
+    assert Problem(["flat", "two-well"]).potentials()[1].label == "two-well"
+    for wrong, message in (({"potential": ["flat"] * 3}, "not 3"), ({"energy": "free"}, "intrinsic or smoothed")):
+        with pytest.raises(InputError, match=message):
+            Problem(**wrong)
+    with pytest.raises(InputError, match="intrinsic"):
+        Problem(energy="smoothed").transitions()
+
+
 def test_a_state_is_followed_along_numbers_only() -> None:
     with pytest.raises(InputError, match="coupling, floor, tau, misalign"):
         follow(Problem(), "nside", [8, 16])

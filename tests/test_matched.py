@@ -6,6 +6,7 @@ import pytest
 import fieldsolve as fs
 from fieldsolve import Energy, Healpix, InputError, flat, from_map, two_well
 from fieldsolve.arrays import Array
+from fieldsolve.continuation import follow
 from fieldsolve.equilibria import gibbs
 from fieldsolve.matched import matched_state, transitions
 from fieldsolve.problems import Problem
@@ -38,7 +39,10 @@ def test_equal_potentials_break_at_a_quarter_in_the_descent_too() -> None:
         assert solution.matched.phase is phase
 
 
-@pytest.mark.parametrize(("angle", "tau", "floor"), [(10, 1.0, 1e-3), (10, 0.2, 0.1), (40, 1.0, 0.1), (40, 0.2, 1e-3)])
+@pytest.mark.parametrize(
+    ("angle", "tau", "floor"),
+    [(10, 1.0, 1e-3), (10, 0.2, 0.1), (40, 1.0, 0.1), (40, 0.2, 1e-3), (90, 0.2, 0.1), (60, 0.5, 0.3), (180, 0.2, 0.1)],
+)
 def test_transitions_of_unequal_potentials(angle: float, tau: float, floor: float) -> None:
     potentials = misaligned(16, angle)
     found = transitions(potentials, tau, floor)
@@ -122,6 +126,29 @@ def test_a_flat_potential_has_the_uniform_matched_state() -> None:
     assert solution.matched is not None
     assert solution.matched.energy == pytest.approx(0, abs=1e-14)
     assert flat().label == "flat"
+
+
+def test_a_density_that_the_floor_holds_does_not_end_the_branch() -> None:
+    """Where potentials are opposite one density is soon at the floor everywhere that counts, far past the fold, and stays."""
+    problem = Problem(tau=0.2, floor=0.1, nside=8, misalign=90)
+    spinodal = problem.transitions().spinodal
+    couplings = [float(coupling) for coupling in np.linspace(0, spinodal - 1e-4, 15)]
+    branch = follow(problem, "coupling", couplings, start="gibbs")
+    assert all(solution.matched is not None and solution.matched.phase is Phase.MATCHED for solution in branch)
+    floored = np.any(branch[-1].density <= 0.1 * (1 + 1e-12), axis=0)
+    ratio = np.abs(np.log(branch[-1].density[0] / branch[-1].density[1]))
+    assert ratio[floored].max() > np.arccosh((1 - 2 * spinodal) / (2 * spinodal))
+
+
+def test_the_matched_phase_ends_where_a_log_density_is_a_tenth_off() -> None:
+    problem = Problem(tau=1.0, floor=1e-2, coupling=0.1, nside=8)
+    matched = problem.solve(start="gibbs").density
+    for off, phase in ((0.09, Phase.MATCHED), (0.2, Phase.SEPARATED)):
+        density = matched.copy()
+        density[0, 7] *= np.exp(off)
+        solution = fs.multimodal(problem.grid, problem.potentials(), 1.0, 1e-2, 0.1, start=density, max_steps=0)
+        assert solution.matched is not None
+        assert solution.matched.phase is phase
 
 
 def test_transitions_need_a_floor() -> None:

@@ -21,7 +21,17 @@ from fieldsolve import InputError
 from fieldsolve.archive import write_whole
 from fieldsolve.problems import Problem
 from fieldsolve.sweeps import executors
-from fieldsolve.sweeps.diagram import Diagram, Progress, dataset, fill, open_diagram, table
+from fieldsolve.sweeps.diagram import (
+    Diagram,
+    Progress,
+    branches_table,
+    dataset,
+    fill,
+    open_diagram,
+    table,
+    transitions_table,
+    write_tables,
+)
 from fieldsolve.sweeps.executors import in_processes, in_this_process, on_cluster
 from fieldsolve.sweeps.ledger import LEDGER, Ledger
 from fieldsolve.sweeps.spec import checked, read_spec
@@ -59,6 +69,9 @@ def test_ranges_and_lists() -> None:
     assert read.shape == (5, 3)
     assert "coupling" not in read.fixed
     assert type(read).from_json(read.to_json()) == read
+    assert (
+        spec(problem={}, axes={"nside": {"from": 1, "to": 2048, "steps": 12, "spacing": "geometric"}}).axes["nside"][-1] == 2048
+    )
     assert list(spec(problem={}, axes={"critic": ["cosine", "rbf"], "tau": [0.3, 1]}).axes) == ["critic", "tau"]
 
 
@@ -98,6 +111,9 @@ def test_everything_wrong_is_said_at_once() -> None:
             "4000000 cells",
         ),
         ({"axes": {"potential": ["flat"]}}, "not known"),
+        ({"axes": {"coupling": [True, 0.5]}}, "axes.coupling.0"),
+        ({"axes": {"coupling": ["0.2"]}}, "axes.coupling.0"),
+        ({"axes": {"tau": [1e-320]}}, "axes.tau.0"),
         ({"axes": {"tau": [1.0]}, "problem": {"potential": ["flat"] * 3}}, "potential"),
     ],
 )
@@ -111,9 +127,17 @@ def test_spec_files(tmp_path: Path) -> None:
     assert read_spec(tmp_path / "good.toml").shape == (41, 3)
     (tmp_path / "broken.toml").write_text("[axes")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "maps").mkdir()
+    np.save(tmp_path / "maps" / "u.npy", np.zeros(192))
+    (tmp_path / "absent.toml").write_text(TOML.replace("tau", 'potential = "v.npy"\ntau'))
     (tmp_path / "map.toml").write_text(TOML.replace("tau", 'potential = ["maps/u.npy", "flat"]\ntau'))
     assert read_spec(tmp_path / "map.toml").fixed["potential"] == [str(tmp_path / "maps" / "u.npy"), "flat"]
-    for name, message in (("none.toml", "no such file"), ("broken.toml", "TOML"), ("binary.toml", "TOML")):
+    for name, message in (
+        ("none.toml", "no such file"),
+        ("absent.toml", "no such map file"),
+        ("broken.toml", "TOML"),
+        ("binary.toml", "TOML"),
+    ):
         with pytest.raises(InputError, match=message):
             read_spec(tmp_path / name)
 
@@ -131,7 +155,7 @@ def test_what_a_diagram_consists_of(tmp_path: Path) -> None:
     assert not branches(spec(axes={"critic": ["cosine", "rbf"]}))
     assert not branches(spec(axes={"tau": [1.0, 2.0]}, problem={}, diagram={"hysteresis": False}))
     assert not curves(spec(problem={"energy": "smoothed"}))
-    assert estimated_seconds(two, tasks(two)) > 0
+    assert estimated_seconds(tasks(two)) > 0
 
 
 def test_a_key_depends_on_everything_that_matters(tmp_path: Path) -> None:
@@ -156,6 +180,27 @@ def test_a_cell_is_what_the_solver_gives() -> None:
     assert outcome.figures["phase"] == "separated"
 
 
+def test_a_key_depends_on_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {task.key for task in tasks(spec())}
+    monkeypatch.setattr("fieldsolve.__version__", "9.9")
+    assert before.isdisjoint(task.key for task in tasks(spec()))
+
+
+def test_a_map_that_changes_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "u.npy"
+    raw = {"potential": str(path), "nside": 2, "coupling": 0.2}
+    energies = []
+    for scale in (1.0, 5.0):
+        np.save(path, scale * np.cos(np.arange(48.0)))
+        (task,) = cells(spec(axes={"tau": [1.0]}, problem=raw))
+        outcome = perform(task.kind, task.config)
+        assert outcome.figures is not None
+        energies.append(outcome.figures["energy"])
+    assert energies[1] < energies[0] - 1
+    np.save(path, np.zeros(48))  # after planning
+    assert "changed" in str(perform(task.kind, task.config).reason)
+
+
 # --- running
 
 
@@ -172,6 +217,22 @@ def test_the_table(tmp_path: Path) -> None:
     assert [row["coupling"] for row in rows[:4]] == ["0.0", "0.0", "0.0", "0.1"]
     assert all(row["certified"] == "true" and row["failure"] == "" for row in rows)
     assert {row["phase"] for row in rows} == {"matched", "separated"}
+
+
+def test_the_tables_of_transitions_and_branches(tmp_path: Path) -> None:
+    diagram = filled(tmp_path / "d")
+    rows = list(csv.DictReader(io.StringIO(transitions_table(diagram))))
+    assert [row["floor"] for row in rows] == ["0.001", "0.01", "0.1"]
+    assert [float(row["spinodal"]) for row in rows] == pytest.approx([0.25] * 3, abs=1e-6)
+    assert [float(row["binodal"]) for row in rows] == sorted(float(row["binodal"]) for row in rows)
+    one = fill(spec(axes={"coupling": [0.05, 0.3]}), tmp_path / "e", in_this_process)
+    states = list(csv.DictReader(io.StringIO(branches_table(one))))
+    assert [(row["direction"], row["coupling"], row["phase"]) for row in states] == [
+        ("up", "0.05", "matched"), ("up", "0.3", "separated"), ("down", "0.3", "separated"), ("down", "0.05", "separated"),
+    ]  # fmt: skip
+    names = {path.name for path in (tmp_path / "e").iterdir()}
+    write_tables(one, tmp_path / "e")
+    assert {path.name for path in (tmp_path / "e").iterdir()} - names >= {"cells.csv", "transitions.csv", "branches.csv"}
 
 
 def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
@@ -199,6 +260,35 @@ def test_another_spec_needs_force_and_reuses_cells(tmp_path: Path) -> None:
     diagram = fill(larger, tmp_path / "d", counting, replace=True)
     assert sorted(task.config["coupling"] for task in asked if task.kind == "cell") == [0.9] * 3
     assert diagram.missing == 0
+
+
+def test_pictures_and_names_may_change_without_force(tmp_path: Path) -> None:
+    filled(tmp_path / "d")
+    renamed = spec(title="another name", diagram={"colour": "centroid_gap", "certified_gap": 1e-2})
+    diagram = fill(renamed, tmp_path / "d", in_this_process)
+    assert open_diagram(tmp_path / "d").spec == diagram.spec == renamed
+
+
+def test_a_diagram_is_shown_whatever_has_become_of_its_version_and_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "u.npy", np.cos(np.arange(48.0)))
+    raw = {"problem": {"potential": str(tmp_path / "u.npy"), "nside": 2}, "axes": {"coupling": [0.0, 0.3]}}
+    before = table(fill(checked(raw), tmp_path / "d", in_this_process))
+    (tmp_path / "u.npy").unlink()
+    monkeypatch.setattr("fieldsolve.__version__", "9.9")
+    assert table(open_diagram(tmp_path / "d")) == before
+
+
+def test_a_journal_left_by_a_killed_run_is_rolled_back_by_reading(tmp_path: Path) -> None:
+    before = table(filled(tmp_path / "d"))
+    script = (
+        f"import sqlite3, os; c = sqlite3.connect({str(tmp_path / 'd' / LEDGER)!r}, isolation_level=None)\n"
+        "c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN'); c.execute('DELETE FROM outcomes')\n"
+        "c.executemany('INSERT OR REPLACE INTO spec VALUES (0, ?)', [('x' * 100000,)] * 20)\n"
+        "os._exit(1)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 1
+    assert (tmp_path / "d" / f"{LEDGER}-journal").exists()
+    assert table(open_diagram(tmp_path / "d")) == before
 
 
 def test_foreign_folders_and_files(tmp_path: Path) -> None:
@@ -230,12 +320,13 @@ def test_failed_cells_are_recorded_and_retried_on_request(tmp_path: Path) -> Non
     raw = {"problem": {"nside": 4, "coupling": 0.2, "potential": "u.npy"}, "axes": {"floor": [0.0, 0.1]}}
     (tmp_path / "s.toml").write_text('[problem]\nnside = 4\ncoupling = 0.2\npotential = "u.npy"\n[axes]\nfloor = [0.0, 0.1]\n')
     assert checked(raw).fixed["potential"] == ["u.npy"]
+    (tmp_path / "u.npy").write_text("no array")
     read = read_spec(tmp_path / "s.toml")
     seen: list[Progress] = []
     diagram = fill(read, tmp_path / "d", in_this_process, watch=seen.append)
     assert (seen[-1].done, seen[-1].failed) == (4, 4)
-    assert "no such file" in str(diagram.failures[0][1].reason)
-    assert "no such file" in table(diagram)
+    assert "cannot be read" in str(diagram.failures[0][1].reason)
+    assert "cannot be read" in table(diagram)
     again = fill(read, tmp_path / "d", in_this_process)
     assert len(again.failures) == 4
     retried = fill(spec(axes={"floor": [0.0, 0.1]}, problem={"coupling": 0.2, "nside": 4}), tmp_path / "e", in_this_process)
@@ -336,6 +427,30 @@ def test_a_cell_that_kills_its_worker_has_failed_alone(tmp_path: Path, monkeypat
     (failed,) = diagram.failures
     assert failed[0].config["coupling"] == 0.2
     assert "died" in str(failed[1].reason)
+
+
+def broken() -> None:
+    """What stands in for a worker's start."""
+    raise OSError("no worker starts here")
+
+
+def test_workers_that_cannot_start_are_said_and_fail_no_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executors, "_follow_the_parent", broken)
+    with pytest.raises(InputError, match="cannot start"):
+        filled(tmp_path / "d", in_processes(2))
+    assert open_diagram(tmp_path / "d").failures == []
+
+
+def test_what_is_finished_is_recorded_when_a_run_breaks(tmp_path: Path) -> None:
+    def breaking(tasks: Any) -> Any:
+        for k, result in enumerate(in_this_process(tasks)):
+            if k == 3:
+                raise KeyboardInterrupt
+            yield result
+
+    with pytest.raises(KeyboardInterrupt):
+        filled(tmp_path / "d", breaking)
+    assert len(recorded(tmp_path / "d" / LEDGER)) == 3
 
 
 def test_no_scheduler_and_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,11 +12,12 @@ from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guarded
 
 
 _FAILURES_SHOWN = 3
+_START = 3.0  # seconds for workers to start and pictures to be drawn, about
 
 
 @click.command(name="phase-diagram")
 @click.argument("spec", type=click.Path(path_type=Path), metavar="SPEC.toml")
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write ledger.sqlite, cells.csv, diagram.png and .svg.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write ledger.sqlite, cells.csv, transitions.csv, branches.csv, diagram.png and .svg; needed unless --dry-run.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Spawned processes, one thread each.  [default: all cores]")
 @click.option("--scheduler", metavar="ADDRESS", help="Solve on a running Dask scheduler, such as tcp://host:8786.")
 @click.option("--local-cluster", is_flag=True, help="Solve on a Dask cluster of --workers processes, for this run.")
@@ -36,12 +37,17 @@ def phase_diagram(**options: Any) -> None:
       fieldsolve phase-diagram spec.toml -o diagram --scheduler tcp://cluster:8786
 
     \b
-    A spec names the axes, as lists or as ranges, and what stays fixed:
-      [problem]
-      potential = "two-well"    # or two of them; tau, floor, coupling, misalign (degrees),
-      tau = 1.0                 # nside, critic, energy, tolerance (nats), max_steps
+    A spec names the axes and what stays fixed:
+      [problem]                 # what stays fixed; with the defaults:
+      potential = "two-well"    # or two: ["two-well", "map.fits"]; maps beside the spec
+      tau = 0.5
+      floor = 1e-3
+      coupling = 1.0
+      misalign = 0.0            # degrees
       nside = 16
-      [axes]                    # one to three among tau, floor, coupling, misalign, nside, critic, energy
+      critic = "cosine"         # or "rbf", "geodesic"
+      energy = "intrinsic"      # or "smoothed"; then tolerance (nats), max_steps, allow_unresolved
+      [axes]                    # one to three among the seven from tau to energy, as lists or ranges
       coupling = { from = 0.0, to = 0.4, steps = 41 }
       floor = { from = 1e-4, to = 0.5, steps = 41, spacing = "geometric" }
       [diagram]                 # may be left out
@@ -121,7 +127,7 @@ def _estimate(spec: Any, workers: int, as_json: bool) -> None:
     from fieldsolve.sweeps.tasks import estimated_seconds, tasks
 
     every = tasks(spec)
-    seconds = estimated_seconds(spec, every) / workers
+    seconds = estimated_seconds(every) / workers + _START
     figures: dict[str, Any] = {
         "schema": "fieldsolve/phase-diagram-estimate/1",
         "cells": sum(task.kind == "cell" for task in every),
@@ -135,7 +141,7 @@ def _estimate(spec: Any, workers: int, as_json: bool) -> None:
     else:
         curves = "binodal and spinodal for {transitions} settings, ".format(**figures) if figures["transitions"] else ""
         click.echo(f"{figures['cells']} cells, {curves}{figures['branches']} branches to follow")
-        click.echo(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of one cell here")
+        click.echo(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of cells here")
 
 
 def _duration(seconds: float) -> str:

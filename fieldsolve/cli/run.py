@@ -71,7 +71,11 @@ def run(
         for note in summary["notes"]:
             click.echo(f"note: {note}", err=True)
     if not solution.converged:
-        remedy = "; more --max-steps or a larger --tol may help" if solution.status is Status.STEPS else ""
+        remedies = {
+            Status.STEPS: "; more --max-steps or a larger --tol may help",
+            Status.STALLED: f"; the stationarity is {solution.stationarity:.1e} nats, which a larger --tol accepts",
+        }
+        remedy = remedies.get(solution.status, "")
         click.echo(f"fieldsolve: {solution.status.value}{remedy}", err=True)
         sys.exit(NOT_CONVERGED)
 

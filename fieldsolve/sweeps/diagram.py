@@ -19,8 +19,9 @@ from fieldsolve.solution import Phase
 from fieldsolve.sweeps.executors import Run
 from fieldsolve.sweeps.ledger import LEDGER, Ledger
 from fieldsolve.sweeps.spec import Spec
-from fieldsolve.sweeps.tasks import FIGURES, Outcome, Task, branches, cells, configuration, curves, tasks
+from fieldsolve.sweeps.tasks import APART_FROM_TRANSITIONS, FIGURES, Outcome, Task, branches, cells, configuration, curves, tasks
 
+_STATE_FIGURES = tuple(name for name in FIGURES if name != "certified")
 _RECORD_EVERY = 0.2  # seconds: what a killed run loses at most, besides what was under way
 
 
@@ -144,20 +145,42 @@ def _fill(spec: Spec, ledger: Ledger, run: Run, retry: bool, watch: Callable[[Pr
 
 def table(diagram: Diagram) -> str:
     """The cells as CSV: the axes, the figures, and the reason of those that failed."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     axes = list(diagram.spec.axes)
-    writer.writerow([*map(column, axes), *FIGURES, "failure"])
-    certified = diagram.certified().ravel()
-    for (task, outcome), is_certified in zip(diagram.cells, certified.tolist(), strict=True):
+    rows = []
+    for (task, outcome), is_certified in zip(diagram.cells, diagram.certified().ravel().tolist(), strict=True):
         values = [is_certified if name == "certified" else figure(outcome, name) for name in FIGURES]
-        writer.writerow([*map(_text, [*(task.config[axis] for axis in axes), *values]), _failure(outcome)])
-    return file.getvalue()
+        rows.append([*(task.config[axis] for axis in axes), *values, _failure(outcome)])
+    return _csv([*map(column, axes), *FIGURES, "failure"], rows)
 
 
 def column(axis: str) -> str:
     """The name of an axis in tables, where `energy` is a number."""
     return "energy_kind" if axis == "energy" else axis
+
+
+def transitions_table(diagram: Diagram) -> str:
+    """Binodal and spinodal as CSV, over the axes besides the coupling."""
+    axes = [name for name in diagram.spec.axes if name not in APART_FROM_TRANSITIONS]
+    rows = [
+        [*(task.config[name] for name in axes), figure(outcome, "binodal"), figure(outcome, "spinodal"), _failure(outcome)]
+        for task, outcome in diagram.curves
+    ]
+    return _csv([*axes, "binodal", "spinodal", "failure"], rows)
+
+
+def branches_table(diagram: Diagram) -> str:
+    """The states of the branches as CSV, in the order in which they were followed."""
+    rows: list[list[Any]] = []
+    for direction, (task, outcome) in zip(("up", "down"), diagram.branches, strict=False):
+        for value, state in zip(task.config["values"], figure(outcome, "states") or [], strict=False):
+            rows.append([direction, value, *(state.get(name) for name in _STATE_FIGURES)])
+    return _csv(["direction", *map(column, diagram.spec.axes), *_STATE_FIGURES], rows)
+
+
+def _csv(header: list[str], rows: list[list[Any]]) -> str:
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([header, *([_text(value) for value in row] for row in rows)])
+    return file.getvalue()
 
 
 def _failure(outcome: Outcome | None) -> str:
@@ -196,14 +219,20 @@ def summary(diagram: Diagram) -> dict[str, Any]:
         "largest_gap": None if np.isnan(gaps).all() else float(np.nanmax(gaps)),
         **{phase.value: int((phases == phase.value).sum()) for phase in Phase},
         "not_converged": converged.count(False),
-        "failed": len(diagram.failures),
+        "without_bound": int(np.isnan(gaps).sum())
+        - sum(outcome is None or outcome.figures is None for _, outcome in diagram.cells),
+        "failed": sum(task.kind == "cell" for task, _ in diagram.failures),
         "not_computed": diagram.missing,
     }
 
 
 def write_tables(diagram: Diagram, folder: Path) -> list[str]:
-    """Write cells.csv and, with the extra `sweep`, diagram.nc; returns what the user should know."""
+    """Write the CSV files and, with the extra `sweep`, diagram.nc; returns what the user should know."""
     write_whole(folder / "cells.csv", table(diagram).encode())
+    if diagram.curves:
+        write_whole(folder / "transitions.csv", transitions_table(diagram).encode())
+    if diagram.branches:
+        write_whole(folder / "branches.csv", branches_table(diagram).encode())
     if find_spec("xarray") is None or find_spec("scipy") is None:
         return ["no diagram.nc: it needs the extra, pip install 'fieldsolve[sweep]'"]
     write_whole(folder / "diagram.nc", bytes(dataset(diagram).to_netcdf(engine="scipy")))

@@ -130,7 +130,8 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     executor = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_follow_the_parent)
     try:
         try:
-            executor.submit(ready).result()
+            for start in _started(executor, workers):
+                start.result()
         except BrokenExecutor:
             raise InputError(
                 "worker processes cannot start; use one worker, and in a script of your own start the work under "
@@ -143,6 +144,17 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _started(executor: Executor, workers: int) -> list["Future[str]"]:
+    """Start all workers, deaf to interruptions from their first moment if this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        return [executor.submit(ready) for _ in range(workers)]
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return [executor.submit(ready) for _ in range(workers)]
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _follow_the_parent() -> None:

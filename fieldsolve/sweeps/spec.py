@@ -38,8 +38,9 @@ class _Range(_Strict):
 
 
 def _exact(value: float) -> float | int:
-    """A whole number that rounding has moved, as a whole number: 8 from 7.999999999999999."""
-    return round(value) if abs(value - round(value)) <= 1e-12 * abs(value) else float(value)
+    """A value of a range with twelve digits: 8 from 7.999999999999999, 0.15 from 0.15000000000000002."""
+    rounded = float(f"{value:.12g}")
+    return int(rounded) if rounded.is_integer() else rounded
 
 
 def _power_of_two(nside: int) -> int:
@@ -82,6 +83,7 @@ class _Problem(_Strict):
     energy: _Kind = "intrinsic"
     tolerance: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     max_steps: Annotated[int, Field(ge=1)] = 10_000
+    allow_unresolved: bool = False
 
 
 class _Axes(_Strict):
@@ -157,6 +159,9 @@ def read_spec(path: Path) -> Spec:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     potentials = [_beside(name, path.parent) for name in spec.fixed["potential"]]
+    missing = [name for name in potentials if is_map_file(name) and not Path(name).is_file()]
+    if missing:
+        raise InputError(f"{path}: there is no such map file: {', '.join(missing)}; maps are looked for beside the spec")
     return Spec(**{**vars(spec), "fixed": {**spec.fixed, "potential": potentials}})
 
 

@@ -87,16 +87,30 @@ def tasks(spec: Spec) -> list[Task]:
     return list({task.key: task for task in every}.values())
 
 
-def estimated_seconds(spec: Spec, every: list[Task]) -> float:
-    """About how long tasks take on one thread, from solving one cell here, scaled by the grids' sizes."""
-    nsides = sorted(_of(spec, "nside"))
-    smallest = [task for task in every if task.kind == "cell" and task.config["nside"] == nsides[0]]
-    probe = smallest[len(smallest) // 2]
-    perform(probe.kind, probe.config)  # compiles, or loads what is compiled
-    scale: float = perform(probe.kind, probe.config).seconds / nsides[0] ** 2
+def estimated_seconds(every: list[Task]) -> float:
+    """About how long tasks take on one thread, from solving cells of each kernel and energy here on their smallest grid."""
+    cost: dict[Any, float] = {}
+    for task in sorted((task for task in every if task.kind == "cell"), key=lambda task: int(task.config["nside"])):
+        kind = _cost_kind(task)
+        if kind not in cost:
+            alike = [
+                one
+                for one in every
+                if one.kind == "cell" and _cost_kind(one) == kind and one.config["nside"] == task.config["nside"]
+            ]
+            probe = alike[len(alike) // 2]
+            perform(probe.kind, probe.config)  # compiles, or loads what is compiled
+            cost[kind] = perform(probe.kind, probe.config).seconds / task.config["nside"] ** 2
+    mean = sum(cost.values()) / len(cost)
     states = {"cell": 1, "transitions": _TRANSITIONS}
-    sizes = (task.config["nside"] ** 2 * states.get(task.kind, len(task.config.get("values", ()))) for task in every)
-    return scale * float(sum(sizes))
+    counts = [states.get(task.kind, len(task.config.get("values", ()))) * task.config["nside"] ** 2 for task in every]
+    return float(sum(count * cost.get(_cost_kind(task), mean) for count, task in zip(counts, every, strict=True)))
+
+
+def _cost_kind(task: Task) -> tuple[Any, Any]:
+    """What the time of a cell depends on most, besides its grid."""
+    smoothed = task.config.get("energy") == "smoothed"
+    return smoothed, task.config.get("critic") if smoothed else None
 
 
 def ready() -> str:
