@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
@@ -39,6 +39,7 @@ def descend(
     tolerance: float,
     max_steps: int,
     watch: Callable[[int, Evaluation], None] | None = None,
+    bound: float = -inf,
 ) -> Descent:
     """Lower an energy from a start until its stationarity is at most the tolerance (in nats).
 
@@ -47,8 +48,8 @@ def descend(
     only rounding can defeat; after a step that was taken the next one is longer.
 
     start: (A, N); tolerance >= 0; max_steps >= 0; watch: called with the number of steps and the evaluation of
-    every state that is reached, whose arrays are used again for later states. The status says why the loop ended;
-    it is decided here and nowhere else.
+    every state that is reached, whose arrays are used again for later states; bound: of the energy, if one is known. The
+    status says why the loop ended; it is decided here and nowhere else.
     Raises InputError for a tolerance or number of steps out of range, or a start of the wrong shape.
     """
     if not tolerance >= 0:
@@ -85,20 +86,24 @@ def descend(
             length = max(SAFE_LENGTH, length * _SHRINK)
             here, proposal = energy.step(here.state, length, proposal.field, here.multiplier)
         if not there.value <= here.value + here.rounding:
-            status = Status.STALLED if isfinite(there.value) else Status.NOT_FINITE
+            status = _stalled(here, bound, tolerance) if isfinite(there.value) else Status.NOT_FINITE
             break
         if there.value < lowest - here.rounding or there.stationarity < least:
             idle, lowest, least = 0, min(lowest, there.value), min(least, there.stationarity)
         else:
             idle += 1
         if idle > _PATIENCE:
-            status = Status.STALLED
+            status = _stalled(here, bound, tolerance)
             break
         spare = here.state.field
         history.append((there.value, there.stationarity, length))
         here, proposal, length = there, onward, longer
         steps += 1
     return Descent(here, status, Trace(*(np.array(column) for column in zip(*history, strict=True))))
+
+
+def _stalled(here: Evaluation, bound: float, tolerance: float) -> Status:
+    return Status.CERTIFIED if here.value - bound <= tolerance else Status.STALLED
 
 
 def _is_lower(there: Evaluation, here: Evaluation) -> bool:

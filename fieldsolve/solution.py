@@ -23,6 +23,7 @@ class Status(Enum):
     """Why a descent stopped; the value is the sentence that the user reads."""
 
     CONVERGED = "converged: the stationarity is at most the tolerance"
+    CERTIFIED = "converged: no step lowers the energy any more, and the gap to the bound is at most the tolerance"
     STALLED = "not converged: no step lowers the energy any more in double precision"
     STEPS = "not converged: the largest number of steps was reached"
     NOT_FINITE = "failed: the energy or its variation is not finite"
@@ -142,7 +143,7 @@ class Solution:
 
     @property
     def converged(self) -> bool:
-        return self.status is Status.CONVERGED
+        return self.status in (Status.CONVERGED, Status.CERTIFIED)
 
     @property
     def modalities(self) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 from time import perf_counter
 
 import numpy as np
@@ -212,12 +213,14 @@ def _lowest(
         highest = dual(potentials, tau, floor, coupling)
         bound = highest.bound
         starts.append(of_dual(energy, floor, highest))
-    descents = [descend(energy, state, tolerance, max_steps, watch) for state in starts]
+    least = -inf if bound is None else bound
+    descents = [descend(energy, state, tolerance, max_steps, watch, least) for state in starts]
     best = min(descents, key=lambda found: found.evaluation.value)
     if bound is not None and best.evaluation.value > bound + DOUBTFUL:
         more = (starting_state(name, energy, floor) for name in ("tilted", "random:0"))
         best = min(
-            [best, *(descend(energy, one, tolerance, max_steps, watch) for one in more)], key=lambda found: found.evaluation.value
+            [best, *(descend(energy, one, tolerance, max_steps, watch, least) for one in more)],
+            key=lambda found: found.evaluation.value,
         )
     return best, bound
 

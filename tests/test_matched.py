@@ -151,6 +151,13 @@ def test_the_matched_phase_ends_where_a_log_density_is_a_tenth_off() -> None:
         assert solution.matched.phase is phase
 
 
+def test_a_state_without_lower_neighbours_is_converged_if_its_gap_says_so() -> None:
+    """At coupling 1/4 exactly matched pairs are neutral: the stationarity stays above the tolerance, the gap does not."""
+    solution = Problem(tau=1.0, floor=0.5, coupling=0.25, nside=16).solve()
+    assert solution.converged
+    assert solution.gap < 1e-9
+
+
 def test_transitions_need_a_floor() -> None:
     with pytest.raises(InputError, match="floor"):
         Problem(floor=0.0).transitions()
