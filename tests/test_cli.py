@@ -339,3 +339,11 @@ def test_phases_are_reported(tmp_path: Path) -> None:
     smoothed = json.loads(run("multimodal", "--nside", 8, "--energy", "smoothed", "--json").stdout)
     assert (smoothed["phase"], smoothed["start"]) == (None, "tilted")
     assert "global" in refused("multimodal", "--nside", 8, "--energy", "smoothed", "--start", "global")
+
+
+def test_the_spec_in_the_help_is_one(tmp_path: Path) -> None:
+    help_text = run("phase-diagram", "--help").stdout
+    body = help_text[help_text.index("[problem]") : help_text.index("Run it again")]
+    (tmp_path / "s.toml").write_text(body.replace(', "map.fits"', ""))
+    done = run("phase-diagram", tmp_path / "s.toml", "--dry-run", "--json")
+    assert json.loads(done.stdout)["cells"] == 41 * 41

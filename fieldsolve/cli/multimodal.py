@@ -8,7 +8,7 @@ import click
 from fieldsolve.cli.options import guarded, solver_options
 
 
-@click.command()
+@click.command(short_help="Two densities: separation, collapse.")
 @click.option(
     "--potential", multiple=True, metavar="U",
     help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...] (@x,y on the circle), or a HEALPix map (.fits, .npy); once for "

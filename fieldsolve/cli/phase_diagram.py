@@ -15,7 +15,7 @@ _FAILURES_SHOWN = 3
 _START = 3.0  # seconds for workers to start and pictures to be drawn, about
 
 
-@click.command(name="phase-diagram")
+@click.command(name="phase-diagram", short_help="Phases over one to three parameters.")
 @click.argument("spec", type=click.Path(path_type=Path), metavar="SPEC.toml")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write ledger.sqlite, cells.csv, transitions.csv, branches.csv, diagram.png and .svg; needed unless --dry-run.")
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Spawned processes, one thread each.  [default: all cores]")
@@ -38,15 +38,14 @@ def phase_diagram(**options: Any) -> None:
 
     \b
     A spec names the axes and what stays fixed:
-      [problem]                 # what stays fixed; with the defaults:
+      [problem]                 # what stays fixed, if it is not to have its default:
       potential = "two-well"    # or two: ["two-well", "map.fits"]; maps beside the spec
-      tau = 0.5
-      floor = 1e-3
-      coupling = 1.0
+      tau = 0.5                 # and likewise floor = 1e-3, coupling = 1.0
       misalign = 0.0            # degrees
       nside = 16
       critic = "cosine"         # or "rbf", "geodesic"
-      energy = "intrinsic"      # or "smoothed"; then tolerance (nats), max_steps, allow_unresolved
+      energy = "intrinsic"      # or "smoothed"
+      max_steps = 10000         # and tolerance (nats), allow_unresolved = false
       [axes]                    # one to three among the seven from tau to energy, as lists or ranges
       coupling = { from = 0.0, to = 0.4, steps = 41 }
       floor = { from = 1e-4, to = 0.5, steps = 41, spacing = "geometric" }

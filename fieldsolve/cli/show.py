@@ -8,7 +8,7 @@ import click
 from fieldsolve.cli.options import guarded
 
 
-@click.command()
+@click.command(short_help="Print and draw earlier results again.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors (and the JSON object).")

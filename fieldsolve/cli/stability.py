@@ -8,7 +8,7 @@ import click
 from fieldsolve.cli.options import guarded
 
 
-@click.command()
+@click.command(short_help="Where uniform densities part, by mode.")
 @click.option("--tau", type=float, default=0.5, show_default=True, help="Temperature, above 0; CLIP's is 0.01.")
 @click.option(
     "--critic", type=click.Choice(["cosine", "rbf", "geodesic"]), default="cosine", show_default=True,
