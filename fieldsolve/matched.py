@@ -20,7 +20,7 @@ TOLERANCE = 1e-9
 QUARTER = 0.25
 
 _LONGEST_STEP = 1 / 16  # along a branch; longer ones could miss that a pair has ended and another one begun
-_SHORT = 1e-7  # step along a branch that Newton's method takes unless the branch has ended
+_SHORT = 1e-7, 1 / 256  # step that Newton's method takes unless the branch has ended: absolute, and of the way still to go
 _MOST_ITERATIONS = 100
 _SHORTEST = 1e-3  # step of Newton's method, as a fraction of the full one
 _BALANCED = 1e-10  # mass that may be missing; the last step leaves its square
@@ -145,8 +145,11 @@ class _Branch:
         self._reached = [(0.0, _gibbs_pair(potentials, tau, floor))]
         self._missed = 1.0
 
-    def at(self, coupling: float, shortest: float = TOLERANCE) -> Matched | None:
-        """The state at a coupling, or None if the branch ends before it: no step longer than the shortest leads on."""
+    def at(self, coupling: float, shortest: tuple[float, float] = (TOLERANCE, 0.0)) -> Matched | None:
+        """The state at a coupling, or None if the branch ends before it: no step longer than the shortest leads on.
+
+        shortest: as a difference of couplings, and as a share of the way still to go.
+        """
         at, found = max((pair for pair in self._reached if pair[0] <= coupling), key=lambda pair: pair[0])
         step = min(coupling - at, _LONGEST_STEP)
         while at < coupling < self._missed:
@@ -155,7 +158,7 @@ class _Branch:
             if there is not None:
                 at, found = target, there
                 self._reached.append((at, found))
-            elif step <= shortest:
+            elif step <= max(shortest[0], shortest[1] * (coupling - at)):
                 self._missed = target
             else:
                 step /= 2
