@@ -112,7 +112,7 @@ def _completed(tasks: Iterable[Task], executor: Executor, most: int) -> Iterator
 
 def _one_by_one(tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
     waiting = iter(tasks)
-    while True:
+    while tasks:
         with _pool(1) as executor:
             for task in waiting:
                 try:
