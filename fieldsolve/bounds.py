@@ -8,9 +8,9 @@ import numpy as np
 
 from fieldsolve import pointwise, threads
 from fieldsolve.arrays import Array
+from fieldsolve.densities import require_floor
 from fieldsolve.energies import Energy
 from fieldsolve.equilibria import gibbs, vertex_minimum
-from fieldsolve.errors import InputError
 
 Point = tuple[float, float]
 
@@ -33,8 +33,7 @@ def lower_bound(energy: Energy, floor: float) -> float | None:
         return None
     if energy.modalities == 1 or energy.coupling == 0:
         return float(np.mean([gibbs_bound(one, energy.tau, floor) for one in energy.potentials]))
-    if floor == 0:
-        raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
+    require_floor(floor)
     if energy.modalities > 2:
         pairs = [Energy(energy.grid, np.stack(two), energy.tau, energy.coupling) for two in combinations(energy.potentials, 2)]
         return float(np.mean([lower_bound(pair, floor) for pair in pairs]))

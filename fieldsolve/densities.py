@@ -58,6 +58,13 @@ def check_floor(floor: float) -> None:
         raise InputError(f"a floor above 0 must be at least {LEAST_FLOOR}, for its logarithm's sake, not {floor}")
 
 
+def require_floor(floor: float) -> None:
+    """Raise InputError unless the floor is above 0, as coupled intrinsic energies need it, and below 1."""
+    check_floor(floor)
+    if floor == 0:
+        raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
+
+
 def corrected_shift(shift: float, mass: float, floored: float, floor: float, size: int) -> float:
     """The log-normaliser that would make the mass 1 if the floor stayed active where it is now, or NaN without a mass.
 

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from fieldsolve.arrays import Array
-from fieldsolve.densities import LogDensity, check_floor, normalised
+from fieldsolve.densities import LogDensity, normalised, require_floor
 from fieldsolve.errors import InputError
 
 
@@ -62,9 +62,7 @@ def vertex_minimum(potentials: Array, tau: float, floor: float) -> Vertices:
     """
     if len(potentials) != 2:
         raise InputError(f"the disjoint-vertex minimum is known for two modalities, not for {len(potentials)}")
-    check_floor(floor)
-    if floor == 0:
-        raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
+    require_floor(floor)
     # Each spike is on one of its potential's two lowest pixels. The logarithmic terms are larger for a common pixel (by
     # rearrangement), which can be best only where both lowest pixels coincide and the next ones cost more than that.
     candidates = list(product(_two_lowest(potentials[0]), _two_lowest(potentials[1])))

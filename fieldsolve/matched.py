@@ -7,10 +7,9 @@ import numpy as np
 from fieldsolve import pointwise, threads
 from fieldsolve.arrays import Array
 from fieldsolve.bounds import pointwise_box
-from fieldsolve.densities import LogDensity, check_floor
+from fieldsolve.densities import LogDensity, require_floor
 from fieldsolve.energies import Energy
 from fieldsolve.equilibria import gibbs
-from fieldsolve.errors import InputError
 from fieldsolve.solution import COLLAPSED, MatchedFigures, Phase, Stability, spike_mass
 
 #: To which transitions are located in the coupling.
@@ -138,9 +137,7 @@ class _Branch:
     """The matched branch of two densities, followed upwards in the coupling and remembered as far as it was followed."""
 
     def __init__(self, potentials: Array, tau: float, floor: float) -> None:
-        check_floor(floor)
-        if floor == 0:
-            raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
+        require_floor(floor)
         self._linear = potentials / tau
         self._reached = [(0.0, _gibbs_pair(potentials, tau, floor))]
         self._missed = 1.0
