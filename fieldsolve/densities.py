@@ -42,9 +42,15 @@ class LogDensity:
 
     def density(self) -> Array:
         """rho, shape (A, N), mean 1; exactly the floor where the floor is active."""
-        result = self.field - self.shift[:, None]
-        np.exp(result, out=result)
-        return np.maximum(result, self.floor, out=result)
+        result = np.empty_like(self.field)
+
+        def fill(at: slice) -> None:
+            np.subtract(self.field[:, at], self.shift[:, None], out=result[:, at])
+            np.exp(result[:, at], out=result[:, at])
+            np.maximum(result[:, at], self.floor, out=result[:, at])
+
+        threads.over_chunks(fill, self.field.shape[1])
+        return result
 
     def with_shift(self, shift: Array) -> "LogDensity":
         return LogDensity(self.field, shift, self.floor)

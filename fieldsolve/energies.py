@@ -1,5 +1,6 @@
 """The energies: intrinsic and smoothed, for any number of modalities; value and first variation from one place."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -165,21 +166,48 @@ class Energy:
             return self._not_finite(state)
         state = renormalised(state)
         density = state.density()
-        log_q = self.grid.log_smooth(density, kernel)
-        binding = self.grid.mean(self.potentials * density) / self.tau
-        cross_entropy = -np.array([[self.grid.mean(rho * other) for other in log_q] for rho in density])
-        variation = self.potentials / self.tau + self.mixing @ log_q
-        log_density = state.log_density()
-        for b in range(self.modalities):
-            for a in np.flatnonzero(self.mixing[:, b]):
-                # d/d rho_b of int rho_a log K rho_b is K (rho_a / K rho_b); in logarithms, as the ratio may be huge.
-                log_ratio = log_density[a] - log_q[b]
-                top = float(log_ratio.max())
-                pull = self.grid.log_smooth(np.exp(log_ratio - top), kernel, relevant=np.exp(-top))
-                variation[b] += self.mixing[a, b] * np.exp(pull + top)
-        variation /= self.modalities
-        means = self._mean_pass(variation, float(self.modalities), np.zeros_like(self.mixing), state, move)
+        weight = density
+        if self.modalities > 1:
+            weight = np.empty_like(density)
+            threads.over_chunks(lambda at: _combine(self.mixing.T, density[:, at], weight[:, at]), self.grid.size)
+        log_q = [self.grid.log_smooth(one, kernel, weight=counts) for one, counts in zip(density, weight, strict=True)]
+        variation = np.empty_like(density)
+
+        def terms(at: slice) -> tuple[Array, Array, list[float]]:
+            """Binding and cross-entropies of a part of the points, and the largest log-ratio there; log q becomes the ratio."""
+            here = [one[at] for one in log_q]
+            _combine(self.mixing, here, variation[:, at])
+            bound = self.potentials[:, at] / self.tau
+            variation[:, at] += bound
+            cross_entropy = -np.array([[np.einsum("n,n", rho, one) for one in here] for rho in density[:, at]])
+            for one, counts in zip(log_q, weight, strict=True):
+                with np.errstate(divide="ignore"):
+                    np.subtract(np.log(counts[at]), one[at], out=one[at])
+            return np.einsum("an,an->a", bound, density[:, at]), cross_entropy, [float(one[at].max()) for one in log_q]
+
+        bindings, cross_entropies, largest = zip(*threads.over_chunks(terms, self.grid.size), strict=True)
+        binding = np.sum(bindings, axis=0) / self.grid.size
+        cross_entropy = np.sum(cross_entropies, axis=0) / self.grid.size
+        for b, top in enumerate(np.max(largest, axis=0)):
+            # d/d rho_b of sum_a M_ab int rho_a log K rho_b is K (sum_a M_ab rho_a / K rho_b), whose argument may be huge.
+            self._add_pull(variation[b], log_q[b], float(top), kernel, density[b])
+        means = self._mean_pass(variation, 1.0, np.zeros_like(self.mixing), state, move)
         return self._evaluation(state, means, binding, cross_entropy)
+
+    def _add_pull(self, variation: Array, log_ratio: Array, top: float, kernel: Kernel, weight: Array) -> None:
+        """Add K exp(log_ratio), whose largest exponent is top, to a variation; the ratio is used up."""
+
+        def take_exponential(at: slice) -> None:
+            log_ratio[at] -= top
+            np.exp(log_ratio[at], out=log_ratio[at])
+
+        def add(at: slice) -> None:
+            pull[at] *= np.exp(top)
+            variation[at] += pull[at]
+
+        threads.over_chunks(take_exponential, self.grid.size)
+        pull = self.grid.smooth_closely(log_ratio, kernel, float(np.exp(-top)), weight)
+        threads.over_chunks(add, self.grid.size)
 
     def _not_finite(self, state: LogDensity) -> Evaluation:
         nothing = np.full(self.modalities, np.nan)
@@ -213,3 +241,12 @@ class Energy:
             multiplier=slope / excess_mass,
             rounding=1e-13 * (1 + size) + (0.0 if self.kernel is None else 2 * LOG_ACCURACY),
         )
+
+
+def _combine(matrix: Array, fields: Sequence[Array] | Array, out: Array) -> None:
+    """out_a = sum_b matrix_ab fields_b; not a matrix product, whose threads would fight with ours."""
+    for weights, target in zip(matrix.tolist(), out, strict=True):
+        np.multiply(fields[0], weights[0], out=target)
+        for weight, field in zip(weights[1:], fields[1:], strict=True):
+            if weight:
+                target += weight * field

@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 #: Work, in units of one memory-bound operation on a point, below which a second thread costs more than it saves.
 WORTHWHILE = 100_000
 
 _PIECE = 50_000_000  # operations in one call of a kernel, at most
+
+_CHUNK = 1 << 16  # points at a time, so that what numpy does with them one after the other stays in the cache
+
+_Result = TypeVar("_Result")
 
 _limit: ContextVar[int | None] = ContextVar("threads", default=None)
 
@@ -59,6 +63,19 @@ def over_blocks(kernel: Callable[..., Any], blocks: int, work: int, *arguments: 
     finally:
         for job in pending:
             job.cancel()
+
+
+def over_chunks(function: Callable[[slice], _Result], size: int) -> list[_Result]:
+    """Call a function of numpy's on slices that cover 0 to size, several at a time; the results in their order."""
+    chunks = [slice(first, min(first + _CHUNK, size)) for first in range(0, size, _CHUNK)]
+    results: list[Any] = [None] * len(chunks)
+
+    def part(first: int, last: int) -> None:
+        for index in range(first, last):
+            results[index] = function(chunks[index])
+
+    over_blocks(part, len(chunks), size)
+    return results
 
 
 @lru_cache(maxsize=4)

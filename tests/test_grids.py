@@ -137,6 +137,36 @@ def test_log_smooth_is_accurate_to_1e_10_everywhere(critic: str, tau: float, rng
             assert error < 1e-10, (type(grid).__name__, name, error)
 
 
+def test_log_smooth_is_accurate_for_the_sharpest_kernel_that_is_resolved(rng: np.random.Generator) -> None:
+    """tau = 1e-3 at nside 64, against sums over all pixels at every 389th point."""
+    grid, kernel = Healpix(64), Kernel("cosine", 1e-3)
+    points, log_balance = grid.points(), np.log(grid.balance(kernel))
+    at = np.arange(0, grid.size, 389)
+    angle = 2 * np.arcsin(np.minimum(np.linalg.norm(points[at, None] - points[None], axis=2) / 2, 1.0))
+    log_kernel = kernel.log_profile(angle, 2)
+    densities = adversarial_densities(grid, 1e-3, rng)
+    for name in ("one pixel", "two pixels, 1e-12 to 1", "one pixel on a floor", "a hundred pixels"):
+        with np.errstate(divide="ignore"):
+            weights = np.log(densities[name]) + log_balance
+        exact = logsumexp(log_kernel + weights[None], axis=1) - np.log(grid.size) + log_balance[at]
+        assert np.abs(grid.log_smooth(densities[name], kernel)[at] - exact).max() < 1e-10, name
+
+
+@pytest.mark.parametrize("tau", [1.0, 0.05])
+def test_points_that_count_for_less_are_less_accurate_but_to_1e_6(tau: float) -> None:
+    """Two hemispheres apart: the weight says where the other's tail matters; error times weight stays below 1e-10."""
+    grid, kernel = Healpix(16), Kernel("cosine", tau)
+    height = grid.points()[:, 2]
+    density = np.exp((height - 1) / tau)
+    exact = grid.log_smooth(density, kernel)
+    weight = np.exp(-3 * (1 - height) / tau)
+    error = np.abs(grid.log_smooth(density, kernel, weight=weight) - exact)
+    assert error.max() < 1e-6
+    assert (weight * error).max() < 1e-10
+    np.testing.assert_allclose(grid.smooth_closely(density, kernel, weight=weight), np.exp(exact), rtol=1e-6)
+    np.testing.assert_allclose(grid.smooth_closely(density, kernel), np.exp(exact), rtol=1e-10)
+
+
 def test_log_smooth_reaches_exp_minus_200() -> None:
     grid, kernel = Healpix(16), Kernel("cosine", 0.01)
     spike = np.zeros(grid.size)

@@ -10,7 +10,7 @@ import numpy as np
 from fieldsolve.arrays import Array, Indices
 
 from fieldsolve.errors import InputError, UnresolvedKernelError
-from fieldsolve.grids import allpairs
+from fieldsolve.grids import allpairs, faint
 from fieldsolve.kernels import RESOLUTION, Kernel
 
 
@@ -18,11 +18,6 @@ from fieldsolve.kernels import RESOLUTION, Kernel
 MOST_SMOOTHED_PAIRS = 200_000_000
 
 _CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field
-
-_HEAVY = (64, 512, 4096)  # numbers of heaviest pixels that `log_smooth` may split off
-
-#: `log_smooth` keeps a harmonic value only where its error is certainly below this fraction of it.
-LOG_ACCURACY = 5e-11
 
 
 class Grid(ABC):
@@ -56,11 +51,8 @@ class Grid(ABC):
         """The field carried along by a rotation matrix R: its value at x is the field's at R^T x, interpolated."""
 
     @abstractmethod
-    def _fast_sum(self, field: Array, kernel: Kernel, out: Array | None = None) -> Array | None:
-        """The kernel sum of one field through its spectrum, or None where the kernel has no short one.
-
-        out: where the result may be written, and may be the field itself.
-        """
+    def _fast_sum(self, field: Array, kernel: Kernel) -> None:
+        """Replace a field by its kernel sum, through the kernel's short spectrum."""
 
     @abstractmethod
     def has_short_spectrum(self, kernel: Kernel) -> bool:
@@ -140,8 +132,16 @@ class Grid(ABC):
         field = np.asarray(field, dtype=np.float64)
         if field.ndim > 1:
             return np.stack([self.kernel_sum(one, kernel) for one in field])
-        fast = self._fast_sum(field, kernel)
-        return fast if fast is not None else self.kernel_sum_pairs(field, kernel)
+        result = np.array(field)
+        self.kernel_sum_into(result, kernel)
+        return result
+
+    def kernel_sum_into(self, field: Array, kernel: Kernel) -> None:
+        """Replace a field (size,) by its kernel sum."""
+        if not self.has_short_spectrum(kernel):
+            field[:] = self.kernel_sum_pairs(field, kernel)
+        else:
+            self._fast_sum(field, kernel)
 
     def kernel_sum_pairs(self, field: Array, kernel: Kernel) -> Array:
         """The same as `kernel_sum` for one field (size,), pair by pair: the exact path and the oracle."""
@@ -171,26 +171,29 @@ class Grid(ABC):
         balance = self.balance(kernel)
         if np.ndim(field) > 1:
             return np.stack([self.smooth(one, kernel) for one in field])
-        weighted = balance * field
-        result = self._fast_sum(weighted, kernel, out=weighted)
-        if result is None:
-            result = self.kernel_sum_pairs(weighted, kernel)
+        result = np.asarray(balance * field)
+        self.kernel_sum_into(result, kernel)
         result *= balance
         return result
 
-    def log_smooth(self, density: Array, kernel: Kernel, relevant: float = 0.0) -> Array:
+    def log_smooth(self, density: Array, kernel: Kernel, relevant: float = 0.0, weight: Array | None = None) -> Array:
         """log K rho, to 1e-10 absolute at every point, also where K rho is exp(-700) of its maximum.
 
         density: (..., size), non-negative; same shape returned. Where K rho is below `relevant` only its absolute
-        error, 1e-10 of `relevant`, is kept. Raises InputError for a density that is negative, not finite or zero
+        error, 1e-10 of `relevant`, is kept. weight: (size,), what the points count for, if not 1: the error times the weight is
+        then at most 1e-10, and the error at most 1e-6. Raises InputError for a density that is negative, not finite or zero
         everywhere, or if the direct evaluation would take too long; UnresolvedKernelError.
         """
+        self.require(kernel)
         density = np.asarray(density, dtype=np.float64)
         if density.ndim > 1:
-            return np.stack([self.log_smooth(one, kernel, relevant) for one in density])
-        if not np.all(np.isfinite(density)) or density.min() < 0 or density.max() == 0:
-            raise InputError("a density must be finite, non-negative and not zero everywhere")
-        return _log_smooth(self, density, kernel, relevant)
+            return np.stack([self.log_smooth(one, kernel, relevant, weight) for one in density])
+        return faint.log_smooth(self, density, kernel, relevant, weight)
+
+    def smooth_closely(self, density: Array, kernel: Kernel, relevant: float = 0.0, weight: Array | None = None) -> Array:
+        """K rho with the relative accuracy of `log_smooth`, of one density (size,); what is below exp(-700) is 0 here."""
+        self.require(kernel)
+        return faint.smooth(self, density, kernel, relevant, weight)
 
 
 @lru_cache(maxsize=2)
@@ -211,57 +214,3 @@ def _balance(grid: Grid, kernel: Kernel) -> Array:
     balance = np.exp(log_balance)
     balance.flags.writeable = False
     return balance
-
-
-def _log_smooth(grid: Grid, density: Array, kernel: Kernel, relevant: float) -> Array:
-    """Harmonic where that is accurate; the heaviest pixels and the points far below the maximum pair by pair.
-
-    Harmonic smoothing has an error relative to the maximum of what it smooths. The smallest value adds its constant
-    exactly. Splitting the heaviest pixels off, which are then summed directly at all points, lowers the maximum of the
-    rest; the points where the rest is still lost in the error are summed directly over all pixels. Of several numbers
-    of heavy pixels the one with the least to sum directly is taken.
-    """
-    balance = grid.balance(kernel)
-    base = float(density.min())
-    excess = density - base
-    smooth, noise = _harmonic(grid, excess, kernel)
-    floor = np.maximum(smooth + (base - noise), relevant)  # what is kept accurately is certainly at least this
-    heavy, lost = np.empty(0, dtype=np.int64), np.flatnonzero(noise > LOG_ACCURACY * floor)
-    if len(lost):
-        heaviest = np.argpartition(excess, -min(_HEAVY[-1], grid.size // 2))[-min(_HEAVY[-1], grid.size // 2) :]
-        heaviest = heaviest[np.argsort(excess[heaviest], kind="stable")[::-1]]
-        for count in _HEAVY:
-            if count > min(len(heaviest), len(heavy) + len(lost)):
-                break
-            rest = excess.copy()
-            rest[heaviest[:count]] = 0.0
-            candidate, noise = _harmonic(grid, rest, kernel)
-            still = np.flatnonzero(noise > LOG_ACCURACY * floor)
-            if count + len(still) < len(heavy) + len(lost):
-                smooth, heavy, lost = candidate, heaviest[:count], still
-
-    value = np.maximum(smooth, 0.0)
-    value += base
-    scale = kernel.log_peak(grid.dim) - np.log(grid.size)
-    with np.errstate(divide="ignore"):
-        result = np.log(value, out=value)
-        if len(heavy):
-            points = grid.points()
-            weights = np.log(balance[heavy] * excess[heavy])
-            direct = allpairs.log_sums(points, points[heavy], weights, kernel)
-            result = np.logaddexp(result, direct + scale + np.log(balance))
-        if len(lost):
-            points = grid.points()
-            sources = np.flatnonzero(density)
-            weights = np.log(balance[sources]) + np.log(density[sources])
-            direct = allpairs.log_sums(points[lost], points[sources], weights, kernel)
-            result[lost] = direct + scale + np.log(balance[lost])
-    return np.asarray(result)
-
-
-def _harmonic(grid: Grid, field: Array, kernel: Kernel) -> tuple[Array, float]:
-    """The smoothed field through the kernel's spectrum, and a bound of its error."""
-    if not field.any():
-        return np.zeros(grid.size), 0.0
-    smooth = grid.smooth(field, kernel)
-    return smooth, grid.smoothing_error(kernel) * float(max(smooth.max(), -smooth.min()))

@@ -85,9 +85,9 @@ class Circle(Grid):
     def smoothing_error(self, kernel: Kernel) -> float:
         return float(4 * np.finfo(np.float64).eps * (8 + 1 / kernel.width**2))
 
-    def _fast_sum(self, field: Array, kernel: Kernel, out: Array | None = None) -> Array:
+    def _fast_sum(self, field: Array, kernel: Kernel) -> None:
         # The transform of the sampled kernel, not its spectrum: exact for every kernel, aliases included.
         angle = np.minimum(self.angles(), 2 * pi - self.angles())
         sampled = np.exp(kernel.log_profile(angle, 1))
         product = np.fft.rfft(field) * np.fft.rfft(sampled) / self.count
-        return np.asarray(np.fft.irfft(product, n=self.count))
+        field[:] = np.fft.irfft(product, n=self.count)

@@ -103,17 +103,14 @@ class Healpix(Grid):
         # Measured: the error is a quarter of this at most, for random, constant and concentrated fields.
         return float(4 * np.finfo(np.float64).eps * (_harmonics(kernel) or 8))
 
-    def _fast_sum(self, field: Array, kernel: Kernel, out: Array | None = None) -> Array | None:
+    def _fast_sum(self, field: Array, kernel: Kernel) -> None:
         lmax = _harmonics(kernel)
-        if lmax is None:
-            return None
+        assert lmax is not None
         workers = threads.count(10 * self.size)
         rings = _rings(self.nside)
         alm = ducc0.sht.experimental.adjoint_synthesis(map=field[None], spin=0, lmax=lmax, nthreads=workers, **rings)
         alm *= _factors(kernel, lmax) * (4 * pi / self.size)
-        result = np.empty(self.size) if out is None else out
-        ducc0.sht.experimental.synthesis(alm=alm, map=result[None], spin=0, lmax=lmax, nthreads=workers, **rings)
-        return result
+        ducc0.sht.experimental.synthesis(alm=alm, map=field[None], spin=0, lmax=lmax, nthreads=workers, **rings)
 
 
 @lru_cache(maxsize=16)
