@@ -18,7 +18,7 @@ from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.grids import Circle, Grid, Healpix
 from fieldsolve.kernels import Kernel
-from fieldsolve.solution import CAP_RADIUS, MatchedFigures, Phase, Solution, Stability, Status, Trace
+from fieldsolve.solution import CAP_RADIUS, Curvature, MatchedFigures, Phase, Solution, Stability, Status, Trace
 
 SUMMARY = "summary.json"
 _DPI = 110
@@ -196,6 +196,11 @@ def _read_trace(path: Path) -> Trace:
     return Trace(columns[:, 1], columns[:, 2], columns[:, 3])
 
 
+def _curvature(summary: dict[str, Any]) -> Curvature:
+    eigenvalues, content = (np.array(summary[name]) for name in ("lowest_eigenvalues", "multipole_content"))
+    return Curvature(eigenvalues, summary["unstable_modes_are_all"], None, content, summary["antisymmetry"])
+
+
 def _matched(summary: dict[str, Any]) -> MatchedFigures:
     return MatchedFigures(Phase(summary["phase"]), Stability(summary["matched_stability"]), summary["matched_energy"])
 
@@ -221,6 +226,7 @@ def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
         stationarity=summary["stationarity"],
         bound=summary["bound"],
         matched=None if summary.get("phase") is None else _matched(summary),
+        curvature=None if summary.get("local_stability") is None else _curvature(summary),
         binding=np.atleast_1d(summary["binding"]).astype(np.float64),
         cross_entropy=np.atleast_2d(summary["cross_entropy"]).astype(np.float64),
         log_partition=np.atleast_1d(summary["log_partition"]).astype(np.float64),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -63,10 +63,55 @@ class MatchedFigures:
 
 
 @dataclass(frozen=True, eq=False)
+class Curvature:
+    """The lowest eigenvalues of a smoothed energy's constrained Hessian at a state, and the lowest mode; see `curvature`.
+
+    eigenvalues: (m,), rising, in units of the entropy's second variation. are_all: whether every unstable mode was looked for;
+    after many the search ends. Of the lowest mode, the perturbation delta of the densities, (A, N), None where it was
+    not stored: content, (L + 1,), the share of each degree in delta/sqrt(rho), and antisymmetry, the share in which the first
+    and the last modality move against each other.
+    """
+
+    FLAT: ClassVar[float] = 1e-6
+
+    eigenvalues: Array
+    are_all: bool
+    mode: Array | None
+    content: Array
+    antisymmetry: float
+
+    @property
+    def unstable(self) -> int:
+        """How many modes lower the energy: eigenvalues below -FLAT; the kernel leaves many that are 0 but for rounding."""
+        return int(np.sum(self.eigenvalues < -self.FLAT))
+
+    @property
+    def is_saddle(self) -> bool:
+        return self.unstable > 0
+
+    @property
+    def degree(self) -> int:
+        """The degree of which the lowest mode has most."""
+        return int(np.argmax(self.content))
+
+    @property
+    def sentence(self) -> str:
+        """What the state is, in words."""
+        if not self.is_saddle:
+            return f"stable: no mode up to degree {len(self.content) - 1} lowers the energy"
+        count = f"{'' if self.are_all else 'at least '}{self.unstable} unstable mode{'s' if self.unstable > 1 else ''}"
+        return (
+            f"saddle with {count}; the most unstable (eigenvalue {self.eigenvalues[0]:.3g}) is "
+            f"{100 * self.content[self.degree]:.0f} % of degree {self.degree}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
 class Trace:
     """The accepted states of a descent, each array (steps + 1,).
 
-    energy and stationarity in nats; length: of the step that led there, 0 for the start, inf for a best response.
+    energy and stationarity in nats; length: of the step that led there, 0 for the start, inf for a best response,
+    NaN for a perturbation that leaves a saddle.
     """
 
     energy: Array
@@ -101,7 +146,8 @@ class Solution:
     the named wells of the first potential or None. tau, floor, coupling (None for one modality), kernel, smoothed,
     tolerance, start: what was asked for. energy, stationarity, binding (A,), cross_entropy (A, A), log_partition (A,)
     as in `Evaluation` and `log_partition`; bound: a lower bound of the energy, or None where none is known. matched: how
-    the state compares to the matched one, for two modalities and intrinsic energies, else None.
+    the state compares to the matched one, for two modalities and intrinsic energies, else None. curvature: the local
+    stability of a smoothed energy's state if that was asked for, else None.
     seconds: wall-clock time of the solve; notes: what the user should know, sentences. pairs: (2, n, dim + 1), the
     points behind the potentials, and retained_fraction, both None unless the potentials are from pairs.
     """
@@ -122,6 +168,7 @@ class Solution:
     stationarity: float
     bound: float | None
     matched: MatchedFigures | None
+    curvature: Curvature | None
     binding: Array
     cross_entropy: Array
     log_partition: Array
@@ -255,6 +302,12 @@ class Solution:
             "start": self.start,
             "steps": len(self.trace),
             "seconds": self.seconds,
+            "local_stability": None if self.curvature is None else "saddle" if self.curvature.is_saddle else "stable",
+            "unstable_modes": None if self.curvature is None else self.curvature.unstable,
+            "unstable_modes_are_all": None if self.curvature is None else self.curvature.are_all,
+            "lowest_eigenvalues": None if self.curvature is None else self.curvature.eigenvalues.tolist(),
+            "multipole_content": None if self.curvature is None else self.curvature.content.tolist(),
+            "antisymmetry": None if self.curvature is None else self.curvature.antisymmetry,
             "kde_error": kde_error,
             "kernel_volume_spread": spread,
             "notes": list(self.notes),

@@ -1,8 +1,8 @@
 """The two solvers that users call: one density against its Gibbs equilibrium, several against each other."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from math import inf
+from dataclasses import dataclass, replace
+from math import inf, nan
 from time import perf_counter
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from fieldsolve import equilibria
 from fieldsolve.arrays import Array
 from fieldsolve.bounds import dual, lower_bound
+from fieldsolve.curvature import curvature, perturbed
 from fieldsolve.densities import LogDensity, check_floor
 from fieldsolve.descent import Descent, descend
 from fieldsolve.energies import Energy, Evaluation
@@ -39,6 +40,8 @@ DOUBTFUL = 1e-3
 #: Stationarity at which a fully coupled descent hands over to exact best responses, which need no small steps.
 HANDOVER = 1e-4
 
+_MOST_ESCAPES = 8  # one or two are usual
+
 
 def unimodal(
     grid: Grid,
@@ -52,6 +55,8 @@ def unimodal(
     start: str | Array = "uniform",
     tolerance: float | None = None,
     max_steps: int = MAX_STEPS,
+    stability: bool = False,
+    escape: bool = False,
     watch: Watch | None = None,
 ) -> Solution:
     """Minimise the unimodal energy, F (intrinsic) [(6)] or J (smoothed) [(3)], over floored densities on a grid.
@@ -59,11 +64,13 @@ def unimodal(
     F(rho) = int U rho/tau + int rho log rho, whose minimiser is the Gibbs density exp(-U/tau)/Z [Prop 3.2]; the
     solution's bound is the closed form, with the floor. J has log K rho in place of log rho and no bound.
 
-    tau > 0; 0 <= floor < 1; start: see `starts`; tolerance: of the stationarity, in nats. Raises InputError.
+    tau > 0; 0 <= floor < 1; start: see `starts`; tolerance: of the stationarity, in nats. stability: whether to find the
+    curvature of the state, of a smoothed energy only; escape: whether to leave it along its most unstable mode if it is a
+    saddle, and to descend again, until it is none. Raises InputError.
     """
-    return _solve(
-        grid, [potential], tau, floor, None, smoothed, Kernel(critic, tau, allow_unresolved), start, tolerance, max_steps, watch
-    )
+    kernel = Kernel(critic, tau, allow_unresolved)
+    after = _After(stability or escape, escape)
+    return _solve(grid, [potential], tau, floor, None, smoothed, kernel, start, tolerance, max_steps, after, watch)
 
 
 def multimodal(
@@ -80,6 +87,8 @@ def multimodal(
     start: str | Array | None = None,
     tolerance: float | None = None,
     max_steps: int = MAX_STEPS,
+    stability: bool = False,
+    escape: bool = False,
     watch: Watch | None = None,
 ) -> Solution:
     """Minimise the multimodal energy, F_lambda (intrinsic) [Def 4.3] or J_lambda (smoothed) [(9)], of two densities.
@@ -104,7 +113,16 @@ def multimodal(
     if start is None:
         start = GLOBAL if len(both) == 2 and not smoothed else "tilted"
     kernel = Kernel(critic, tau, allow_unresolved)
-    return _solve(grid, both, tau, floor, coupling, smoothed, kernel, start, tolerance, max_steps, watch, pairs)
+    after = _After(stability or escape, escape)
+    return _solve(grid, both, tau, floor, coupling, smoothed, kernel, start, tolerance, max_steps, after, watch, pairs)
+
+
+@dataclass(frozen=True)
+class _After:
+    """What to do with a state that was found: look at its curvature, leave it if it is a saddle."""
+
+    stability: bool
+    escape: bool
 
 
 def _solve(
@@ -118,9 +136,12 @@ def _solve(
     start: str | Array,
     tolerance: float | None,
     max_steps: int,
+    after: _After,
     watch: Watch | None,
     pairs: Pairs | None = None,
 ) -> Solution:
+    if after.stability and not smoothed:
+        raise InputError("local stability, and escape from saddles, are for the smoothed energy; ask for it, or leave them out")
     began = perf_counter()
     check_floor(floor)
     if tolerance is None:
@@ -150,6 +171,20 @@ def _solve(
     else:
         found = _descent(energy, starting_state(start, energy, floor), tolerance, max_steps, watch)
         bound = lower_bound(energy, floor)
+    bent = None
+    if after.stability:
+        try:
+            bent = curvature(energy, found.state)
+            for _ in range(_MOST_ESCAPES if after.escape else 0):
+                away = perturbed(energy, found.state, bent.mode) if bent.is_saddle and bent.mode is not None else None
+                if away is None:
+                    break
+                onward = _descent(energy, away, tolerance, max_steps, watch)
+                found = replace(onward, trace=found.trace.then(onward.trace, nan))
+                bent = curvature(energy, found.state)
+        except InputError as error:
+            bent = None
+            notes.append(f"the local stability is not known: {error}")
     figures = compared(energy, found.state, matched, level)
     if bound is not None and found.evaluation.value > bound + DOUBTFUL and isinstance(start, str) and start == GLOBAL:
         gap = found.evaluation.value - bound
@@ -176,6 +211,7 @@ def _solve(
         stationarity=found.evaluation.stationarity,
         bound=None if bound is None else bound + level,
         matched=figures,
+        curvature=bent,
         binding=found.evaluation.binding + levels / tau,
         cross_entropy=found.evaluation.cross_entropy,
         log_partition=np.array([equilibria.log_partition(one, tau) for one in relative]) - levels / tau,

@@ -12,10 +12,12 @@ ROOT = PACKAGE.parent
 LAYERS = [
     ["arrays", "errors", "threads", "exponential"],
     ["kernels", "pixelwise"],
+    ["infonce"],
     ["grids", "pointwise"],
     ["densities", "potentials", "solution"],
     ["pairs", "energies"],
-    ["descent", "equilibria", "dispersion"],
+    ["laws"],
+    ["descent", "equilibria", "dispersion", "curvature"],
     ["bounds"],
     ["starts"],
     ["matched"],

@@ -73,6 +73,8 @@ def multimodal(**options: Any) -> None:
             start=None if options["start"] is None else start_of(options["start"]),
             tolerance=options["tol"],
             max_steps=options["max_steps"],
+            stability=options["energy"] == "smoothed",
+            escape=options["escape"],
             watch=watch,
         )
 

@@ -39,6 +39,10 @@ def solver_options(default_floor: float, starts: str, default_start: str) -> Cal
             "--tol", type=float, metavar="NATS", help="Stop at this stationarity.  [default: 1e-9 intrinsic, 1e-3 smoothed]"
         ),
         click.option("--max-steps", type=int, default=10_000, show_default=True, help="Most descent steps."),
+        click.option(
+            "--escape", is_flag=True,
+            help="If a smoothed state is a saddle, leave it along its most unstable mode and descend again.",
+        ),
         click.option("--allow-unresolved", is_flag=True, help="Smooth by kernels narrower than the grid resolves."),
         click.option("--threads", type=click.IntRange(min=1), help="Most threads.  [default: all cores; same bits for any number]"),
         click.option(

@@ -93,6 +93,8 @@ def _table(solution: Solution, summary: dict[str, Any]) -> str:
         f"{summary['status']} ({summary['steps']} step{'s' if summary['steps'] != 1 else ''}, {summary['seconds']:.3g} s)",
         f"{'potential':<22}{' | '.join(summary['potential'])}",
     ]
+    if solution.curvature is not None:
+        lines.append(f"{'local stability':<22}{solution.curvature.sentence}")
     if solution.phase_sentence is not None:
         lines.append(f"{'phase':<22}{solution.phase_sentence}")
     for name in _ROWS:

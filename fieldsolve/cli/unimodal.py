@@ -43,6 +43,8 @@ def unimodal(**options: Any) -> None:
             start=start_of(options["start"] or "uniform"),
             tolerance=options["tol"],
             max_steps=options["max_steps"],
+            stability=options["energy"] == "smoothed",
+            escape=options["escape"],
             watch=watch,
         )
 

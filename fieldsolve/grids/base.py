@@ -66,6 +66,23 @@ class Grid(ABC):
     def finer(self, spacing: float) -> str:
         """The smallest grid of this kind whose pixels are at most that wide, in the words a user types."""
 
+    @property
+    @abstractmethod
+    def largest_degree(self) -> int:
+        """The degree up to which harmonics are nearly orthonormal on the grid."""
+
+    @abstractmethod
+    def degrees(self, lmax: int) -> Indices:
+        """The degree of each real harmonic up to lmax, in the order of `synthesis` and `analysis`."""
+
+    @abstractmethod
+    def synthesis(self, coefficients: Array, lmax: int) -> Array:
+        """The field sum_j c_j Y_j of real harmonics that are orthonormal with respect to mu."""
+
+    @abstractmethod
+    def analysis(self, field: Array, lmax: int) -> Array:
+        """int Y_j f dmu by the plain mean: the adjoint of `synthesis`, and its inverse up to the grid's quadrature."""
+
     def mean(self, field: Array) -> Array:
         """int f dmu: the mean over the last axis."""
         return np.asarray(np.mean(field, axis=-1))
@@ -147,6 +164,19 @@ class Grid(ABC):
         """The same as `kernel_sum` for one field (size,), pair by pair: the exact path and the oracle."""
         points = self.points()
         return np.asarray(allpairs.sums(points, points, field, kernel) * (np.exp(kernel.log_peak(self.dim)) / self.size))
+
+    def log_kernel_rows(self, at: Indices, kernel: Kernel, of: Indices) -> Array:
+        """log K(x_i, x_j) for the points i in `at` and j in `of`, shape (n, m)."""
+        points = self.points()
+        chords = np.linalg.norm(points[at][:, None] - points[of][None], axis=-1)
+        return kernel.log_profile(2 * np.arcsin(np.minimum(chords / 2, 1.0)), self.dim)
+
+    def kernel_rows(self, at: Indices, kernel: Kernel) -> Array:
+        """What `smooth` makes of a unit mass at each of these points: densities d_i K_ij d_j, shape (n, size)."""
+        self.require(kernel)
+        balance = self.balance(kernel)
+        rows = np.exp(self.log_kernel_rows(at, kernel, np.arange(self.size)))
+        return np.asarray(balance[at][:, None] * rows * balance)
 
     def balance(self, kernel: Kernel) -> Array:
         """The field d > 0 for which d_i K_ij d_j / N has row and column sums 1, shape (size,).

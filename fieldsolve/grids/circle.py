@@ -1,7 +1,7 @@
 """Equally spaced points of the circle S^1, with smoothing by fast Fourier transform."""
 
 from dataclasses import dataclass
-from math import ceil, pi
+from math import ceil, pi, sqrt
 
 import numpy as np
 
@@ -78,6 +78,24 @@ class Circle(Grid):
 
     def finer(self, spacing: float) -> str:
         return f"a circle of {ceil(2 * pi / spacing)} points"
+
+    @property
+    def largest_degree(self) -> int:
+        return max(1, (self.count - 1) // 2)
+
+    def degrees(self, lmax: int) -> Indices:
+        return np.concatenate([np.arange(lmax + 1), np.arange(1, lmax + 1)])
+
+    def synthesis(self, coefficients: Array, lmax: int) -> Array:
+        modes = np.zeros(self.count // 2 + 1, dtype=np.complex128)
+        modes[0] = coefficients[0]
+        modes[1 : lmax + 1] = (coefficients[1 : lmax + 1] - 1j * coefficients[lmax + 1 :]) / sqrt(2)
+        return np.asarray(np.fft.irfft(modes * self.count, n=self.count))
+
+    def analysis(self, field: Array, lmax: int) -> Array:
+        modes = np.fft.rfft(field)[: lmax + 1] / self.count
+        rest = sqrt(2) * modes[1:]
+        return np.concatenate([modes[:1].real, rest.real, -rest.imag])
 
     def has_short_spectrum(self, kernel: Kernel) -> bool:
         return True  # the transform of the sampled kernel serves every critic

@@ -96,6 +96,33 @@ class Healpix(Grid):
         nside = 2 ** max(0, ceil(log2(sqrt(pi / 3) / spacing)))
         return f"nside {nside}" if nside <= LARGEST_NSIDE else f"no HEALPix grid up to nside {LARGEST_NSIDE}"
 
+    @property
+    def largest_degree(self) -> int:
+        return 2 * self.nside
+
+    def degrees(self, lmax: int) -> Indices:
+        degree, order = _orders(lmax)
+        return np.concatenate([degree[order == 0], degree[order > 0], degree[order > 0]])
+
+    def synthesis(self, coefficients: Array, lmax: int) -> Array:
+        _, order = _orders(lmax)
+        zonal, cosine, sine = np.split(coefficients, [lmax + 1, (len(coefficients) + lmax + 1) // 2])
+        alm = np.empty((1, len(order)), dtype=np.complex128)
+        alm[0, order == 0] = zonal
+        alm[0, order > 0] = (cosine - 1j * sine) / sqrt(2)
+        field = ducc0.sht.experimental.synthesis(
+            alm=alm, spin=0, lmax=lmax, nthreads=threads.count(10 * self.size), **_rings(self.nside)
+        )
+        return np.asarray(sqrt(4 * pi) * field[0])
+
+    def analysis(self, field: Array, lmax: int) -> Array:
+        _, order = _orders(lmax)
+        alm = ducc0.sht.experimental.adjoint_synthesis(
+            map=field[None], spin=0, lmax=lmax, nthreads=threads.count(10 * self.size), **_rings(self.nside)
+        )[0] * (sqrt(4 * pi) / self.size)
+        rest = sqrt(2) * alm[order > 0]
+        return np.concatenate([alm[order == 0].real, rest.real, -rest.imag])
+
     def has_short_spectrum(self, kernel: Kernel) -> bool:
         return _harmonics(kernel) is not None
 
@@ -111,6 +138,14 @@ class Healpix(Grid):
         alm = ducc0.sht.experimental.adjoint_synthesis(map=field[None], spin=0, lmax=lmax, nthreads=workers, **rings)
         alm *= _factors(kernel, lmax) * (4 * pi / self.size)
         ducc0.sht.experimental.synthesis(alm=alm, map=field[None], spin=0, lmax=lmax, nthreads=workers, **rings)
+
+
+@lru_cache(maxsize=16)
+def _orders(lmax: int) -> tuple[Indices, Indices]:
+    """Degree and order of every coefficient a_lm in ducc0's order."""
+    degree = np.concatenate([np.arange(m, lmax + 1) for m in range(lmax + 1)])
+    order = np.concatenate([np.full(lmax + 1 - m, m) for m in range(lmax + 1)])
+    return degree, order
 
 
 @lru_cache(maxsize=16)
