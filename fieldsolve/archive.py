@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from math import isfinite
 from pathlib import Path
@@ -22,7 +22,7 @@ from fieldsolve.solution import CAP_RADIUS, Curvature, MatchedFigures, Phase, So
 
 SUMMARY = "summary.json"
 _DPI = 110
-_FILES = ("fields.fits", "fields.npz", "trace.csv", "figure.png", "pairs.npy")  # besides the summary
+_FILES = ("fields.fits", "fields.npz", "trace.csv", "table.csv", "figure.png", "pairs.npy")  # besides the summary
 
 
 def check_folder(folder: Path, overwrite: bool) -> None:
@@ -47,15 +47,32 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
     """
     from fieldsolve.plotting import plot  # matplotlib is slow to import: 0.45 s
 
-    folder = Path(folder)
-    check_folder(folder, overwrite)
-    with _staged(folder) as parts:
+    def fill(parts: Path) -> None:
         (parts / SUMMARY).write_text(to_json(solution.summary(cap_radius)) + "\n")
         _write_fields(solution, parts)
         _write_trace(solution.trace, parts / "trace.csv")
         if solution.pairs is not None:
             np.save(parts / "pairs.npy", solution.pairs)
         plot(solution).savefig(parts / "figure.png", dpi=_DPI)
+
+    _write_folder(Path(folder), fill, overwrite)
+
+
+def save_study(folder: Path, figures: dict[str, Any], table: str, figure: bytes, overwrite: bool = False) -> None:
+    """Write summary.json, table.csv and figure.png to a folder, all or nothing, under the same rules as `save`."""
+
+    def fill(parts: Path) -> None:
+        (parts / SUMMARY).write_text(to_json(figures) + "\n")
+        (parts / "table.csv").write_text(table)
+        (parts / "figure.png").write_bytes(figure)
+
+    _write_folder(folder, fill, overwrite)
+
+
+def _write_folder(folder: Path, fill: Callable[[Path], None], overwrite: bool) -> None:
+    check_folder(folder, overwrite)
+    with _staged(folder) as parts:
+        fill(parts)
         if not folder.exists():
             parts.rename(folder)
             return

@@ -27,8 +27,8 @@ def curvature(energy: Energy, state: LogDensity, count: int = 6, tolerance: floa
     Matrix-free, by Lanczos iteration; modes that are found unstable are projected out and the search is
     repeated until none is found or there are many, so that degenerate ones are counted.
 
-    Eigenvalues are Rayleigh quotients of perturbations that keep the mass and the floor: the lowest is not below the true one, and
-    a saddle is one for certain. tolerance: of the eigenvectors. Raises InputError for an intrinsic energy, whose second
+    Eigenvalues are Rayleigh quotients of perturbations that keep the mass and the floor: the lowest is not below the true one,
+    and a saddle is one for certain. tolerance: of the eigenvectors. Raises InputError for an intrinsic energy, whose second
     variation has no smooth modes, and where the smoothed densities are too faint for their second variation to be computed.
     """
     from scipy.sparse.linalg import LinearOperator, eigsh  # slow to import: 0.4 s

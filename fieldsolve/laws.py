@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import inf
+from math import inf, sqrt
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class PairLaw:
 
     def _gathered(self, a: int, masses: Array) -> Array:
         """The density of contents where modality a has them."""
-        return np.bincount(self.places[a], masses, self.grid.size) * self.grid.size
+        return np.asarray(np.bincount(self.places[a], masses, self.grid.size) * float(self.grid.size), dtype=np.float64)
 
     def _spread(self, a: int, density: Array) -> Array:
         kernel = self.spreads[a]
@@ -184,9 +184,10 @@ def _spread_kernel(grid: Grid, concentration: float) -> Kernel | None:
         raise InputError(f"the concentration of a spread must be a positive number, or inf for none, not {concentration}")
     kernel = Kernel("cosine", 1 / concentration)
     if not grid.resolves(kernel):
+        least = grid.least_tau(kernel)
         raise InputError(
-            f"a spread of concentration {concentration:g} is narrower than this grid resolves; use at most "
-            f"{1 / grid.least_tau(kernel):.3g}, inf for none, or a finer grid"
+            f"a spread of concentration {concentration:.4g}, {kernel.width:.3g} rad wide, is too narrow for this grid; use "
+            f"at most {1 / least:.3g} (at least {sqrt(least):.3g} rad), inf for none, or a finer grid"
         )
     return kernel
 
@@ -207,4 +208,4 @@ def _on_grid(grid: Grid, values: Array, label: str) -> Potential:
 def _drawn(masses: Array, uniform: Array) -> Indices:
     """Indices drawn with the given masses, any scale, by inversion of uniform numbers."""
     cumulative = np.cumsum(masses)
-    return np.minimum(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"), len(masses) - 1)
+    return np.asarray(np.minimum(np.searchsorted(cumulative, uniform * cumulative[-1], side="right"), len(masses) - 1))

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
+from fieldsolve import threads
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.potentials import Potential
@@ -55,7 +54,7 @@ def _regressed(own: Array, partner: Array, bandwidth: float, label: str) -> Pote
     def potential(points: Array) -> Array:
         result = np.empty(len(points))
         step = max(1, _BLOCK // len(own))
-        with _one_blas_thread():
+        with threads.one_blas_thread():
             for first in range(0, len(points), step):
                 chunk = points[first : first + step]
                 exponents = (chunk @ own.T - 1) / bandwidth**2
@@ -66,11 +65,6 @@ def _regressed(own: Array, partner: Array, bandwidth: float, label: str) -> Pote
         return result
 
     return Potential(potential, label, dimension=own.shape[1])
-
-
-def _one_blas_thread() -> Any:
-    """Matrix products over many pairs: the order of their sums depends on the number of threads."""
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 def from_embeddings(first: Array, second: Array) -> Pairs:
@@ -97,7 +91,7 @@ def from_embeddings(first: Array, second: Array) -> Pairs:
     stacked /= norms[:, None]
     retained = 1.0
     if stacked.shape[1] > 3:
-        with _one_blas_thread():
+        with threads.one_blas_thread():
             values, vectors = np.linalg.eigh(stacked.T @ stacked)
         leading = vectors[:, :-4:-1]
         # The sign of a singular vector is arbitrary: make the data's larger side positive, so that results repeat.

@@ -1,7 +1,6 @@
-"""Pictures of a solution: potentials and densities on the sphere, how the descent went; and of a dispersion."""
+"""Pictures of a solution: potentials and densities on the sphere, how the descent went."""
 
 import io
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from fieldsolve.arrays import Array
-from fieldsolve.dispersion import Dispersion
 from fieldsolve.grids import Circle, Grid
 from fieldsolve.solution import Solution
 
@@ -60,30 +58,6 @@ def rendered(figure: Figure, kind: str, dpi: int = 130) -> bytes:
             file, format=kind, dpi=dpi, metadata={"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
         )
     return file.getvalue()
-
-
-def plot_dispersion(dispersion: Dispersion) -> Figure:
-    """A figure of the critical couplings: by degree at one temperature, and over temperatures for the first degrees."""
-    figure = Figure(figsize=(11, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    kernel, degrees = dispersion.kernel, np.arange(1, len(dispersion.spectrum))
-    left.plot(degrees, dispersion.critical_couplings, "o-", color="black")
-    left.axhline(
-        dispersion.breaks_at, color="#D55E00", ls="--", label=f"breaks at {dispersion.breaks_at:.4g}, degree {dispersion.mode}"
-    )
-    left.set(xlabel="degree l", ylabel="critical coupling lambda_c", title=f"tau = {kernel.tau:g}")
-    left.legend(frameon=False)
-    left.xaxis.set_major_locator(MaxNLocator(integer=True))
-    taus = kernel.tau * np.geomspace(1e-2, 1e2, 81)
-    shown = degrees[:5]
-    spectra = np.array([replace(kernel, tau=float(tau)).spectrum(dispersion.dimension - 1, int(shown[-1])) for tau in taus])
-    for degree in shown:
-        right.semilogx(taus, 0.5 - spectra[:, degree] / 4, label=f"l = {degree}")
-    right.axvline(kernel.tau, color="grey", lw=0.8)
-    right.set(xlabel="temperature tau", ylim=(0.24, 0.51), title="over temperatures")
-    right.legend(frameon=False)
-    figure.suptitle(f"Where two matched uniform densities break apart: {kernel.critic} critic on S^{dispersion.dimension - 1}")
-    return figure
 
 
 def plot_field(

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeVar
+
+from threadpoolctl import ThreadpoolController
 
 #: Work, in units of one memory-bound operation on a point, below which a second thread costs more than it saves.
 WORTHWHILE = 100_000
@@ -48,6 +50,8 @@ def over_blocks(kernel: Callable[..., Any], blocks: int, work: int, *arguments: 
 
     The kernel releases the GIL and writes only what belongs to its own blocks.
     """
+    if blocks == 0:
+        return
     workers = min(count(work), blocks)
     # An interruption waits for the piece at hand: keep the pieces below a second.
     pieces = min(blocks, max(workers, -(-work // _PIECE)))
@@ -76,6 +80,17 @@ def over_chunks(function: Callable[[slice], _Result], size: int) -> list[_Result
 
     over_blocks(part, len(chunks), size)
     return results
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Matrix products inside use one thread: the order of their sums depends on the number, and ours share out the blocks."""
+    limited_libraries: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
+    return limited_libraries
+
+
+@lru_cache(maxsize=1)
+def _libraries() -> ThreadpoolController:
+    return ThreadpoolController()  # looks through all loaded libraries: milliseconds
 
 
 @lru_cache(maxsize=4)

@@ -82,7 +82,8 @@ def stability(**options: Any) -> None:
 def _draw(found: Any, path: Path, force: bool) -> None:
     from fieldsolve import archive
     from fieldsolve.errors import InputError
-    from fieldsolve.plotting import plot_dispersion, rendered
+    from fieldsolve.charts import plot_dispersion
+    from fieldsolve.plotting import rendered
 
     kind = path.suffix.removeprefix(".").lower()
     if kind not in ("png", "svg", "pdf"):

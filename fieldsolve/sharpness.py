@@ -1,0 +1,153 @@
+"""Sharp kernels and low temperatures: the smoothed energy nears the intrinsic one, Gibbs densities their ground states."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+from fieldsolve.arrays import Array
+from fieldsolve.densities import check_floor
+from fieldsolve.energies import Energy
+from fieldsolve.equilibria import gibbs
+from fieldsolve.errors import InputError
+from fieldsolve.grids import Grid
+from fieldsolve.kernels import Kernel
+from fieldsolve.potentials import Potential
+
+
+@dataclass(frozen=True, eq=False)
+class Sharpness:
+    """Fixed densities under ever sharper kernels, and Gibbs densities at ever lower temperatures; arrays are over `taus`.
+
+    critic, at, floor, labels: what was asked for; the densities are the floored Gibbs densities at the temperature `at`.
+    difference: J - F, in nats. kde_error: (A, T), sup |K rho - rho| [Def 3.4]. log_error: (A, T), sup |log(K rho/rho)|.
+    bound: of |J - F| by the KDE errors [Thm 3.2, 4.2]; quadratic_bound: by their squares, for one modality. symmetric_kl: D;
+    smoothed_symmetric_kl: D with log K rho [Rem 4.2].
+    margin: eta of the neighbourhood {U < min U + eta} of the first potential's ground states; log_outside: log of the mass
+    that the Gibbs density at each tau leaves outside it; log_outside_bound: the bound of that [Prop 3.3].
+    """
+
+    critic: str
+    at: float
+    floor: float
+    labels: tuple[str, ...]
+    taus: Array
+    least_density: Array
+    difference: Array
+    kde_error: Array
+    log_error: Array
+    bound: Array
+    quadratic_bound: Array | None
+    symmetric_kl: float
+    smoothed_symmetric_kl: Array
+    margin: float
+    log_outside: Array
+    log_outside_bound: Array
+
+    @property
+    def modalities(self) -> int:
+        return len(self.labels)
+
+    @property
+    def difference_rate(self) -> float:
+        """The power of tau that |J - F| falls with, between the two smallest taus."""
+        return _last_slope(np.log(self.taus), np.log(np.abs(self.difference)))
+
+    @property
+    def kde_rate(self) -> float:
+        """The power of tau that the largest KDE error falls with, between the two smallest taus."""
+        return _last_slope(np.log(self.taus), np.log(self.kde_error.max(axis=0)))
+
+    @property
+    def concentration_rate(self) -> float:
+        """-d log(mass outside)/d(1/tau) between the two smallest taus; [Prop 3.3] makes it at least eta in the limit."""
+        return -_last_slope(1 / self.taus, self.log_outside)
+
+
+def sharpness(
+    grid: Grid,
+    potentials: Sequence[Potential],
+    taus: Sequence[float] | None = None,
+    *,
+    critic: str = "cosine",
+    at: float = 0.5,
+    floor: float = 0.0,
+    margin: float | None = None,
+) -> Sharpness:
+    """Follow |J - F|, the KDE errors and the theorems' bounds as tau falls, for one potential or two.
+
+    rho_a are the (floored) Gibbs densities of U_a at the temperature `at`, and do not change with tau; F - J is then
+    sum over pairs of int rho_a log(rho_b/K rho_b), at coupling 1 for two modalities. Because K averages, K rho is never below
+    delta = min rho, so that |log(K rho/rho)| <= sup |K rho - rho|/delta without further conditions: |J - F| is at most that,
+    or its mean over the two modalities [Thm 3.2, 4.2]. For one modality F - J = KL(rho || K rho) <= int (rho - K rho)^2/K rho is
+    even at most sup |K rho - rho|^2/delta: of second order in tau where the theorem has first.
+
+    taus: falling; by default 16 from 1 to the smallest that the grid resolves. margin: eta; by default a quarter of the
+    first potential's range. Raises InputError for what does not fit, and UnresolvedKernelError for a tau too small.
+    """
+    check_floor(floor)
+    falling = (
+        np.geomspace(1.0, grid.least_tau(Kernel(critic, 1.0)) * 1.001, 16) if taus is None else np.asarray(taus, dtype=float)
+    )
+    if falling.ndim != 1 or len(falling) < 2 or np.any(np.diff(falling) >= 0) or not falling[-1] > 0:
+        raise InputError(f"the temperatures must be at least two falling numbers above 0, not {list(falling)}")
+    if len(potentials) not in (1, 2):
+        raise InputError(f"sharpness is for one potential or two, not {len(potentials)}")
+    values = np.stack([potential.on(grid) for potential in potentials])
+    values -= values.min(axis=1, keepdims=True)
+    density = gibbs(values, at, floor).density()
+    least = density.min(axis=1)
+    if not least.min() > 0:
+        raise InputError(f"the densities at tau = {at:g} vanish somewhere; give a floor above 0 or a higher temperature `at`")
+    heights = values[0]
+    eta = 0.25 * float(np.ptp(heights)) if margin is None else margin
+    if not 0 < eta <= heights.max():
+        raise InputError(f"the margin must be above 0 and at most the potential's range, {heights.max():.6g}, not {margin}")
+    nothing = np.zeros_like(values)
+    rows = []
+    for tau in falling.tolist():
+        kernel = Kernel(critic, tau)
+        # J - F does not depend on the potentials, whose digits would be lost in it.
+        smoothed, intrinsic = Energy(grid, nothing, tau, 1.0, kernel), Energy(grid, nothing, tau, 1.0)
+        smooth, plain = smoothed.evaluate(density)[0], intrinsic.evaluate(density)[0]
+        log_error = np.abs(grid.log_smooth(density, kernel) - np.log(density)).max(axis=1)
+        kde_error = np.abs(grid.smooth(density, kernel) - density).max(axis=1)
+        rows.append((smooth.value - plain.value, kde_error, log_error, float(np.mean(kde_error / least)), smooth.symmetric_kl))
+    difference, kde_error, log_error, bound, smoothed_kl = (np.array(column).T for column in zip(*rows, strict=True))
+    outside = [_outside(heights, tau, eta) for tau in falling.tolist()]
+    return Sharpness(
+        critic=critic,
+        at=at,
+        floor=floor,
+        labels=tuple(potential.label for potential in potentials),
+        taus=falling,
+        least_density=least,
+        difference=difference,
+        kde_error=kde_error,
+        log_error=log_error,
+        bound=bound,
+        quadratic_bound=kde_error[0] ** 2 / least[0] if len(potentials) == 1 else None,
+        symmetric_kl=Energy(grid, nothing, at, 1.0).evaluate(density)[0].symmetric_kl,
+        smoothed_symmetric_kl=smoothed_kl,
+        margin=eta,
+        log_outside=np.array([mass for mass, _ in outside]),
+        log_outside_bound=np.array([bound for _, bound in outside]),
+    )
+
+
+def _outside(heights: Array, tau: float, eta: float) -> tuple[float, float]:
+    """log of the Gibbs mass where U - min U >= eta, and of its bound mu(U >= eta)/mu(U <= delta) exp((delta - eta)/tau).
+
+    The bound holds for every delta below eta; the least is taken.
+    """
+    ordered = np.sort(heights)
+    beyond = ordered >= eta
+    log_mass = float(logsumexp(-ordered[beyond] / tau) - logsumexp(-ordered / tau))
+    inside = ordered[~beyond]
+    shares = np.arange(1, len(inside) + 1)  # how many points have U <= delta
+    return log_mass, float(np.min(np.log(beyond.sum()) - np.log(shares) - (eta - inside) / tau))
+
+
+def _last_slope(x: Array, y: Array) -> float:
+    return float((y[-1] - y[-2]) / (x[-1] - x[-2]))
