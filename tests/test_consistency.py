@@ -112,7 +112,7 @@ def test_the_gradient_bound_holds_for_the_worst_batches(rng: np.random.Generator
 
 
 def test_the_energy_is_that_of_the_solvers(unimodal: Consistency, multimodal: Consistency) -> None:
-    """J from the partition field of the points, and from `Energy`, whose smoothing is balanced: equal up to the volume's spread."""
+    """J from the points' partition field, and from `Energy`, whose smoothing is balanced: equal up to the volume's spread."""
     grid = Healpix(8)
     for found, law in (
         (unimodal, augmented(grid, content(grid), 15.0)),
