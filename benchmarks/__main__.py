@@ -17,8 +17,10 @@ from numba import njit
 import fieldsolve as fs
 from fieldsolve import densities, equilibria, threads
 from fieldsolve.bounds import dual, gibbs_bound
+from fieldsolve.curvature import curvature
 from fieldsolve.energies import Energy
 from fieldsolve.grids import Healpix, allpairs
+from fieldsolve.infonce import infonce
 from fieldsolve.kernels import Kernel
 from fieldsolve.sweeps import checked, fill, in_processes, in_this_process
 
@@ -125,6 +127,87 @@ def descent() -> str:
             rows.append([nside, label, f"{step / read:.1f}", f"{step / copy:.1f}", f"{1e9 * step / energy.potentials.size:.2f}"])
     header = ["nside", "problem", "step in passes", "step in numpy copies", "ns a point and modality"]
     return table("One intrinsic mirror step, energy and stationarity included", header, rows)
+
+
+def smoothed() -> str:
+    """One smoothed mirror step of two modalities against the four smoothings that it cannot do without."""
+    rows: list[list[object]] = []
+    for nside in NSIDES:
+        grid = Healpix(nside)
+        potential = fs.two_well().on(grid)
+        field = np.exp(np.random.default_rng(0).standard_normal(grid.size))
+        for tau in (0.5, 0.1):
+            kernel = Kernel("cosine", tau)
+            energy = Energy(grid, np.stack([potential] * 2), tau, 0.5, kernel)
+            state = equilibria.gibbs(energy.potentials, tau, 1e-3)
+            out = np.empty_like(state.field)
+            step, four, transforms = best(
+                lambda energy=energy, state=state, out=out: energy.step(state, 1.0, out),
+                lambda grid=grid, kernel=kernel, field=field: [grid.smooth(field, kernel) for _ in range(4)],
+                lambda grid=grid, kernel=kernel, field=field: [grid.kernel_sum(field, kernel) for _ in range(4)],
+                repeat=5,
+            )
+            rows.append([nside, tau, f"{step / four:.2f}", f"{step / transforms:.2f}", f"{1e3 * step:.1f}"])
+    header = ["nside", "tau", "step / four smoothings", "step / four kernel sums", "step in ms"]
+    return table("One smoothed mirror step of two modalities, energy and stationarity included", header, rows)
+
+
+def stability() -> str:
+    """What the lowest eigenvalues of the constrained Hessian cost, in smoothings of one modality."""
+    grid, rows = Healpix(64), []
+    smooth, spent = Healpix.smooth, [0]
+
+    def counted(self: Healpix, field: np.ndarray, kernel: Kernel) -> np.ndarray:
+        spent[0] += np.ndim(field) == 1
+        return smooth(self, field, kernel)
+
+    states = {"two uniform densities, 0.25 beyond lambda_c": 0.25, "0.01 beyond": 0.01, "0.02 below": -0.02}
+    for tau in (1.0, 0.3, 0.1):
+        kernel = Kernel("cosine", tau)
+        critical = 0.5 - kernel.spectrum(2, 1)[1] / 4
+        for label, shift in states.items():
+            energy = Energy(grid, np.zeros((2, grid.size)), tau, critical + shift, kernel)
+            state = densities.normalised(np.zeros((2, grid.size)), 0.0)
+            Healpix.smooth, spent[0] = counted, 0
+            found = curvature(energy, state)
+            Healpix.smooth = smooth
+            every = spent[0]
+            spent[0], Healpix.smooth = 0, counted
+            curvature(energy, state, most=1)
+            Healpix.smooth = smooth
+            rows.append([tau, label, found.unstable, f"{'' if found.are_all else 'at least '}{found.unstable}", spent[0], every])
+    header = ["tau", "state", "unstable", "said", "smoothings, six lowest", "smoothings, all unstable ones counted"]
+    return table("Lowest eigenvalues of the Hessian at nside 64, two modalities", header, [[*r[:2], *r[3:]] for r in rows])
+
+
+def loss() -> str:
+    """InfoNCE, value and all gradients, against the same in plain numpy, which holds every similarity at once."""
+    rng, rows = np.random.default_rng(0), []
+    kernel = Kernel("cosine", 0.1)
+    for dimension, batch, count in ((3, 64, 65536), (3, 256, 65536), (128, 64, 4096), (512, 256, 65536)):
+        sets = [rng.standard_normal((size, dimension)) for size in (batch, batch, count)]
+        sets = [one / np.linalg.norm(one, axis=1, keepdims=True) for one in sets]
+        ours, numpy = best(lambda sets=sets: infonce(*sets, kernel), lambda sets=sets: plain_infonce(*sets, kernel), repeat=3)
+        reference, found = plain_infonce(*sets, kernel), infonce(*sets, kernel)
+        error = max(float(np.abs(one - other).max() / np.abs(other).max()) for one, other in zip(
+            (found.anchors, found.positives, found.negatives), reference[1:], strict=True
+        ))  # fmt: skip
+        rows.append([dimension, batch, count, f"{numpy / ours:.1f}", f"{1e3 * ours:.1f}", f"{error:.0e}"])
+    header = ["d", "anchors", "negatives", "numpy / ours", "ours in ms", "largest relative difference"]
+    return table("InfoNCE with gradients, against plain numpy on all cores", header, rows)
+
+
+def plain_infonce(anchors: np.ndarray, positives: np.ndarray, negatives: np.ndarray, kernel: Kernel) -> list[np.ndarray]:
+    kappa, batch = kernel.concentration, len(anchors)
+    exponents = kappa * np.concatenate([np.sum(anchors * positives, axis=1)[:, None], anchors @ negatives.T], axis=1)
+    top = exponents.max(axis=1, keepdims=True)
+    softmax = np.exp(exponents - top)
+    total = softmax.sum(axis=1, keepdims=True)
+    softmax /= total
+    own, rest = softmax[:, :1] - 1, softmax[:, 1:]
+    value = np.mean(top + np.log(total) - exponents[:, :1])
+    pulls = (own * positives + rest @ negatives, anchors), (own * anchors, positives), (rest.T @ anchors, negatives)
+    return [value, *(kappa / batch * (pull - np.sum(pull * at, axis=1, keepdims=True) * at) for pull, at in pulls)]
 
 
 _PEAK = """
@@ -297,7 +380,9 @@ def startup() -> str:
 
 
 def main() -> None:
-    parts = {function.__name__: function for function in (smoothing, descent, geometry, bound, sweep, memory, clarabel, startup)}
+    parts = {function.__name__: function for function in (
+        smoothing, smoothed, descent, geometry, bound, stability, loss, sweep, memory, clarabel, startup,
+    )}  # fmt: skip
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=list(parts), action="append")
     parser.add_argument("--write", action="store_true", help="write the tables to RESULTS.md")

@@ -1,8 +1,9 @@
 """The dipole: without any potential, two matched uniform densities part into antipodal halves as the coupling grows.
 
 The intrinsic energy lets the matched state break along any pattern at coupling 1/4; smoothing chooses a dipole, and moves the
-place to lambda_c = 1/2 - k_1/4, above 1/4 for every temperature. The Hessian's lowest eigenvalue crosses zero there; beyond it,
-a small push along its mode ends with two spikes at opposite poles.
+place to lambda_c = 1/2 - k_1/4, above 1/4 for every temperature. The Hessian's lowest eigenvalue crosses zero there. Beyond it
+a small push along its mode ends far away, with the modalities on opposite sides, as rings or clumps that cost nearly
+the same; at full coupling they are two antipodal spikes, whose smoothed divergence is 4/tau.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from fieldsolve.dispersion import dispersion
 from fieldsolve.plotting import plot_field
 
 TAUS = (1.0, 0.3, 0.1)
-GRID = fs.Healpix(16)
+FINE, GRID = fs.Healpix(16), fs.Healpix(8)  # for eigenvalues, and for descents
 
 
 @dataclass
@@ -30,12 +31,13 @@ class Result:
 
 def solve() -> dict[float, Result]:
     results = {}
-    uniform = normalised(np.zeros((2, GRID.size)), 0.0)
+    nothing = np.zeros((2, FINE.size))
+    uniform = normalised(nothing, 0.0)
     for tau in TAUS:
         kernel = fs.Kernel("cosine", tau)
         critical = dispersion(kernel).breaks_at
         couplings = [critical + shift for shift in (0.005, 0.01, 0.02, 0.05)]
-        energies = [fs.Energy(GRID, np.zeros((2, GRID.size)), tau, coupling, kernel) for coupling in couplings]
+        energies = [fs.Energy(FINE, nothing, tau, coupling, kernel) for coupling in couplings]
         eigenvalues = [float(np.mean(curvature(energy, uniform).eigenvalues[:3])) for energy in energies]
         states = [
             fs.multimodal(GRID, [fs.flat()] * 2, tau, 0.0, coupling, smoothed=True, start="uniform", escape=True)
@@ -55,7 +57,7 @@ def check(results: dict[float, Result]) -> None:
         assert below.centroid_gap < 1e-6
         assert above.centroid_gap > 1.5
         assert full.centroid_gap > 1.9
-        assert abs(full.symmetric_kl / (4 / tau) - 1) < 0.05
+        assert abs(full.symmetric_kl / (4 / tau) - 1) < 2e-3
 
 
 def plot(results: dict[float, Result]) -> Figure:

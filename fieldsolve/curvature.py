@@ -18,14 +18,16 @@ _STEEPEST, _SIZES = 2.0, (-1.0, -0.3, -0.1, -0.01, 0.01, 0.1, 0.3, 1.0)  # of wh
 _SEED = 20260119
 
 
-def curvature(energy: Energy, state: LogDensity, count: int = 6, tolerance: float = _TOLERANCE) -> Curvature:
+def curvature(
+    energy: Energy, state: LogDensity, count: int = 6, tolerance: float = _TOLERANCE, most: int = _MOST_UNSTABLE
+) -> Curvature:
     """The `count` lowest eigenvalues, and all unstable ones, of the second variation of A times a smoothed energy at a state.
 
     H delta = mu delta/rho, for delta of mean 0 in every modality that vanish where rho is at the floor. One mirror step of
     length 1 multiplies a mode by 1 - mu; at two uniform densities (U = 0) antisymmetric modes of degree l have
     mu = 4 k_l (lambda_c(l) - lambda). delta/sqrt(rho) is looked for among harmonics up to the degree where k_l falls below 1e-3.
     Matrix-free, by Lanczos iteration; modes that are found unstable are projected out and the search is
-    repeated until none is found or there are many, so that degenerate ones are counted.
+    repeated until none is found, or `most` are known, so that degenerate ones are counted.
 
     Eigenvalues are Rayleigh quotients of perturbations that keep the mass and the floor: the lowest is not below the true one,
     and a saddle is one for certain. tolerance: of the eigenvectors. Raises InputError for an intrinsic energy, whose second
@@ -37,7 +39,7 @@ def curvature(energy: Energy, state: LogDensity, count: int = 6, tolerance: floa
     size = hessian.modalities * len(hessian.degrees)
     rng = np.random.default_rng(_SEED)
     values, found, wanted, are_all = np.empty(0), np.empty((size, 0)), count, False
-    while not are_all and int(np.sum(values < -Curvature.FLAT)) < _MOST_UNSTABLE:
+    while len(values) == 0 or (not are_all and int(np.sum(values < -Curvature.FLAT)) < most):
         known = found[:, values < -Curvature.FLAT]
 
         def remaining(vector: Array, known: Array = known) -> Array:

@@ -347,3 +347,33 @@ def test_the_spec_in_the_help_is_one(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(body.replace(', "map.fits"', ""))
     done = run("phase-diagram", tmp_path / "s.toml", "--dry-run", "--json")
     assert json.loads(done.stdout)["cells"] == 41 * 41
+
+
+def test_smoothed_states_say_whether_they_are_stable(tmp_path: Path) -> None:
+    flat = (
+        "multimodal",
+        "--energy",
+        "smoothed",
+        "--potential",
+        "flat",
+        "--nside",
+        8,
+        "--floor",
+        0,
+        "--coupling",
+        0.45,
+        "--start",
+        "uniform",
+    )
+    saddle = json.loads(run(*flat, "-o", tmp_path / "saddle", "--json").stdout)
+    assert (saddle["local_stability"], saddle["unstable_modes"], saddle["unstable_modes_are_all"]) == ("saddle", 3, True)
+    assert saddle["multipole_content"][1] == pytest.approx(1, abs=1e-6)
+    assert saddle["antisymmetry"] == pytest.approx(1, abs=1e-6)
+    assert saddle["lowest_eigenvalues"][0] < -0.01
+    assert "100 % of degree 1" in run("show", tmp_path / "saddle").stdout
+    left = json.loads(run(*flat, "--escape", "--json").stdout)
+    assert left["energy"] < saddle["energy"] - 0.01
+    assert left["centroid_gap"] > 1
+    intrinsic = json.loads(run("unimodal", "--nside", 8, "--json").stdout)
+    assert intrinsic["local_stability"] is None
+    assert "smoothed energy" in refused("multimodal", "--nside", 8, "--escape")

@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from fieldsolve import archive
-
 
 def deliver(
     figures: dict[str, Any],
@@ -22,6 +20,8 @@ def deliver(
     as_json: bool,
 ) -> None:
     """Write summary.json, table.csv and figure.png if a folder is given; print the JSON object, or sentences and table."""
+    from fieldsolve import archive
+
     if output is not None:
         from fieldsolve.plotting import rendered
 
