@@ -367,7 +367,7 @@ def test_smoothed_states_say_whether_they_are_stable(tmp_path: Path) -> None:
     )
     saddle = json.loads(run(*flat, "-o", tmp_path / "saddle", "--json").stdout)
     assert (saddle["local_stability"], saddle["unstable_modes"], saddle["unstable_modes_are_all"]) == ("saddle", 3, True)
-    assert saddle["multipole_content"][1] == pytest.approx(1, abs=1e-6)
+    assert saddle["multipole_content"][1] == pytest.approx(1, abs=1e-5)
     assert saddle["antisymmetry"] == pytest.approx(1, abs=1e-6)
     assert saddle["lowest_eigenvalues"][0] < -0.01
     assert "100 % of degree 1" in run("show", tmp_path / "saddle").stdout
