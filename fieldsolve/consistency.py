@@ -1,6 +1,6 @@
 """Large-batch consistency: InfoNCE with N negatives against the energy it tends to, in value and gradient [Thm 3.1, 4.1]."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
 from typing import Any
@@ -119,6 +119,7 @@ def consistency(
     batch: int = 64,
     seeds: int = 20,
     seed: int = 0,
+    watch: Callable[[int, int], None] | None = None,
 ) -> Consistency:
     """Compare InfoNCE (one modality) or its symmetric form (two) with the energy J for growing numbers of negatives.
 
@@ -127,7 +128,8 @@ def consistency(
     The expected bias is exact for those anchors: log x = int_0^inf (exp(-t) - exp(-t x))/t dt makes it
     an integral over powers of E exp(-t k).
 
-    negatives: rising numbers, at least 1. Raises InputError for what does not fit.
+    negatives: rising numbers, at least 1; watch: called with the number of draws that are done, and of all. Raises InputError
+    for what does not fit.
     """
     numbers = np.array(negatives)
     if len(numbers) < 2 or numbers[0] < 1 or np.any(np.diff(numbers) <= 0):
@@ -153,6 +155,8 @@ def consistency(
             gradient = _mean([side.gradient(loss, pool[:count], modalities) for side, loss, pool in parts])
             errors[row, column] = np.linalg.norm(gradient - limit_gradient) / np.linalg.norm(limit_gradient)
             largest = max(largest, float(np.linalg.norm(gradient)))
+        if watch is not None:
+            watch(row + 1, seeds)
     terms = _mean([side.limit.terms for side in sides])
     return Consistency(
         kernel=kernel,

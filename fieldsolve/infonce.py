@@ -8,13 +8,11 @@ from numba import njit
 from fieldsolve import threads
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
-from fieldsolve.exponential import exp
+from fieldsolve.exponential import REDUCE, sum_of_exponentials
 from fieldsolve.kernels import Kernel
 
 _TILE = 64  # anchors at a time
 _CHUNK = 1024  # candidates at a time: their exponents with a tile's anchors stay in the second-level cache
-
-_REDUCE = {"reassoc", "contract", "nnan", "nsz"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,17 +189,7 @@ def _over_candidates(
         pulled[at] = sums
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=_REDUCE)
-def _exponentials(row, shift):
-    for j in range(row.size):
-        row[j] = exp(row[j] - shift)
-    total = 0.0
-    for j in range(row.size):
-        total += row[j]
-    return total
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=_REDUCE)
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
 def _exponents(row, weights, kappa):
     largest = -np.inf
     for j in range(row.size):
@@ -223,7 +211,7 @@ def _absorb(products, weights, kappa, shift, total, rescale):
         if shift[i] == -np.inf:
             products[i] = 0.0
             continue
-        total[i] = total[i] * rescale[i] + _exponentials(products[i], shift[i])
+        total[i] = total[i] * rescale[i] + sum_of_exponentials(products[i], shift[i])
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
@@ -231,4 +219,4 @@ def _softmax(products, weights, kappa, log_sums):
     """Turn inner products into softmax weights."""
     for i in range(products.shape[0]):
         _exponents(products[i], weights, kappa)
-        _exponentials(products[i], log_sums[i])
+        sum_of_exponentials(products[i], log_sums[i])

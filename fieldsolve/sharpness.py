@@ -1,6 +1,6 @@
 """Sharp kernels and low temperatures: the smoothed energy nears the intrinsic one, Gibbs densities their ground states."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +74,7 @@ def sharpness(
     at: float = 0.5,
     floor: float = 0.0,
     margin: float | None = None,
+    watch: Callable[[int, int], None] | None = None,
 ) -> Sharpness:
     """Follow |J - F|, the KDE errors and the theorems' bounds as tau falls, for one potential or two.
 
@@ -83,8 +84,9 @@ def sharpness(
     or its mean over the two modalities [Thm 3.2, 4.2]. For one modality F - J = KL(rho || K rho) <= int (rho - K rho)^2/K rho is
     even at most sup |K rho - rho|^2/delta: of second order in tau where the theorem has first.
 
-    taus: falling; by default 16 from 1 to the smallest that the grid resolves. margin: eta; by default a quarter of the
-    first potential's range. Raises InputError for what does not fit, and UnresolvedKernelError for a tau too small.
+    taus: falling; by default 16 from 1 to the smallest that the grid resolves. margin: eta; by default a quarter of the first
+    potential's range. watch: called with the number of temperatures that are done, and of all. Raises InputError for what
+    does not fit, and UnresolvedKernelError for a tau too small.
     """
     check_floor(floor)
     falling = (
@@ -106,7 +108,7 @@ def sharpness(
         raise InputError(f"the margin must be above 0 and at most the potential's range, {heights.max():.6g}, not {margin}")
     nothing = np.zeros_like(values)
     rows = []
-    for tau in falling.tolist():
+    for index, tau in enumerate(falling.tolist(), start=1):
         kernel = Kernel(critic, tau)
         # J - F does not depend on the potentials, whose digits would be lost in it.
         smoothed, intrinsic = Energy(grid, nothing, tau, 1.0, kernel), Energy(grid, nothing, tau, 1.0)
@@ -114,6 +116,8 @@ def sharpness(
         log_error = np.abs(grid.log_smooth(density, kernel) - np.log(density)).max(axis=1)
         kde_error = np.abs(grid.smooth(density, kernel) - density).max(axis=1)
         rows.append((smooth.value - plain.value, kde_error, log_error, float(np.mean(kde_error / least)), smooth.symmetric_kl))
+        if watch is not None:
+            watch(index, len(falling))
     difference, kde_error, log_error, bound, smoothed_kl = (np.array(column).T for column in zip(*rows, strict=True))
     outside = [_outside(heights, tau, eta) for tau in falling.tolist()]
     return Sharpness(

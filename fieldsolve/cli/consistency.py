@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import guarded
-from fieldsolve.cli.study import deliver, study_options
+from fieldsolve.cli.study import counted, deliver, study_options
 
 
 @click.command(short_help="InfoNCE against its energy, over N.")
@@ -79,7 +79,8 @@ def consistency(**options: Any) -> None:
         both = (concentrations[0], concentrations[-1])
         law = laws.two_modalities(grid, content, both, options["misalign"], potential.label)
     kernel = Kernel(options["critic"], options["tau"])
-    found = study(law, kernel, modalities, numbers, options["batch"], options["seeds"], options["seed"])
+    with counted() as watch:
+        found = study(law, kernel, modalities, numbers, options["batch"], options["seeds"], options["seed"], watch)
     slopes = {"value": found.value_slope, "gradient": found.gradient_slope}
     header = ["negatives", "bias", "bias_error", "expected_bias", "leading", "law_bias", "gradient_error", "gradient_spread", "expected_gradient_error"]
     everywhere = [None] * len(numbers) if found.law_bias is None else found.law_bias.tolist()

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import guarded
-from fieldsolve.cli.study import deliver, study_options
+from fieldsolve.cli.study import counted, deliver, study_options
 
 
 @click.command(short_help="Smoothed against intrinsic, over tau.")
@@ -59,9 +59,11 @@ def sharpness(**options: Any) -> None:
     if not 0 < lowest < options["highest"]:
         raise InputError(f"the temperatures must fall from --from to --to, above 0, not from {options['highest']:g} to {lowest:g}")
     taus = np.geomspace(options["highest"], lowest, options["steps"]).tolist()
-    found = study(
-        grid, potentials, taus, critic=options["critic"], at=options["at"], floor=options["floor"], margin=options["margin"]
-    )
+    with counted() as watch:
+        found = study(
+            grid, potentials, taus, critic=options["critic"], at=options["at"], floor=options["floor"], margin=options["margin"],
+            watch=watch,
+        )  # fmt: skip
     header = ["tau", "difference", "kde_error", "log_error", "bound", "smoothed_symmetric_kl", "log_outside", "log_outside_bound"]
     columns = [
         taus, found.difference.tolist(), found.kde_error.max(axis=0).tolist(), found.log_error.max(axis=0).tolist(),

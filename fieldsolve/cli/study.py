@@ -2,7 +2,9 @@
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,20 @@ def deliver(
         click.echo("".join(f"{'-' if cell is None else f'{cell:.5g}':<{width}}" for cell in row).rstrip())
     if output is not None:
         click.echo(f"written to {output}/: summary.json, table.csv, figure.png", err=True)
+
+
+@contextmanager
+def counted() -> Iterator[Callable[[int, int], None]]:
+    """A callback for how much of how much is done: a bar on stderr, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(line, completed=done, total=total)
 
 
 def study_options(command: Callable[..., Any]) -> Callable[..., Any]:

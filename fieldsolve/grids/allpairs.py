@@ -10,7 +10,7 @@ from fieldsolve.arrays import Array
 
 from fieldsolve import threads
 from fieldsolve.errors import InputError
-from fieldsolve.exponential import exp
+from fieldsolve.exponential import REDUCE, exp, sum_of_exponentials
 from fieldsolve.kernels import Kernel
 
 
@@ -20,8 +20,6 @@ MOST_PAIRS = 4e12
 _CHUNK = 512  # sources at a time, so that exponents stay in the first-level cache
 _TARGETS = 16  # a block: what one thread takes at a time
 _NEGLIGIBLE = 80.0  # a chunk this far below the largest exponent cannot change the sum by a rounding
-
-_REDUCE = {"reassoc", "contract", "nnan", "nsz"}
 
 
 def log_sums(targets: Array, sources: Array, log_weights: Array, kernel: Kernel) -> Array:
@@ -76,7 +74,7 @@ def _exponents(x, y, z, sources, start, stop, rate, geodesic, result):
             result[j - start] = rate * (x * sources[0, j] + y * sources[1, j] + z * sources[2, j] - 1.0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=_REDUCE)
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
 def _largest(values):
     largest = -np.inf
     for i in range(values.size):
@@ -84,17 +82,7 @@ def _largest(values):
     return largest
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=_REDUCE)
-def _sum_of_exponentials(exponents, shift):
-    for i in range(exponents.size):
-        exponents[i] = exp(exponents[i] - shift)
-    total = 0.0
-    for i in range(exponents.size):
-        total += exponents[i]
-    return total
-
-
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=_REDUCE)
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
 def _weighted_sum(exponents, weights):
     for i in range(exponents.size):
         exponents[i] = exp(exponents[i])
@@ -126,7 +114,7 @@ def _log_sums(first, last, targets, sources, log_weights, rate, geodesic, result
             if largest > shift:
                 total *= np.exp(shift - largest)
                 shift = largest
-            total += _sum_of_exponentials(exponents, shift)
+            total += sum_of_exponentials(exponents, shift)
         result[i] = shift + np.log(total) if total > 0.0 else -np.inf
 
 
