@@ -17,6 +17,8 @@ LAYERS = [
     ["densities", "potentials", "solution"],
     ["pairs", "energies"],
     ["laws"],
+    ["batches"],
+    ["expectations"],
     ["consistency"],
     ["descent", "equilibria", "dispersion", "curvature"],
     ["bounds", "sharpness"],

@@ -8,10 +8,12 @@ import pytest
 from click.testing import CliRunner
 
 from fieldsolve import charts
+from fieldsolve.batches import Side
 from fieldsolve.cli import main
-from fieldsolve.consistency import Consistency, consistency, gradient_bound, law_bias
+from fieldsolve.consistency import Consistency, consistency, gradient_bound
 from fieldsolve.energies import Energy
 from fieldsolve.errors import InputError
+from fieldsolve.expectations import law_bias
 from fieldsolve.grids import Circle, Healpix
 from fieldsolve.infonce import infonce
 from fieldsolve.kernels import Kernel
@@ -137,6 +139,28 @@ def test_same_seed_same_figures() -> None:
     one, two, other = (consistency(law, Kernel("cosine", 0.5), negatives=(4, 16), batch=4, seeds=3, seed=s) for s in (1, 1, 2))
     np.testing.assert_array_equal(one.bias, two.bias)
     assert not np.array_equal(one.bias, other.bias)
+
+
+@pytest.mark.parametrize("modalities", [1, 2])
+def test_encoder_gradients_are_differences_of_the_loss(modalities: int, rng: np.random.Generator) -> None:
+    """Of z -> A z/|A z| at A = 1, by central differences in every entry of every encoder."""
+    grid = Healpix(4)
+    law = two_modalities(grid, content(grid), (5.0, 5.0), 0.0 if modalities == 1 else 40.0)
+    kernel, points = Kernel("rbf", 0.5), grid.points()
+    side = Side(law, kernel, law.sample(6, rng), 0, modalities - 1)
+    negatives = points[law.sample_marginal(modalities - 1, 50, rng)]
+    gradient = side.gradient(side.loss(negatives), negatives, modalities)
+
+    def value(encoders: np.ndarray) -> float:
+        own, other = encoders[0], encoders[modalities - 1]
+        moved = [rows @ encoder.T for rows, encoder in ((side.anchors, own), (side.positives, other), (negatives, other))]
+        return infonce(*(rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in moved), kernel).value
+
+    for index in np.ndindex(gradient.shape):
+        step = np.zeros(gradient.shape)
+        step[index] = 1e-5
+        identity = np.stack([np.eye(3)] * modalities)
+        assert (value(identity + step) - value(identity - step)) / 2e-5 == pytest.approx(gradient[index], abs=1e-8)
 
 
 def test_what_does_not_fit_is_refused() -> None:

@@ -29,7 +29,7 @@ from fieldsolve.cli.study import counted, deliver, study_options
 @click.option("--largest", type=int, default=65536, show_default=True, metavar="N", help="Largest number of negatives; from 4 in powers of 2.")
 @click.option("--batch", type=int, default=64, show_default=True, metavar="B", help="Anchors.")
 @click.option("--seeds", type=int, default=20, show_default=True, help="Draws of the negatives.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of all draws.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all draws.")
 @study_options
 @guarded
 def consistency(**options: Any) -> None:

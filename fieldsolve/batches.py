@@ -1,0 +1,48 @@
+"""A batch of positive pairs drawn from a pair law, one direction of it: losses, biases and gradients against its limit."""
+
+from math import log
+
+import numpy as np
+
+from fieldsolve.arrays import Array, Indices
+from fieldsolve.infonce import Loss, infonce, population_infonce
+from fieldsolve.kernels import Kernel
+from fieldsolve.laws import PairLaw
+
+
+class Side:
+    """One direction of a batch: anchors of modality a with their positives, against negatives of modality b."""
+
+    def __init__(self, law: PairLaw, kernel: Kernel, drawn: Indices, anchor: int, negative: int) -> None:
+        points = law.grid.points()
+        self.law, self.kernel, self.anchor, self.negative = law, kernel, anchor, negative
+        self.at, self.to = drawn[anchor], drawn[1 - anchor]
+        self.anchors, self.positives = points[self.at], points[self.to]
+        self.density = law.marginals[negative]
+        self.limit = population_infonce(self.anchors, self.positives, points, self.density, kernel)
+        own = kernel.concentration * (np.einsum("bd,bd->b", self.anchors, self.positives) - 1)
+        self.own_ratio = np.exp(own - self.limit.log_fields)  # k(z, z+)/Gamma(z)
+
+    def loss(self, negatives: Array) -> Loss:
+        return infonce(self.anchors, self.positives, negatives, self.kernel)
+
+    def bias(self, loss: Loss, count: int) -> float:
+        """The loss less log N less the limit, without the part linear in the field, whose mean is known to be 0."""
+        linear = np.exp(loss.log_fields - log(count) - self.limit.log_fields) - 1
+        return float(np.mean(loss.terms - log(count) - self.limit.terms - linear))
+
+    def gradient(self, loss: Loss, negatives: Array, modalities: int) -> Array:
+        """The gradient with respect to the encoders, (modalities, d, d)."""
+        result = np.zeros((modalities, self.anchors.shape[1], self.anchors.shape[1]))
+        other = (1 - self.anchor) % modalities
+        result[self.anchor] += loss.anchors.T @ self.anchors
+        result[other] += loss.positives.T @ self.positives
+        result[other] += loss.negatives.T @ negatives
+        return result
+
+    def effective(self) -> float:
+        """Var_w[k/Gamma], the mean over anchors; k^2 is the kernel at tau/2."""
+        squared = Kernel(self.kernel.critic, self.kernel.tau / 2)
+        points = self.law.grid.points()
+        second = population_infonce(self.anchors, self.positives, points, self.density, squared).log_fields
+        return float(np.mean(np.exp(second - 2 * self.limit.log_fields) - 1))
