@@ -9,6 +9,8 @@ from fieldsolve.infonce import Loss, infonce, population_infonce
 from fieldsolve.kernels import Kernel
 from fieldsolve.laws import PairLaw
 
+_LARGE = 8
+
 
 class Side:
     """One direction of a batch: anchors of modality a with their positives, against negatives of modality b."""
@@ -22,14 +24,24 @@ class Side:
         self.limit = population_infonce(self.anchors, self.positives, points, self.density, kernel)
         own = kernel.concentration * (np.einsum("bd,bd->b", self.anchors, self.positives) - 1)
         self.own_ratio = np.exp(own - self.limit.log_fields)  # k(z, z+)/Gamma(z)
+        # Var_w[k(z, w)/Gamma(z)]; k^2 is the kernel at tau/2.
+        squared = Kernel(kernel.critic, kernel.tau / 2)
+        second = population_infonce(self.anchors, self.positives, points, self.density, squared).log_fields
+        self.variance = np.exp(second - 2 * self.limit.log_fields) - 1
 
     def loss(self, negatives: Array) -> Loss:
         return infonce(self.anchors, self.positives, negatives, self.kernel)
 
     def bias(self, loss: Loss, count: int) -> float:
-        """The loss less log N less the limit, without the part linear in the field, whose mean is known to be 0."""
-        linear = np.exp(loss.log_fields - log(count) - self.limit.log_fields) - 1
-        return float(np.mean(loss.terms - log(count) - self.limit.terms - linear))
+        """The loss less log N less the limit, and less what is noise in it for certain.
+
+        With r = sum_n k(z, w_n)/(N Gamma(z)) the logarithm begins with (r - 1) - (r - 1)^2/2, whose means are known: 0 and
+        -Var/(2 N). They are taken off and their means put back; the square only of anchors for which N is large enough for it to be small.
+        """
+        apart = np.exp(loss.log_fields - log(count) - self.limit.log_fields) - 1
+        square = np.where(count > _LARGE * self.variance, apart**2 - self.variance / count, 0.0)
+        noise = apart - square / 2
+        return float(np.mean(loss.terms - log(count) - self.limit.terms - noise))
 
     def gradient(self, loss: Loss, negatives: Array, modalities: int) -> Array:
         """The gradient with respect to the encoders, (modalities, d, d)."""
@@ -39,10 +51,3 @@ class Side:
         result[other] += loss.positives.T @ self.positives
         result[other] += loss.negatives.T @ negatives
         return result
-
-    def effective(self) -> float:
-        """Var_w[k/Gamma], the mean over anchors; k^2 is the kernel at tau/2."""
-        squared = Kernel(self.kernel.critic, self.kernel.tau / 2)
-        points = self.law.grid.points()
-        second = population_infonce(self.anchors, self.positives, points, self.density, squared).log_fields
-        return float(np.mean(np.exp(second - 2 * self.limit.log_fields) - 1))

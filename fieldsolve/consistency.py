@@ -21,7 +21,7 @@ NEGATIVES = tuple(2**k for k in range(2, 17))
 #: Laws on at most so many points are integrated over all anchors and positives.
 MOST_POINTS = 1024
 
-_SETTLED = 0.03  # a predicted curve is asymptotic once its slopes stay this close to the exponent
+_SETTLED = 0.02  # a predicted curve is asymptotic once its slopes stay this close to the exponent
 _WELL_ABOVE = 8  # times the numbers below which the leading order does not hold
 _LEAST_FITTED = 4  # numbers of negatives
 
@@ -43,8 +43,8 @@ class Consistency:
 
     kernel, modalities, batch, seeds, label: what was asked for. energy: J; limit: what the batch's loss less log N tends to, an
     estimate of J + log V with the standard error limit_error. negatives: N.
-    bias: the loss less log N less the limit, mean over draws of the negatives, whose linear part, of known mean 0, is taken
-    off; bias_error: its standard error; expected_bias: the exact expectation;
+    bias: the loss less log N less the limit, mean over draws of the negatives, with what has a known mean taken off
+    (`Side.bias`); bias_error: its standard error; expected_bias: the exact expectation;
     law_bias: the exact expectation over anchors and positives too, None on large grids.
     gradient_error: root mean square of |grad L_N - grad L|/|grad L| over draws; gradient_spread: its standard deviation;
     expected_gradient_error: its leading-order prediction. gradient_largest: |grad L_N|, the largest that was met;
@@ -121,7 +121,7 @@ def consistency(
     """Compare InfoNCE (one modality) or its symmetric form (two) with the energy J for growing numbers of negatives.
 
     L_N - log N -> J + log V, the value by c/N with c = E[k(z, z+)/Gamma - Var_w k/(2 Gamma^2)], the gradient of one batch by
-    N^(-1/2) [Thm 3.1, 4.1]. Anchors and positives are drawn once, negatives afresh for each of the seeds, nested in N.
+    N^(-1/2) [Thm 3.1, 4.1]. Anchors and positives are drawn once, negatives afresh for each seed and N.
     The expected bias is exact for those anchors: log x = int_0^inf (exp(-t) - exp(-t x))/t dt makes it
     an integral over powers of E exp(-t k).
 
@@ -144,12 +144,12 @@ def consistency(
     limit_gradient = _mean([side.gradient(side.limit, points, modalities) for side in sides])
     biases, errors, largest = np.empty((seeds, len(numbers))), np.empty((seeds, len(numbers))), 0.0
     for row, stream in enumerate(streams[1:]):
-        pools = [points[law.sample_marginal(side.negative, int(numbers[-1]), stream)] for side in sides]
         for column, count in enumerate(numbers.tolist()):
-            losses = [side.loss(pool[:count]) for side, pool in zip(sides, pools, strict=True)]
+            pools = [points[law.sample_marginal(side.negative, count, stream)] for side in sides]
+            losses = [side.loss(pool) for side, pool in zip(sides, pools, strict=True)]
             biases[row, column] = _mean([side.bias(loss, count) for side, loss in zip(sides, losses, strict=True)])
             parts = zip(sides, losses, pools, strict=True)
-            gradient = _mean([side.gradient(loss, pool[:count], modalities) for side, loss, pool in parts])
+            gradient = _mean([side.gradient(loss, pool, modalities) for side, loss, pool in parts])
             errors[row, column] = np.linalg.norm(gradient - limit_gradient) / np.linalg.norm(limit_gradient)
             largest = max(largest, float(np.linalg.norm(gradient)))
         if watch is not None:
@@ -176,7 +176,7 @@ def consistency(
         gradient_largest=largest,
         gradient_bound=gradient_bound(kernel, modalities),
         onset=float(_mean([np.mean(side.own_ratio) for side in sides])),
-        effective=float(_mean([side.effective() for side in sides])),
+        effective=float(_mean([np.mean(side.variance) for side in sides])),
     )
 
 
