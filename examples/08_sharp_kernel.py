@@ -47,4 +47,6 @@ def plot(found: tuple[Sharpness, Sharpness]) -> Figure:
 if __name__ == "__main__":
     results = solve()
     check(results)
+    for line in results[1].report:
+        print(line)
     plot(results).savefig("08_sharp_kernel.png", dpi=110)

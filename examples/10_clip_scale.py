@@ -53,4 +53,6 @@ def plot(found: dict[float, list[Dispersion]]) -> Figure:
 if __name__ == "__main__":
     results = solve()
     check(results)
+    for tau, rows in results.items():
+        print(f"tau {tau:g}, 512 components: breaks at coupling {rows[DIMENSIONS.index(512)].breaks_at:.4f}, along a dipole")
     plot(results).savefig("10_clip_scale.png", dpi=110)

@@ -36,11 +36,11 @@ class Side:
         """The loss less log N less the limit, and less what is noise in it for certain.
 
         With r = sum_n k(z, w_n)/(N Gamma(z)) the logarithm begins with (r - 1) - (r - 1)^2/2, whose means are known: 0 and
-        -Var/(2 N). They are taken off and their means put back; the square only of anchors for which N is large enough for it to be small.
+        -Var/(2 N). They are taken off and their means put back; of an anchor only where N is so large that they are small.
         """
         apart = np.exp(loss.log_fields - log(count) - self.limit.log_fields) - 1
-        square = np.where(count > _LARGE * self.variance, apart**2 - self.variance / count, 0.0)
-        noise = apart - square / 2
+        square = apart**2 - self.variance / count
+        noise = np.where(count > self.variance, apart, 0.0) - np.where(count > _LARGE * self.variance, square, 0.0) / 2
         return float(np.mean(loss.terms - log(count) - self.limit.terms - noise))
 
     def gradient(self, loss: Loss, negatives: Array, modalities: int) -> Array:

@@ -42,7 +42,9 @@ def plot_consistency(found: Consistency) -> Figure:
     """A figure of InfoNCE nearing its limit: the bias of its value, and the error of its gradient, over negatives."""
     figure = Figure(figsize=(12, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    numbers = found.negatives
+    numbers, beginning = found.negatives, min(float(found.negatives[0]), found.onset) / 1.3
+    # To leading order nothing can be said of fewer.
+    large = numbers >= max(found.onset, found.effective)
     left.errorbar(
         numbers,
         np.abs(found.bias),
@@ -56,8 +58,10 @@ def plot_consistency(found: Consistency) -> Figure:
     left.loglog(numbers, np.abs(found.expected_bias), color=_WARM, label="its exact expectation")
     if found.law_bias is not None:
         left.loglog(numbers, np.abs(found.law_bias), color=_GREEN, ls="-.", label="exact, over all pairs")
-    left.loglog(numbers, abs(found.leading) / numbers, "--", color=_GREY, label=f"leading term {found.leading:.3g}/N")
-    left.set(ylabel="|loss - log N - limit| (nats)", title=_sloped("value", found.value_slope, -1))
+    left.loglog(
+        numbers[large], abs(found.leading) / numbers[large], "--", color=_GREY, label=f"leading term {found.leading:.3g}/N"
+    )
+    left.set(ylabel="|bias against the batch's limit| (nats)", title=_sloped("value", found.value_slope, -1))
     right.errorbar(
         numbers,
         found.gradient_error,
@@ -68,18 +72,11 @@ def plot_consistency(found: Consistency) -> Figure:
         capsize=2,
         label="measured, with spread",
     )
-    right.loglog(numbers, found.expected_gradient_error, color=_WARM, label="predicted to leading order")
-    right.set(ylabel="relative error of the gradient", title=_sloped("gradient", found.gradient_slope, -0.5))
+    right.loglog(numbers[large], found.expected_gradient_error[large], color=_WARM, label="predicted to leading order")
+    right.set(yscale="log", ylabel="relative error of the gradient", title=_sloped("gradient", found.gradient_slope, -0.5))
     for ax in (left, right):
-        ax.axvspan(
-            numbers[0] / 1.3,
-            max(found.onset, numbers[0] / 1.3),
-            color=_GREY,
-            alpha=0.2,
-            lw=0,
-            label="positive's own term dominates",
-        )
-        ax.set(xlabel="negatives N", xlim=(numbers[0] / 1.3, numbers[-1] * 1.3))
+        ax.axvspan(beginning, max(found.onset, beginning), color=_GREY, alpha=0.2, lw=0, label="positive's own term dominates")
+        ax.set(xlabel="negatives N", xlim=(beginning, numbers[-1] * 1.3))
         ax.legend(frameon=False, fontsize=8)
     kind = "unimodal" if found.modalities == 1 else "symmetric"
     settings = f"{found.kernel.critic} critic, tau = {found.kernel.tau:g}, {found.batch} anchors, {found.label}"
@@ -117,7 +114,7 @@ def _plot_persistence(ax: Axes, found: Sharpness) -> None:
         return
     ax.semilogx(found.taus, found.smoothed_symmetric_kl, "o-", ms=3, color=_INK, label="symmetric KL, smoothed")
     ax.axhline(found.symmetric_kl, color=_WARM, ls="--", label="symmetric KL of the densities")
-    ax.set(title="the divergence stays")
+    ax.set(ylabel="nats (divergence), density (error)", title="the divergence stays")
 
 
 def _sloped(what: str, slope: Slope | None, exponent: float) -> str:

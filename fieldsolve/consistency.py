@@ -18,9 +18,15 @@ from fieldsolve.laws import PairLaw
 
 NEGATIVES = tuple(2**k for k in range(2, 17))
 
+MOST_NEGATIVES = 2**22
+
 #: Laws on at most so many points are integrated over all anchors and positives.
 MOST_POINTS = 1024
 
+_COLUMNS = (
+    "negatives", "bias", "bias_error", "expected_bias", "leading", "law_bias", "gradient_error", "gradient_spread",
+    "expected_gradient_error",
+)  # fmt: skip
 _SETTLED = 0.02  # a predicted curve is asymptotic once its slopes stay this close to the exponent
 _WELL_ABOVE = 8  # times the numbers below which the leading order does not hold
 _LEAST_FITTED = 4  # numbers of negatives
@@ -97,7 +103,7 @@ class Consistency:
 
     def _slope(self, exponent: float, predicted: Array, measured: Array, error: Array, usable: NDArray[np.bool_]) -> Slope | None:
         local = np.diff(np.log(np.abs(predicted))) / np.diff(np.log(self.negatives))
-        unsettled = np.flatnonzero(np.abs(local - exponent) > _SETTLED)
+        unsettled = np.flatnonzero(~(np.abs(local - exponent) <= _SETTLED))
         used = usable & (np.arange(len(predicted)) > (unsettled[-1] if len(unsettled) else -1))
         if used.sum() < _LEAST_FITTED:
             return None
@@ -106,6 +112,67 @@ class Consistency:
         covariance = np.linalg.inv((design * weights[:, None]).T @ design)
         fitted = covariance @ (design * weights[:, None]).T @ np.log(measured[used])
         return Slope(float(fitted[1]), sqrt(float(covariance[1, 1])), int(self.negatives[used][0]))
+
+    @property
+    def report(self) -> list[str]:
+        """What was found, in sentences."""
+        sentences = [
+            f"energy J {self.energy:.8g}; this batch of {self.batch} anchors tends to {self.limit - self.log_volume:.8g}, with a "
+            f"sampling error of {self.limit_error:.2g}; biases are against the batch's own limit",
+            f"the positive's own term outweighs all negatives up to N = {self.onset:.3g}, "
+            f"and few negatives the others up to {self.effective:.3g}",
+            f"largest |gradient| {self.gradient_largest:.4g}, uniform bound {self.gradient_bound:.4g}",
+        ]
+        for what, slope, exponent in (("value", self.value_slope, -1), ("gradient", self.gradient_slope, -0.5)):
+            if slope is None:
+                reason = "too few N are past the pre-asymptotic regime, or above the noise; more negatives or seeds may help"
+                sentences.append(f"{what}: no slope, {reason}")
+            else:
+                sentences.append(
+                    f"{what}: slope {slope.value:.4f} +- {slope.error:.4f} from N = {slope.since} on (theory {exponent:g})"
+                )
+        return sentences
+
+    def summary(self) -> dict[str, Any]:
+        """Every figure under the name the command line's JSON gives it; `columns` are those of the table."""
+        figures: dict[str, Any] = {
+            "schema": "fieldsolve/consistency/1",
+            "modalities": self.modalities,
+            "tau": self.kernel.tau,
+            "critic": self.kernel.critic,
+            "law": self.label,
+            "batch": self.batch,
+            "seeds": self.seeds,
+            "energy": self.energy,
+            "log_volume": self.log_volume,
+            "limit": self.limit,
+            "limit_error": self.limit_error,
+            "onset": self.onset,
+            "effective": self.effective,
+            "gradient_largest": self.gradient_largest,
+            "gradient_bound": self.gradient_bound,
+            "report": self.report,
+            "negatives": self.negatives.tolist(),
+            "bias": self.bias.tolist(),
+            "bias_error": self.bias_error.tolist(),
+            "expected_bias": self.expected_bias.tolist(),
+            "leading": self._where_it_holds(self.leading / self.negatives),
+            "law_bias": None if self.law_bias is None else self.law_bias.tolist(),
+            "gradient_error": self.gradient_error.tolist(),
+            "gradient_spread": self.gradient_spread.tolist(),
+            "expected_gradient_error": self._where_it_holds(self.expected_gradient_error),
+        }
+        for what, slope in (("value", self.value_slope), ("gradient", self.gradient_slope)):
+            for part in ("value", "error", "since"):
+                name = f"{what}_slope" if part == "value" else f"{what}_slope_{part}"
+                figures[name] = None if slope is None else getattr(slope, part)
+        figures["columns"] = [name for name in _COLUMNS if figures[name] is not None]
+        return figures
+
+    def _where_it_holds(self, leading: Array) -> list[float | None]:
+        """What is of leading order, and None for numbers of negatives that are too few for it."""
+        enough = self.negatives >= max(self.onset, self.effective)
+        return [value if here else None for value, here in zip(leading.tolist(), enough.tolist(), strict=True)]
 
 
 def consistency(
@@ -125,14 +192,22 @@ def consistency(
     The expected bias is exact for those anchors: log x = int_0^inf (exp(-t) - exp(-t x))/t dt makes it
     an integral over powers of E exp(-t k).
 
-    negatives: rising numbers, at least 1; watch: called with the number of draws that are done, and of all. Raises InputError
-    for what does not fit.
+    negatives: rising numbers, from 1 to 4 194 304; watch: called with the number of draws that are done, and of all. Raises
+    InputError for what does not fit.
     """
-    numbers = np.array(negatives)
-    if len(numbers) < 2 or numbers[0] < 1 or np.any(np.diff(numbers) <= 0):
-        raise InputError(f"the numbers of negatives must rise from at least 1, and be at least two, not {list(negatives)}")
+    numbers = np.asarray(negatives)
+    if numbers.dtype.kind not in "iu" or numbers.ndim != 1:
+        raise InputError(f"the numbers of negatives must be whole numbers, not {list(negatives)}")
+    if len(numbers) < 2 or numbers[0] < 1 or numbers[-1] > MOST_NEGATIVES or np.any(np.diff(numbers) <= 0):
+        raise InputError(
+            f"the numbers of negatives must rise, from at least 1 to at most {MOST_NEGATIVES}, and be at least two, "
+            f"not {list(negatives)}"
+        )
     if batch < 2 or seeds < 2:
-        raise InputError(f"error bars need at least 2 anchors and 2 seeds, not {batch} and {seeds}")
+        raise InputError(f"error bars need a batch of at least 2 anchors, and at least 2 seeds, not {batch} and {seeds}")
+    if seed < 0:
+        raise InputError(f"a seed is a whole number, at least 0, not {seed}")
+    law.grid.require(kernel)
     if modalities not in (1, 2):
         raise InputError(f"InfoNCE has one modality, or two in its symmetric form, not {modalities}")
     if modalities == 1 and np.abs(law.marginals[0] - law.marginals[1]).max() > 1e-9:
@@ -142,6 +217,10 @@ def consistency(
     points = law.grid.points()
     sides = [Side(law, kernel, drawn, a, b) for a, b in ([(0, 0)] if modalities == 1 else [(0, 1), (1, 0)])]
     limit_gradient = _mean([side.gradient(side.limit, points, modalities) for side in sides])
+    if not np.linalg.norm(limit_gradient) > 0:
+        raise InputError(
+            "the gradient of this batch's limit is 0, so its relative error has no meaning; spread the law's content"
+        )
     biases, errors, largest = np.empty((seeds, len(numbers))), np.empty((seeds, len(numbers))), 0.0
     for row, stream in enumerate(streams[1:]):
         for column, count in enumerate(numbers.tolist()):
@@ -197,12 +276,10 @@ def _mean(parts: Sequence[Any]) -> Any:
 def _energy(law: PairLaw, kernel: Kernel, sides: Sequence[Side]) -> float:
     """J with the plain partition field of the grid's points, which is what losses of points on the grid tend to."""
     points, size = law.grid.points(), law.grid.size
-    potentials, volume = law.potentials(kernel.critic), kernel.log_volume(law.grid.dim)
-    # The fields are relative to the kernel's largest value, exp(s/tau) with s = 1 (cosine) or 0 (rbf).
-    largest = 1 / kernel.tau if kernel.critic == "cosine" else 0.0
+    potentials, peak = law.potentials(kernel.critic), kernel.log_peak(law.grid.dim)
     energy = 0.0
     for side in sides:
         q = law.marginals[side.anchor]
         fields = population_infonce(points, points, points, side.density, kernel).log_fields
-        energy += float(q @ potentials[side.anchor]) / (size * kernel.tau) + float(q @ fields) / size + largest - volume
+        energy += float(q @ potentials[side.anchor]) / (size * kernel.tau) + float(q @ fields) / size + peak
     return energy / len(sides)

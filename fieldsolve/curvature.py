@@ -13,6 +13,9 @@ from fieldsolve.solution import Curvature
 _LEAST_RATIO = 1e-3  # degrees that the kernel smooths to less than this are left out: the energy is flat along them
 _TOLERANCE = 1e-3  # of eigenvectors; eigenvalues are then good to its square over their distance from the others
 _MOST_UNSTABLE = 24  # then counting ends
+_DENSE = 2000  # free values up to which all eigenvalues are computed
+_LEAST_SHARE = 1e-6  # of a vector within the constraints; what is left of the others is rounding
+_FAINTEST = -690.0
 _LOST = 1e-6  # relative error of the second variation at which harmonic smoothing is given up for sums over pairs
 _STEEPEST, _SIZES = 2.0, (-1.0, -0.3, -0.1, -0.01, 0.01, 0.1, 0.3, 1.0)  # of what is tried to leave a saddle, in logarithms
 _SEED = 20260119
@@ -25,17 +28,40 @@ def curvature(
 
     H delta = mu delta/rho, for delta of mean 0 in every modality that vanish where rho is at the floor. One mirror step of
     length 1 multiplies a mode by 1 - mu; at two uniform densities (U = 0) antisymmetric modes of degree l have
-    mu = 4 k_l (lambda_c(l) - lambda). delta/sqrt(rho) is looked for among harmonics up to the degree where k_l falls below 1e-3.
-    Matrix-free, by Lanczos iteration; modes that are found unstable are projected out and the search is
-    repeated until none is found, or `most` are known, so that degenerate ones are counted.
+    mu = 4 k_l (lambda_c(l) - lambda). Up to 2000 free values in all modalities, every eigenvalue is computed. Beyond,
+    delta/sqrt(rho) is looked for among harmonics up to the degree where k_l falls below 1e-3, matrix-free, by Lanczos
+    iteration; modes found unstable are projected out and the search is repeated until none is found, or `most` are known, so that
+    degenerate ones are counted. What is found then is a lower bound: every unstable mode that is counted is one.
 
-    Eigenvalues are Rayleigh quotients of perturbations that keep the mass and the floor: the lowest is not below the true one,
-    and a saddle is one for certain. tolerance: of the eigenvectors. Raises InputError for an intrinsic energy, whose second
-    variation has no smooth modes, and where the smoothed densities are too faint for their second variation to be computed.
+    tolerance: of the eigenvectors. Raises InputError for an intrinsic energy, whose second variation has no smooth modes, where
+    the smoothed densities are too faint for their second variation to be computed, and if the iteration does not converge.
     """
-    from scipy.sparse.linalg import LinearOperator, eigsh  # slow to import: 0.4 s
-
     hessian = _Hessian(energy, state)
+    if np.count_nonzero(hessian.free) <= _DENSE:
+        return _by_all_pixels(hessian, count)
+    return _by_harmonics(hessian, count, tolerance, most)
+
+
+def _by_all_pixels(hessian: "_Hessian", count: int) -> Curvature:
+    from scipy.linalg import eigh  # slow to import: 0.4 s
+
+    free = np.flatnonzero(hessian.free.ravel())
+    matrix = np.empty((len(free), len(free)))
+    unit = np.zeros(hessian.free.shape)
+    for column, point in enumerate(free):
+        unit.ravel()[point] = 1.0
+        matrix[:, column] = hessian.penalised(unit).ravel()[free]
+        unit.ravel()[point] = 0.0
+    values, vectors = eigh((matrix + matrix.T) / 2)
+    lowest = np.zeros_like(unit)
+    lowest.ravel()[free] = vectors[:, 0]
+    kept = max(count, int(np.sum(values < -Curvature.FLAT)))
+    return hessian.described(values[:kept], lowest, are_all=True, is_exact=True)
+
+
+def _by_harmonics(hessian: "_Hessian", count: int, tolerance: float, most: int) -> Curvature:
+    from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
+
     size = hessian.modalities * len(hessian.degrees)
     rng = np.random.default_rng(_SEED)
     values, found, wanted, are_all = np.empty(0), np.empty((size, 0)), count, False
@@ -45,18 +71,39 @@ def curvature(
         def remaining(vector: Array, known: Array = known) -> Array:
             """1 - H, with the unstable modes that are known at the far end of the spectrum."""
             vector = vector.ravel()
-            return np.asarray(vector - hessian.product(vector) - 3.0 * (known @ (known.T @ vector)))
+            pressed = hessian.analysed(hessian.penalised(hessian.synthesised(vector)))
+            return np.asarray(vector - pressed - 3.0 * (known @ (known.T @ vector)))
 
         wanted = min(wanted, size - 2)
-        factors, vectors = eigsh(
-            LinearOperator((size, size), matvec=remaining, dtype=np.float64),
-            k=wanted, which="LA", v0=rng.standard_normal(size), tol=tolerance, ncv=min(size - 1, max(2 * wanted + 1, 20)),
-        )  # fmt: skip
+        try:
+            factors, vectors = eigsh(
+                LinearOperator((size, size), matvec=remaining, dtype=np.float64),
+                k=wanted, which="LA", v0=rng.standard_normal(size), tol=tolerance, ncv=min(size - 1, max(2 * wanted + 1, 20)),
+            )  # fmt: skip
+        except ArpackError as error:
+            raise InputError("the lowest eigenvalues of the Hessian did not converge") from error
         unstable = 1 - factors < -Curvature.FLAT
         new = unstable if len(values) else np.ones_like(unstable)
         values, found = np.append(values, 1 - factors[new]), np.concatenate([found, vectors[:, new]], axis=1)
         wanted, are_all = max(3, int(unstable.sum())), not unstable.any()
-    return hessian.described(found, are_all)
+    values, found = _within_constraints(hessian, found)
+    return hessian.described(values, hessian.synthesised(found[:, 0]), are_all, is_exact=False)
+
+
+def _within_constraints(hessian: "_Hessian", found: Array) -> tuple[Array, Array]:
+    """Eigenvalues and vectors of the second variation over what the constraints leave of the vectors' span (Rayleigh, Ritz)."""
+    pairs = []
+    for vector in found.T:
+        allowed = hessian.constrained(hessian.synthesised(vector))
+        pressed = hessian.constrained(hessian.second_variation(allowed))
+        pairs.append((hessian.analysed(allowed), hessian.analysed(pressed)))
+    gram, curved = (found.T @ np.stack(columns, axis=1) for columns in zip(*pairs, strict=True))
+    shares, axes = np.linalg.eigh((gram + gram.T) / 2)
+    kept = axes[:, shares > _LEAST_SHARE] / np.sqrt(shares[shares > _LEAST_SHARE])
+    if kept.shape[1] == 0:
+        return np.ones(1), found[:, :1]
+    values, turns = np.linalg.eigh(kept.T @ ((curved + curved.T) / 2) @ kept)
+    return values, found @ kept @ turns
 
 
 def perturbed(energy: Energy, state: LogDensity, mode: Array) -> LogDensity | None:
@@ -72,7 +119,7 @@ def perturbed(energy: Energy, state: LogDensity, mode: Array) -> LogDensity | No
 
 
 class _Hessian:
-    """The second variation of A times a smoothed energy, in real harmonics of delta/sqrt(rho)."""
+    """The second variation of A times a smoothed energy, of fields delta/sqrt(rho), (A, N)."""
 
     def __init__(self, energy: Energy, state: LogDensity) -> None:
         if energy.kernel is None:
@@ -80,7 +127,10 @@ class _Hessian:
         state = renormalised(state)
         self.grid, self.kernel, self.mixing = energy.grid, energy.kernel, energy.mixing
         self.density = state.density()
-        self.smoothed = np.exp(np.maximum(self.grid.log_smooth(self.density, self.kernel), -690.0))
+        log_smoothed = self.grid.log_smooth(self.density, self.kernel)
+        if log_smoothed.min() < _FAINTEST:
+            raise InputError("the smoothed densities fall below exp(-690) somewhere; a larger tau or a floor makes it possible")
+        self.smoothed = np.exp(log_smoothed)
         self.weight = self.mixing.T @ self.density
         self.root = np.sqrt(self.density)
         # What is at the floor stays there; what is free moves without changing its mass.
@@ -94,42 +144,38 @@ class _Hessian:
     def modalities(self) -> int:
         return len(self.density)
 
-    def product(self, coefficients: Array) -> Array:
-        """H in coefficients (A * modes,)."""
-        fields = self._fields(coefficients)
-        allowed = self._constrained(fields)
-        # What the constraints forbid is made stable: 1 times its square.
-        result = self._constrained(self._second_variation(allowed)) + (fields - allowed)
-        return np.concatenate([self.grid.analysis(field, self.lmax) for field in result])
-
-    def _second_variation(self, fields: Array) -> Array:
-        """sqrt(rho) H sqrt(rho), of fields (A, N)."""
+    def second_variation(self, fields: Array) -> Array:
+        """sqrt(rho) H sqrt(rho)."""
         delta = self.root * fields
         ratio = self._smooth(delta) / self.smoothed
         return self.root * (self.mixing @ ratio + self._smooth((self.mixing.T @ delta - self.weight * ratio) / self.smoothed))
 
-    def described(self, found: Array, are_all: bool) -> Curvature:
-        """The curvature along the vectors that were found, (A * modes, m)."""
-        values = np.array([self._rayleigh_quotient(vector) for vector in found.T])
-        order = np.argsort(values)
-        lowest = found[:, order[0]].reshape(self.modalities, -1)
-        power = np.sum(lowest**2, axis=0)
-        content = np.bincount(self.degrees, power, self.lmax + 1) / power.sum()
-        antisymmetry = float(np.sum((lowest[0] - lowest[-1]) ** 2) / (2 * power.sum()))
-        mode = self.root * self._constrained(self._fields(lowest))
-        return Curvature(values[order], are_all, mode, content, antisymmetry)
-
-    def _rayleigh_quotient(self, vector: Array) -> float:
-        allowed = self._constrained(self._fields(vector))
-        return float(np.mean(allowed * self._second_variation(allowed)) / np.mean(allowed**2))
-
-    def _fields(self, coefficients: Array) -> Array:
-        return np.stack([self.grid.synthesis(one, self.lmax) for one in coefficients.reshape(self.modalities, -1)])
-
-    def _constrained(self, fields: Array) -> Array:
-        """The part of delta/sqrt(rho) that is 0 at the floor and does not change the mass."""
+    def constrained(self, fields: Array) -> Array:
+        """The part of fields that is 0 at the floor and does not change the mass."""
         kept = np.where(self.free > 0, fields, 0.0)
         return np.asarray(kept - self.free * np.mean(self.free * kept, axis=1, keepdims=True))
+
+    def penalised(self, fields: Array) -> Array:
+        """The second variation within the constraints, and 1 outside: what they forbid counts as stable."""
+        allowed = self.constrained(fields)
+        return np.asarray(self.constrained(self.second_variation(allowed)) + (fields - allowed))
+
+    def synthesised(self, coefficients: Array) -> Array:
+        """Fields of real harmonics, coefficients (A * modes,)."""
+        return np.stack([self.grid.synthesis(one, self.lmax) for one in coefficients.reshape(self.modalities, -1)])
+
+    def analysed(self, fields: Array) -> Array:
+        """The adjoint of `synthesised`."""
+        return np.concatenate([self.grid.analysis(field, self.lmax) for field in fields])
+
+    def described(self, values: Array, lowest: Array, are_all: bool, is_exact: bool) -> Curvature:
+        """The curvature of these eigenvalues, and of the lowest one's mode as fields."""
+        lowest = self.constrained(lowest)
+        parts = np.stack([self.grid.analysis(field, self.lmax) for field in lowest])
+        power = np.sum(parts**2, axis=0)
+        content = np.bincount(self.degrees, power, self.lmax + 1) / max(power.sum(), np.finfo(np.float64).tiny)
+        antisymmetry = float(np.sum((lowest[0] - lowest[-1]) ** 2) / max(2 * np.sum(lowest**2), np.finfo(np.float64).tiny))
+        return Curvature(values, are_all, is_exact, self.root * lowest, content, antisymmetry)
 
     def _is_lost(self) -> bool:
         """Whether harmonic smoothing is too inaccurate where a density faces another one's faint tail."""
@@ -152,4 +198,4 @@ class _Hessian:
 
 def _largest_degree(kernel: Kernel, dim: int, most: int) -> int:
     faint = np.flatnonzero(kernel.spectrum(dim, most) < _LEAST_RATIO)
-    return max(2, min(int(faint[0]) if len(faint) else most, most))
+    return min(most, max(2, int(faint[0]) if len(faint) else most))

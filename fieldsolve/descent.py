@@ -32,6 +32,10 @@ class Descent:
     def state(self) -> LogDensity:
         return self.evaluation.state
 
+    @property
+    def is_converged(self) -> bool:
+        return self.status in (Status.CONVERGED, Status.CERTIFIED)
+
 
 def descend(
     energy: Energy,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 
 import numpy as np
 
@@ -19,8 +20,10 @@ def gibbs(potentials: Array, tau: float, floor: float = 0.0) -> LogDensity:
     """The Gibbs densities max(floor, exp(-U_a/tau)/c_a), each the minimiser of its intrinsic functional.
 
     Without a floor the equilibrium of [Prop 3.2]; with one, its entropic projection on the floored simplex.
-    potentials: (A, N). Raises InputError for a floor outside [0, 1).
+    potentials: (A, N). Raises InputError for a floor outside [0, 1), or a tau that is not a positive number.
     """
+    if not 0 < tau < inf:
+        raise InputError(f"the temperature of a Gibbs density must be a positive number, not {tau}")
     return normalised(-potentials / tau, floor)
 
 

@@ -50,42 +50,42 @@ def _expected_bias(
     kappa = kernel.concentration
     # From where nothing has happened yet to where even the farthest negative has decayed.
     lowest, highest = -40 + float(log_fields.min()), log(40) + 2 * kappa + max(float(log_fields.max()), 0.0)
-    nodes = np.exp(np.arange(lowest, highest + _SPACING, _SPACING))
+    log_nodes = np.arange(lowest, highest + _SPACING, _SPACING)
     result = np.empty((len(at), len(negatives)))
-    work = len(at) * law.grid.size * len(nodes) * 2
+    work = len(at) * law.grid.size * len(log_nodes) * 2
     threads.over_blocks(
         _frullani, len(at), work, np.ascontiguousarray(points[:, at]), points, law.marginals[negative] / law.grid.size,
-        partners / law.grid.size, log_fields, kappa, nodes, negatives.astype(np.float64), result,
+        partners / law.grid.size, log_fields, kappa, log_nodes, negatives.astype(np.float64), result,
     )  # fmt: skip
     return result * _SPACING
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
-def _decayed(ratios, rate, masses, partner):
-    """E exp(-rate k/Gamma) over the negatives and over the partner."""
+def _decayed(log_ratios, log_rate, masses, partner):
+    """E exp(-rate k/Gamma) over the negatives and over the partner; rates and ratios may exceed what is a number."""
     negative, positive = 0.0, 0.0
-    for j in range(ratios.size):
-        decayed = exp(-rate * ratios[j])
+    for j in range(log_ratios.size):
+        decayed = exp(-exp(log_rate + log_ratios[j]))
         negative += masses[j] * decayed
         positive += partner[j] * decayed
     return negative, positive
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
-def _frullani(first, last, anchors, points, masses, partners, log_fields, kappa, nodes, numbers, result):
-    ratios = np.empty(points.shape[1])
+def _frullani(first, last, anchors, points, masses, partners, log_fields, kappa, log_nodes, numbers, result):
+    log_ratios = np.empty(points.shape[1])
     for i in range(first, last):
-        for j in range(ratios.size):
+        for j in range(log_ratios.size):
             product = 0.0
             for d in range(points.shape[0]):
                 product += anchors[d, i] * points[d, j]
-            ratios[j] = np.exp(kappa * (product - 1.0) - log_fields[i])
+            log_ratios[j] = kappa * (product - 1.0) - log_fields[i]
         result[i] = 0.0
-        for node in nodes:
-            negative, positive = _decayed(ratios, node, masses, partners[i])
+        for log_node in log_nodes:
+            negative, positive = _decayed(log_ratios, log_node, masses, partners[i])
             logarithm = np.log(negative)
             for n in range(numbers.size):
-                result[i, n] += np.exp(-node * numbers[n]) - positive * np.exp(numbers[n] * logarithm)
+                result[i, n] += np.exp(-np.exp(log_node + np.log(numbers[n]))) - positive * np.exp(numbers[n] * logarithm)
 
 
 def expected_gradient_error(sides: Sequence[Side], modalities: int, negatives: Array) -> Array:

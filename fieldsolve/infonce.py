@@ -12,6 +12,7 @@ from fieldsolve.exponential import REDUCE, sum_of_exponentials
 from fieldsolve.kernels import Kernel
 
 _TILE = 64  # anchors at a time
+_ROUNDED = 2e-3  # what storage in half precision may do to a unit vector's length; it is made 1
 _CHUNK = 1024  # candidates at a time: their exponents with a tile's anchors stay in the second-level cache
 
 
@@ -50,7 +51,8 @@ class SymmetricLoss:
 def infonce(anchors: Array, positives: Array, negatives: Array, kernel: Kernel) -> Loss:
     """The InfoNCE loss [(1)] of a batch: the mean over anchors of -s(z, z+)/tau + log(k(z, z+) + sum_n k(z, w_n)).
 
-    anchors, positives: (B, d) unit vectors; negatives: (N, d), shared by all anchors; memory grows with B + N, not B N.
+    anchors, positives: (B, d) unit vectors (to 2e-3, the rounding of half precision, and then made so); negatives: (N, d),
+    shared by all anchors; memory grows with B + N, not B N.
     Raises InputError for shapes that do not fit, points that are no unit vectors, and the geodesic critic.
     """
     return _contrast(anchors, positives, negatives, None, kernel, counts_positive=True)
@@ -64,7 +66,7 @@ def population_infonce(anchors: Array, positives: Array, points: Array, density:
     is negative, not finite or zero everywhere.
     """
     density = np.asarray(density, dtype=np.float64)
-    if density.shape != (len(points),) or not (density.min() >= 0 and 0 < density.sum() < np.inf):
+    if len(points) == 0 or density.shape != (len(points),) or not (density.min() >= 0 and 0 < density.sum() < np.inf):
         raise InputError("the negatives' density needs a finite value, at least 0, for each point, and some mass")
     with np.errstate(divide="ignore"):
         log_weights = np.log(density) - np.log(len(density))
@@ -85,6 +87,8 @@ def symmetric_infonce(first: Array, second: Array, kernel: Kernel, negatives: tu
             (back.anchors + forth.positives + forth.negatives) / 2,
         )
         return SymmetricLoss((forth.value + back.value) / 2, (forth, back), *gradients, None)
+    if len(negatives) != 2:
+        raise InputError(f"the symmetric loss needs negatives of two modalities, not of {len(negatives)}")
     forth = infonce(first, second, negatives[1], kernel)
     back = infonce(second, first, negatives[0], kernel)
     gradients = (forth.anchors + back.positives) / 2, (back.anchors + forth.positives) / 2
@@ -142,11 +146,15 @@ def _points(rows: Array) -> Array:
     rows = np.ascontiguousarray(rows, dtype=np.float64)
     if rows.ndim != 2:
         raise InputError(f"points come as rows, (n, d), not in the shape {rows.shape}")
+    if not np.all(np.isfinite(rows)):
+        bad = int(np.argmax(~np.isfinite(rows).all(axis=1)))
+        raise InputError(f"points must be unit vectors, and row {bad} has values that are not finite")
     lengths = np.linalg.norm(rows, axis=1)
-    if not np.all(np.abs(lengths - 1) < 1e-6):
-        bad = int(np.argmax(~(np.abs(lengths - 1) < 1e-6)))
+    off = np.abs(lengths - 1) > _ROUNDED
+    if off.any():
+        bad = int(np.argmax(off))
         raise InputError(f"points must be unit vectors, and row {bad} has the length {lengths[bad]:.6g}; normalise them first")
-    return rows
+    return np.asarray(rows / lengths[:, None])
 
 
 def _tangent(vectors: Array, at: Array) -> Array:

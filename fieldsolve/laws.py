@@ -151,7 +151,10 @@ def two_modalities(
     misalign: rotation of the second modality's content in degrees, as of potentials; its places are the nearest points.
     density: (N,), of the content. Raises InputError.
     """
-    content = from_density(np.asarray(density, dtype=np.float64), 0.0).density()[0] / grid.size
+    density = np.asarray(density, dtype=np.float64)
+    if density.shape != (grid.size,):
+        raise InputError(f"the content needs a density of shape ({grid.size},) on this grid, not {density.shape}")
+    content = from_density(density, 0.0).density()[0] / grid.size
     kept = np.flatnonzero(content > 0)
     if not np.isfinite(misalign):
         raise InputError(f"the misalignment must be a finite angle in degrees, not {misalign}")

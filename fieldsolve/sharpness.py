@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import logsumexp
@@ -14,6 +15,12 @@ from fieldsolve.errors import InputError
 from fieldsolve.grids import Grid
 from fieldsolve.kernels import Kernel
 from fieldsolve.potentials import Potential
+
+_COLUMNS = (
+    "tau", "difference", "kde_error", "log_error", "bound", "quadratic_bound", "smoothed_symmetric_kl", "log_outside",
+    "log_outside_bound",
+)  # fmt: skip
+_HIGHEST = {"geodesic": 0.25}  # the geodesic kernel has a short spectrum below 0.26; others start from 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +71,48 @@ class Sharpness:
         """-d log(mass outside)/d(1/tau) between the two smallest taus; [Prop 3.3] makes it at least eta in the limit."""
         return -_last_slope(1 / self.taus, self.log_outside)
 
+    @property
+    def report(self) -> list[str]:
+        """What was found, in sentences."""
+        largest = float(np.max(np.abs(self.difference) / self.bound))
+        sentences = [
+            f"|J - F| falls like tau^{self.difference_rate:.3f}, the KDE error like tau^{self.kde_rate:.3f}, at the lowest tau",
+            f"largest |J - F|/bound {largest:.3g}; it must not exceed 1",
+            f"mass where U exceeds its minimum by {self.margin:.4g} falls like exp(-{self.concentration_rate:.4g}/tau)",
+        ]
+        if self.modalities == 2:
+            last = self.smoothed_symmetric_kl[-1]
+            sentences.append(f"symmetric KL {self.symmetric_kl:.6g}, smoothed at the lowest tau {last:.6g}: it stays")
+        return sentences
+
+    def summary(self) -> dict[str, Any]:
+        """Every figure under the name the command line's JSON gives it; `columns` are those of the table."""
+        figures: dict[str, Any] = {
+            "schema": "fieldsolve/sharpness/1",
+            "modalities": self.modalities,
+            "potential": list(self.labels),
+            "critic": self.critic,
+            "at": self.at,
+            "floor": self.floor,
+            "least_density": self.least_density.tolist(),
+            "symmetric_kl": self.symmetric_kl,
+            "margin": self.margin,
+            "difference_rate": self.difference_rate,
+            "kde_rate": self.kde_rate,
+            "concentration_rate": self.concentration_rate,
+            "report": self.report,
+            "tau": self.taus.tolist(),
+            "difference": self.difference.tolist(),
+            "kde_error": self.kde_error.max(axis=0).tolist(),
+            "log_error": self.log_error.max(axis=0).tolist(),
+            "bound": self.bound.tolist(),
+            "quadratic_bound": None if self.quadratic_bound is None else self.quadratic_bound.tolist(),
+            "smoothed_symmetric_kl": self.smoothed_symmetric_kl.tolist() if self.modalities == 2 else None,
+            "log_outside": self.log_outside.tolist(),
+            "log_outside_bound": self.log_outside_bound.tolist(),
+        }
+        return figures | {"columns": [name for name in _COLUMNS if figures[name] is not None]}
+
 
 def sharpness(
     grid: Grid,
@@ -84,14 +133,12 @@ def sharpness(
     or its mean over the two modalities [Thm 3.2, 4.2]. For one modality F - J = KL(rho || K rho) <= int (rho - K rho)^2/K rho is
     even at most sup |K rho - rho|^2/delta: of second order in tau where the theorem has first.
 
-    taus: falling; by default 16 from 1 to the smallest that the grid resolves. margin: eta; by default a quarter of the first
+    taus: falling; by default those of `default_taus`. margin: eta; by default a quarter of the first
     potential's range. watch: called with the number of temperatures that are done, and of all. Raises InputError for what
     does not fit, and UnresolvedKernelError for a tau too small.
     """
     check_floor(floor)
-    falling = (
-        np.geomspace(1.0, grid.least_tau(Kernel(critic, 1.0)) * 1.001, 16) if taus is None else np.asarray(taus, dtype=float)
-    )
+    falling = default_taus(grid, critic) if taus is None else np.asarray(taus, dtype=float)
     if falling.ndim != 1 or len(falling) < 2 or np.any(np.diff(falling) >= 0) or not falling[-1] > 0:
         raise InputError(f"the temperatures must be at least two falling numbers above 0, not {list(falling)}")
     if len(potentials) not in (1, 2):
@@ -103,6 +150,8 @@ def sharpness(
     if not least.min() > 0:
         raise InputError(f"the densities at tau = {at:g} vanish somewhere; give a floor above 0 or a higher temperature `at`")
     heights = values[0]
+    if not heights.max() > 0:
+        raise InputError("the first potential is flat: every point is a ground state; give one with wells")
     eta = 0.25 * float(np.ptp(heights)) if margin is None else margin
     if not 0 < eta <= heights.max():
         raise InputError(f"the margin must be above 0 and at most the potential's range, {heights.max():.6g}, not {margin}")
@@ -138,6 +187,21 @@ def sharpness(
         log_outside=np.array([mass for mass, _ in outside]),
         log_outside_bound=np.array([bound for _, bound in outside]),
     )
+
+
+def default_taus(
+    grid: Grid, critic: str = "cosine", highest: float | None = None, lowest: float | None = None, steps: int = 16
+) -> Array:
+    """Temperatures evenly spaced in logarithms, from 1 (0.25 for the geodesic critic) to the lowest that the grid resolves.
+
+    Raises InputError unless they fall.
+    """
+    top = _HIGHEST.get(critic, 1.0) if highest is None else highest
+    bottom = grid.least_tau(Kernel(critic, 1.0)) * 1.001 if lowest is None else lowest
+    if not 0 < bottom < top:
+        known = f"{bottom:.4g}, the lowest that this grid resolves" if lowest is None else f"{bottom:g}"
+        raise InputError(f"the temperatures must fall, and those from {top:g} to {known}, do not; use a finer grid or other ends")
+    return np.geomspace(top, bottom, steps)
 
 
 def _outside(heights: Array, tau: float, eta: float) -> tuple[float, float]:

@@ -67,15 +67,16 @@ class Curvature:
     """The lowest eigenvalues of a smoothed energy's constrained Hessian at a state, and the lowest mode; see `curvature`.
 
     eigenvalues: (m,), rising, in units of the entropy's second variation. are_all: whether every unstable mode was looked for;
-    after many the search ends. Of the lowest mode, the perturbation delta of the densities, (A, N), None where it was
-    not stored: content, (L + 1,), the share of each degree in delta/sqrt(rho), and antisymmetry, the share in which the first
-    and the last modality move against each other.
+    after many the search ends. is_exact: whether that was over all pixels; else it was among harmonics up to degree L. Of the
+    lowest mode, the perturbation delta of the densities, (A, N), None where it was not stored: content, (L + 1,), the share of
+    each degree in delta/sqrt(rho), and antisymmetry, the share in which the first and the last modality move against each other.
     """
 
     FLAT: ClassVar[float] = 1e-6
 
     eigenvalues: Array
     are_all: bool
+    is_exact: bool
     mode: Array | None
     content: Array
     antisymmetry: float
@@ -97,9 +98,10 @@ class Curvature:
     @property
     def sentence(self) -> str:
         """What the state is, in words."""
+        searched = "" if self.is_exact else f" up to degree {len(self.content) - 1}"
         if not self.is_saddle:
-            return f"stable: no mode up to degree {len(self.content) - 1} lowers the energy"
-        count = f"{'' if self.are_all else 'at least '}{self.unstable} unstable mode{'s' if self.unstable > 1 else ''}"
+            return f"stable: no mode{searched} lowers the energy"
+        count = f"{'' if self.are_all else 'at least '}{self.unstable} unstable mode{'s' if self.unstable > 1 else ''}{searched}"
         return (
             f"saddle with {count}; the most unstable (eigenvalue {self.eigenvalues[0]:.3g}) is "
             f"{100 * self.content[self.degree]:.0f} % of degree {self.degree}"
@@ -227,7 +229,7 @@ class Solution:
     def entropy(self) -> Array:
         """-int rho_a log rho_a of each density, at most 0 (the entropy of the uniform density), shape (A,)."""
         positive = np.where(self.density > 0, self.density, 1.0)
-        return -self.grid.mean(self.density * np.log(positive))
+        return np.asarray(0.0 - self.grid.mean(self.density * np.log(positive)))
 
     @property
     def symmetric_kl(self) -> float:
@@ -305,6 +307,7 @@ class Solution:
             "local_stability": None if self.curvature is None else "saddle" if self.curvature.is_saddle else "stable",
             "unstable_modes": None if self.curvature is None else self.curvature.unstable,
             "unstable_modes_are_all": None if self.curvature is None else self.curvature.are_all,
+            "stability_is_exact": None if self.curvature is None else self.curvature.is_exact,
             "lowest_eigenvalues": None if self.curvature is None else self.curvature.eigenvalues.tolist(),
             "multipole_content": None if self.curvature is None else self.curvature.content.tolist(),
             "antisymmetry": None if self.curvature is None else self.curvature.antisymmetry,

@@ -64,9 +64,9 @@ def unimodal(
     F(rho) = int U rho/tau + int rho log rho, whose minimiser is the Gibbs density exp(-U/tau)/Z [Prop 3.2]; the
     solution's bound is the closed form, with the floor. J has log K rho in place of log rho and no bound.
 
-    tau > 0; 0 <= floor < 1; start: see `starts`; tolerance: of the stationarity, in nats. stability: whether to find the
-    curvature of the state, of a smoothed energy only; escape: whether to leave it along its most unstable mode if it is a
-    saddle, and to descend again, until it is none. Raises InputError.
+    tau > 0; 0 <= floor < 1; start: see `starts`; tolerance: of the stationarity, in nats; max_steps: of a descent. stability:
+    whether to find the curvature of the state, of a smoothed energy only; escape: whether to leave it along its most
+    unstable mode if it is a saddle, and to descend again, until it is none. Raises InputError.
     """
     kernel = Kernel(critic, tau, allow_unresolved)
     after = _After(stability or escape, escape)
@@ -147,6 +147,11 @@ def _solve(
     if tolerance is None:
         tolerance = TOLERANCE_SMOOTHED if smoothed else TOLERANCE_INTRINSIC
     notes = [note for potential in potentials for note in potential.notes]
+    if smoothed and tolerance >= TOLERANCE_SMOOTHED:
+        notes.append(
+            f"at a tolerance of {tolerance:g} nats the energy has settled, but spikes, entropies and centroids may still move; "
+            "a smaller --tol (tolerance=) settles them"
+        )
     if not grid.resolves(kernel):
         notes.append(
             f"the {kernel.critic} kernel at tau = {tau:g} is narrower than this grid resolves; "
@@ -172,7 +177,9 @@ def _solve(
         found = _descent(energy, starting_state(start, energy, floor), tolerance, max_steps, watch)
         bound = lower_bound(energy, floor)
     bent = None
-    if after.stability:
+    if after.stability and not found.is_converged:
+        notes.append("the local stability is that of stationary states; this one is not converged")
+    elif after.stability:
         try:
             bent = curvature(energy, found.state)
             for _ in range(_MOST_ESCAPES if after.escape else 0):
@@ -182,6 +189,11 @@ def _solve(
                 onward = _descent(energy, away, tolerance, max_steps, watch)
                 found = replace(onward, trace=found.trace.then(onward.trace, nan))
                 bent = curvature(energy, found.state)
+            if bent.is_saddle:
+                remedy = (
+                    "no push along its mode lowers the energy further" if after.escape else "--escape (escape=True) leaves it"
+                )
+                notes.append(f"this state is a saddle, not a minimum; {remedy}")
         except InputError as error:
             bent = None
             notes.append(f"the local stability is not known: {error}")

@@ -97,7 +97,7 @@ def test_rates(which: str, request: pytest.FixtureRequest) -> None:
 def test_gradients_stay_below_their_uniform_bound(which: str, request: pytest.FixtureRequest) -> None:
     found: Consistency = request.getfixturevalue(which)
     assert 0 < found.gradient_largest < found.gradient_bound
-    assert found.gradient_bound == gradient_bound(found.kernel, found.modalities)
+    assert found.gradient_bound == pytest.approx({1: 4.0, 2: 8**0.5}[found.modalities] * found.kernel.concentration)
 
 
 def test_the_gradient_bound_holds_for_the_worst_batches(rng: np.random.Generator) -> None:
@@ -126,11 +126,27 @@ def test_the_energy_is_that_of_the_solvers(unimodal: Consistency, multimodal: Co
 
 
 def test_slopes_are_not_given_before_the_asymptotic_regime() -> None:
-    grid = Circle(64)
+    grid = Circle(96)
     found = consistency(augmented(grid, content(grid), 30.0), Kernel("cosine", 0.02), negatives=(4, 8, 16), batch=16, seeds=4)
     assert found.value_slope is None
     assert found.gradient_slope is None
     assert "does not reach" in charts.plot_consistency(found).axes[0].get_title()
+
+
+def test_the_predicted_gradient_error_counts_the_positive_s_own_term() -> None:
+    """Misaligned modalities at few negatives: the own term moves the gradient by as much as the noise does."""
+    grid = Healpix(16)
+    law = two_modalities(grid, content(grid), (100.0, 100.0), 15.0)
+    found = consistency(law, Kernel("cosine", 0.1), 2, negatives=(64, 128), batch=512, seeds=12)
+    np.testing.assert_allclose(found.gradient_error, found.expected_gradient_error, rtol=0.15)
+
+
+def test_exact_biases_at_temperatures_whose_ratios_exceed_every_number() -> None:
+    grid = Circle(1100)
+    law = augmented(grid, content(grid), 1000.0)
+    found = consistency(law, Kernel("cosine", 1e-3), negatives=(64, 4096), batch=8, seeds=3)
+    assert np.all(np.isfinite(found.expected_bias))
+    assert np.abs(found.bias[1] - found.expected_bias[1]) < 5 * found.bias_error[1]
 
 
 def test_same_seed_same_figures() -> None:
@@ -168,6 +184,14 @@ def test_what_does_not_fit_is_refused() -> None:
     law, kernel = augmented(grid, content(grid), 5.0), Kernel("cosine", 0.5)
     with pytest.raises(InputError, match="rise"):
         consistency(law, kernel, negatives=(8, 4))
+    with pytest.raises(InputError, match="whole numbers"):
+        consistency(law, kernel, negatives=(4.5, 8.0))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="at most 4194304"):
+        consistency(law, kernel, negatives=(4, 2**23))
+    with pytest.raises(InputError, match="seed"):
+        consistency(law, kernel, seed=-1)
+    with pytest.raises(InputError, match="circle of"):
+        consistency(law, Kernel("cosine", 1e-3))
     with pytest.raises(InputError, match="error bars"):
         consistency(law, kernel, seeds=1)
     with pytest.raises(InputError, match="symmetric form"):
@@ -193,10 +217,15 @@ def test_the_command(tmp_path: object) -> None:
     assert "--force" in again.stderr
     printed = CliRunner().invoke(main, [*arguments, "--force"])
     assert "theory -1" in printed.stdout or "no slope" in printed.stdout
+    shown = CliRunner().invoke(main, ["show", f"{tmp_path}/out"])
+    assert shown.stdout == printed.stdout
+    assert json.loads(CliRunner().invoke(main, ["show", f"{tmp_path}/out", "--json"]).stdout)["negatives"][-1] == 256
+    assert CliRunner().invoke(main, ["consistency", "--largest", "7"]).exit_code == 3
+    assert "positive number" in CliRunner().invoke(main, ["consistency", "--nside", "4", "--at", "0"]).stderr
     for wrong in (
         ["--modalities", "1", "--misalign", "10"],
         ["--concentration", "1", "--concentration", "2"],
-        ["--pairs", "x.npy"],
+        ["--pairs", "x.npy", "--modalities", "1"],
     ):
         assert CliRunner().invoke(main, ["consistency", *wrong]).exit_code == 2
     too_sharp = CliRunner().invoke(main, ["consistency", "--nside", "4", "--concentration", "100"])

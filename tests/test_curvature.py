@@ -144,9 +144,71 @@ def test_what_cannot_be_computed_is_refused_or_said() -> None:
     spikes[0, 0], spikes[1, -1] = 1.0, 1.0
     with pytest.raises(InputError, match="coarser grid"):
         curvature(Energy(fine, np.zeros((2, fine.size)), 0.02, 1.0, Kernel("cosine", 0.02)), from_density(spikes, 0.0))
-    solution = fs.multimodal(fine, [fs.flat()] * 2, 0.02, 0.0, smoothed=True, start=spikes, max_steps=0, stability=True)
+    solution = fs.multimodal(fine, [fs.flat()] * 2, 0.02, 0.0, smoothed=True, start=spikes, tolerance=1e9, stability=True)
     assert solution.curvature is None
     assert any("local stability is not known" in note for note in solution.notes)
+
+
+@pytest.mark.parametrize(("tau", "coupling", "floor"), [(0.3, 0.8, 0.0), (0.3, 0.8, 0.7), (0.2, 0.6, 0.5), (1.0, 1.0, 0.3)])
+def test_all_eigenvalues_are_those_of_differences_of_the_variation(tau: float, coupling: float, floor: float) -> None:
+    """An independent dense Hessian, on an orthonormal basis of what keeps mass and floor, floored points or none."""
+    grid = Circle(32)
+    potentials = np.stack([grid.evaluate(lambda p, s=s: np.sin(2 * p[:, 0]) - s * p[:, 1]) for s in (1, -1)])
+    energy = Energy(grid, potentials, tau, coupling, Kernel("cosine", tau))
+    state = normalised(2.0 * np.stack([grid.points()[:, 0], -grid.points()[:, 1]]), floor)
+    density = state.density()
+    basis = []
+    for a in (0, 1):
+        free = np.flatnonzero(density[a] > floor)
+        root = np.sqrt(density[a, free])
+        complement = np.linalg.svd(root[None])[2][1:]  # orthonormal, and orthogonal to sqrt(rho)
+        for row in complement:
+            delta = np.zeros_like(density)
+            delta[a, free] = root * row
+            basis.append(delta)
+    step = 1e-5
+    columns = [(energy.evaluate(density + step * d)[1] - energy.evaluate(density - step * d)[1]) / (2 * step) for d in basis]
+    dense = 2 * np.array([[np.sum(one * column) for column in columns] for one in basis])
+    expected = np.linalg.eigvalsh((dense + dense.T) / 2)
+    found = curvature(energy, state)
+    assert found.is_exact
+    np.testing.assert_allclose(found.eigenvalues, expected[: len(found.eigenvalues)], atol=1e-5)
+    assert abs(found.unstable - np.sum(expected < -1e-6)) <= np.sum(np.abs(expected) < 1e-5)
+
+
+def test_a_state_that_the_floor_holds_entirely_is_stable() -> None:
+    """One free point a modality: no perturbation keeps its mass; with the search over harmonics too."""
+    for grid in (Circle(32), Healpix(16)):
+        density = np.full((2, grid.size), 0.3)
+        density[0, 3] = density[1, 20] = 0.3 + 0.7 * grid.size
+        energy = Energy(grid, np.zeros((2, grid.size)), 0.5, 1.0, Kernel("cosine", 0.5))
+        for limit in (2000, 0):
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(module, "_DENSE", limit)
+                found = curvature(energy, from_density(density, 0.3))
+            assert not found.is_saddle
+            assert np.all(np.isfinite(found.eigenvalues))
+
+
+def test_the_search_over_harmonics_agrees_with_all_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    energy, _ = uniform(Healpix(8), 0.3, 0.5)
+    state = normalised(tilts(energy.grid, 2, 0.5), 0.0)
+    exact = curvature(energy, state)
+    monkeypatch.setattr(module, "_DENSE", 0)
+    found = curvature(energy, state, tolerance=1e-8)
+    assert (exact.is_exact, found.is_exact) == (True, False)
+    assert "up to degree" in found.sentence
+    np.testing.assert_allclose(found.eigenvalues[:6], exact.eigenvalues[:6], atol=1e-4)
+    assert np.all(found.eigenvalues[:6] >= exact.eigenvalues[:6] - 1e-9)
+
+
+def test_the_smallest_circles() -> None:
+    for count in (3, 4, 5):
+        grid = Circle(count)
+        energy = Energy(grid, np.zeros((2, count)), 3.0, 1.0, Kernel("cosine", 3.0, unresolved=True))
+        found = curvature(energy, normalised(np.zeros((2, count)), 0.0))
+        assert found.is_exact
+        assert len(found.content) == grid.largest_degree + 1
 
 
 def test_a_saddle_is_left_along_its_most_unstable_mode() -> None:

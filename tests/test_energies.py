@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import logsumexp
 
 from fieldsolve.densities import from_density, normalised
 from fieldsolve.energies import Energy
@@ -157,3 +158,24 @@ def test_a_density_that_vanishes_is_refused_where_the_energy_is_infinite() -> No
     assert uncoupled.value == pytest.approx(np.log(2))
     with pytest.raises(InputError, match="kernel"):
         Energy(grid, np.zeros((2, 4)), 1.0, kernel=Kernel("cosine", 2.0, unresolved=True))
+
+
+@pytest.mark.parametrize("coupling", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("tau", [1.0, 0.05])
+def test_smoothed_values_against_sums_over_all_pairs(tau: float, coupling: float, rng: np.random.Generator) -> None:
+    """Densities with faint tails that face each other's mass, evaluated in logarithms pair by pair, to 1e-10."""
+    grid, kernel = Circle(256), Kernel("cosine", tau)
+    height = grid.points()[:, 0]
+    density = np.stack([np.exp(12 * height), np.exp(-15 * height) + 1e-9 * rng.exponential(size=grid.size)])
+    density /= density.mean(axis=1, keepdims=True)
+    rows = np.log(grid.kernel_rows(np.arange(grid.size), kernel))
+    log_q = np.stack([logsumexp(rows + np.log(one), axis=1) - np.log(grid.size) for one in density])
+    own = sum(float(np.mean(density[a] * log_q[a])) for a in (0, 1))
+    cross = sum(float(np.mean(density[a] * log_q[1 - a])) for a in (0, 1))
+    energy = Energy(grid, np.zeros_like(density), tau, coupling, kernel)
+    evaluation, variation = energy.evaluate(density)
+    assert evaluation.value == pytest.approx(((1 - coupling) * own + coupling * cross) / 2, abs=1e-10)
+    pull = np.exp(rows - log_q[0][None]) @ ((1 - coupling) * density[0] + coupling * density[1]) / grid.size
+    exact = ((1 - coupling) * log_q[0] + coupling * log_q[1] + pull) / 2
+    np.testing.assert_allclose(variation[0][density[0] > 1e-3], exact[density[0] > 1e-3], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(variation[0], exact, rtol=2e-6, atol=2e-6)

@@ -11,6 +11,7 @@ from fieldsolve.grids import Circle, Grid, Healpix
 from fieldsolve.kernels import Kernel
 from fieldsolve.laws import PairLaw, augmented, empirical, two_modalities
 from fieldsolve.pairs import Pairs, from_embeddings
+from fieldsolve.potentials import rotation_matrix
 
 
 def content(grid: Grid) -> np.ndarray:
@@ -87,6 +88,13 @@ def test_the_augmentation_of_a_density_is_its_smoothing(grid: Grid) -> None:
     np.testing.assert_allclose(law.potentials("rbf"), 2 + 2 * law.potentials(), atol=1e-12)
 
 
+def test_misalignment_turns_the_second_modality_as_it_turns_potentials() -> None:
+    grid = Healpix(32)
+    law = two_modalities(grid, content(grid), (inf, inf), 40.0)
+    first, second = grid.centroid(law.marginals)
+    np.testing.assert_allclose(second, rotation_matrix(40.0) @ first, atol=1e-3)
+
+
 def test_potentials_where_the_law_has_next_to_nothing_are_summed_directly(rng: np.random.Generator) -> None:
     """Two tight clusters: on the far side harmonic moments are noise. Against sums over all contents, in logarithms."""
     grid = Healpix(16)
@@ -120,6 +128,9 @@ def test_laws_refuse_what_they_cannot_be() -> None:
             augmented(grid, np.ones(grid.size), wrong)
     with pytest.raises(InputError, match="density"):
         augmented(grid, -np.ones(grid.size), 5.0)
+    for shape in (5, (2, grid.size)):
+        with pytest.raises(InputError, match=r"shape \(768,\)"):
+            augmented(grid, np.ones(shape), 5.0)
     with pytest.raises(InputError, match="finite angle"):
         two_modalities(grid, np.ones(grid.size), (5.0, 5.0), inf)
     with pytest.raises(InputError, match="geodesic"):

@@ -60,6 +60,21 @@ def test_one_modality_nears_at_second_order_and_two_at_first(one: Sharpness, two
         assert np.all(np.abs(found.difference) <= found.bound)
 
 
+def test_bounds_are_the_formulas(one: Sharpness, two: Sharpness) -> None:
+    np.testing.assert_allclose(two.bound, (two.kde_error / two.least_density[:, None]).mean(axis=0), rtol=1e-12)
+    assert one.quadratic_bound is not None
+    np.testing.assert_allclose(one.quadratic_bound, one.kde_error[0] ** 2 / one.least_density[0], rtol=1e-12)
+    heights = fs.two_well().on(Healpix(64))
+    heights -= heights.min()
+    beyond, tau = heights >= one.margin, one.taus[5]
+    shares = {delta: np.mean(heights <= delta) for delta in heights[~beyond][::50].tolist()}
+    by_hand = [beyond.mean() / share * np.exp((delta - one.margin) / tau) for delta, share in shares.items()]
+    assert np.exp(one.log_outside_bound[5]) <= min(by_hand)
+    assert np.exp(one.log_outside_bound[5]) == pytest.approx(min(by_hand), rel=0.02)
+    gibbs = np.exp(-heights / tau)
+    assert np.exp(one.log_outside[5]) == pytest.approx(gibbs[beyond].sum() / gibbs.sum(), rel=1e-9)
+
+
 def test_the_divergence_stays_while_the_kde_error_vanishes(two: Sharpness) -> None:
     """Rem 4.2."""
     assert two.symmetric_kl > 0.3
@@ -82,6 +97,10 @@ def test_what_does_not_fit_is_refused() -> None:
         sharpness(grid, [potential], [0.1, 0.5])
     with pytest.raises(InputError, match="one potential or two"):
         sharpness(grid, [potential] * 3)
+    with pytest.raises(InputError, match="flat"):
+        sharpness(grid, [fs.flat()])
+    with pytest.raises(InputError, match="lowest that this grid resolves"):
+        sharpness(Healpix(1), [fs.two_well()])
     with pytest.raises(InputError, match="margin"):
         sharpness(grid, [potential], margin=-1.0)
     with pytest.raises(InputError, match="vanish"):
@@ -102,6 +121,8 @@ def test_the_command(tmp_path: object) -> None:
     printed = CliRunner().invoke(main, arguments)
     assert "it stays" in printed.stdout
     assert CliRunner().invoke(main, ["sharpness", "--to", "2"]).exit_code == 3
+    assert CliRunner().invoke(main, ["sharpness", "--critic", "geodesic", "--nside", "16", "--quiet"]).exit_code == 0
+    assert CliRunner().invoke(main, ["show", f"{tmp_path}/out", "--quiet"]).exit_code == 0
     assert CliRunner().invoke(main, ["sharpness", *["--potential", "flat"] * 3]).exit_code == 2
 
 

@@ -38,7 +38,7 @@ def solver_options(default_floor: float, starts: str, default_start: str) -> Cal
         click.option(
             "--tol", type=float, metavar="NATS", help="Stop at this stationarity.  [default: 1e-9 intrinsic, 1e-3 smoothed]"
         ),
-        click.option("--max-steps", type=int, default=10_000, show_default=True, help="Most descent steps."),
+        click.option("--max-steps", type=int, default=10_000, show_default=True, help="Most steps of a descent."),
         click.option(
             "--escape", is_flag=True,
             help="If a smoothed state is a saddle, leave it along its most unstable mode and descend again.",

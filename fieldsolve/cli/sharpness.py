@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import guarded
-from fieldsolve.cli.study import counted, deliver, study_options
+from fieldsolve.cli.study import deliver, running, study_options
 
 
 @click.command(short_help="Smoothed against intrinsic, over tau.")
@@ -19,7 +19,7 @@ from fieldsolve.cli.study import counted, deliver, study_options
 @click.option("--critic", type=click.Choice(["cosine", "rbf", "geodesic"]), default="cosine", show_default=True, help="Similarity behind the kernel.")
 @click.option("--nside", type=int, help="HEALPix resolution.  [default: 64]")
 @click.option("--circle", type=int, metavar="POINTS", help="So many points of the circle S^1 instead.")
-@click.option("--from", "highest", type=float, default=1.0, show_default=True, metavar="TAU", help="Highest temperature.")
+@click.option("--from", "highest", type=float, metavar="TAU", help="Highest temperature.  [default: 1; 0.25 for the geodesic critic]")
 @click.option("--to", "lowest", type=float, metavar="TAU", help="Lowest temperature.  [default: the lowest that the grid resolves]")
 @click.option("--steps", type=click.IntRange(2, 1000), default=16, show_default=True, help="Temperatures, evenly spaced in logarithms.")
 @click.option("--margin", type=float, metavar="ETA", help="Of the ground states' neighbourhood.  [default: a quarter of the range of U]")
@@ -36,14 +36,11 @@ def sharpness(**options: Any) -> None:
     The densities are Gibbs densities at the temperature --at and stay; the kernel sharpens. The last columns are the logarithm of the
     mass that the Gibbs density at each tau leaves where U exceeds its minimum by ETA or more, and its bound [Prop 3.3].
     """
-    import numpy as np
-
     from fieldsolve import archive
     from fieldsolve.charts import plot_sharpness
     from fieldsolve.cli.run import default_potential, grid_of
-    from fieldsolve.errors import InputError
-    from fieldsolve.kernels import Kernel
     from fieldsolve.potentials import named
+    from fieldsolve.sharpness import default_taus
     from fieldsolve.sharpness import sharpness as study
 
     names = options["potential"]
@@ -55,45 +52,10 @@ def sharpness(**options: Any) -> None:
     potentials = [named(name, grid) for name in names or (default_potential(grid),)]
     if options["misalign"] is not None:
         potentials = [potentials[0], potentials[-1].misaligned(options["misalign"])]
-    lowest = grid.least_tau(Kernel(options["critic"], 1.0)) * 1.001 if options["lowest"] is None else options["lowest"]
-    if not 0 < lowest < options["highest"]:
-        raise InputError(f"the temperatures must fall from --from to --to, above 0, not from {options['highest']:g} to {lowest:g}")
-    taus = np.geomspace(options["highest"], lowest, options["steps"]).tolist()
-    with counted() as watch:
+    critic = options["critic"]
+    taus = default_taus(grid, critic, options["highest"], options["lowest"], options["steps"])
+    with running(options) as watch:
         found = study(
-            grid, potentials, taus, critic=options["critic"], at=options["at"], floor=options["floor"], margin=options["margin"],
-            watch=watch,
-        )  # fmt: skip
-    header = ["tau", "difference", "kde_error", "log_error", "bound", "smoothed_symmetric_kl", "log_outside", "log_outside_bound"]
-    columns = [
-        taus, found.difference.tolist(), found.kde_error.max(axis=0).tolist(), found.log_error.max(axis=0).tolist(),
-        found.bound.tolist(), found.smoothed_symmetric_kl.tolist(), found.log_outside.tolist(), found.log_outside_bound.tolist(),
-    ]  # fmt: skip
-    figures = {
-        "schema": "fieldsolve/sharpness/1",
-        "modalities": found.modalities,
-        "potential": list(found.labels),
-        "critic": found.critic,
-        "at": found.at,
-        "floor": found.floor,
-        "size": grid.size,
-        "least_density": found.least_density.tolist(),
-        "symmetric_kl": found.symmetric_kl,
-        "margin": found.margin,
-        "difference_rate": found.difference_rate,
-        "kde_rate": found.kde_rate,
-        "concentration_rate": found.concentration_rate,
-        "quadratic_bound": None if found.quadratic_bound is None else found.quadratic_bound.tolist(),
-        **dict(zip(header, columns, strict=True)),
-    }
-    sentences = [
-        f"|J - F| falls like tau^{found.difference_rate:.3f}, the KDE error like tau^{found.kde_rate:.3f} (between the two lowest tau)",
-        f"largest |J - F|/bound {np.max(np.abs(found.difference) / found.bound):.3g}; it must not exceed 1",
-        f"mass away from the ground states falls like exp(-{found.concentration_rate:.4g}/tau); margin {found.margin:.4g}",
-    ]
-    if found.modalities == 2:
-        sentences.append(f"symmetric KL {found.symmetric_kl:.6g}, smoothed at the lowest tau {found.smoothed_symmetric_kl[-1]:.6g}: it stays")
-    deliver(
-        figures, header, list(zip(*columns, strict=True)), sentences, lambda: plot_sharpness(found), options["output"],
-        options["force"], options["as_json"],
-    )  # fmt: skip
+            grid, potentials, taus.tolist(), critic=critic, at=options["at"], floor=options["floor"], margin=options["margin"], watch=watch
+        )
+    deliver(found.summary(), lambda: plot_sharpness(found), options)

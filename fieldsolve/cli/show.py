@@ -22,7 +22,8 @@ def show(folder: Path, as_json: bool, quiet: bool) -> None:
       fieldsolve show run
       fieldsolve show diagram --json
 
-    DIR is what unimodal, multimodal or phase-diagram wrote; a diagram may be unfinished.
+    DIR is what unimodal, multimodal, phase-diagram, consistency or sharpness wrote; a diagram may be unfinished. The
+    figures of the last two are printed only.
     """
     from fieldsolve import archive
     from fieldsolve.sweeps.ledger import LEDGER
@@ -32,6 +33,11 @@ def show(folder: Path, as_json: bool, quiet: bool) -> None:
         from fieldsolve.sweeps.diagram import open_diagram
 
         report(open_diagram(folder), folder, as_json, quiet)
+        return
+    from fieldsolve.cli.study import print_study, read_study
+
+    if (study := read_study(folder)) is not None:
+        print_study(study, as_json, quiet)
         return
     from fieldsolve.cli.run import print_figures
 

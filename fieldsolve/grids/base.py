@@ -117,8 +117,8 @@ class Grid(ABC):
             raise UnresolvedKernelError(
                 f"the {kernel.critic} kernel at tau = {kernel.tau:g} is {kernel.width:.2g} rad wide and this grid's "
                 f"pixels {self.spacing:.2g} rad, but smoothing needs {RESOLUTION:g} pixels a width; use "
-                f"{self.finer(kernel.width / RESOLUTION)}, tau = {self.least_tau(kernel):.2g} or more, or "
-                "--allow-unresolved (unresolved=True)"
+                f"{self.finer(kernel.width / RESOLUTION)}, tau = {self.least_tau(kernel):.2g} or more; solvers take "
+                "--allow-unresolved (unresolved=True) too"
             )
         if not self.has_short_spectrum(kernel) and self.size**2 > MOST_SMOOTHED_PAIRS:
             raise InputError(
@@ -206,22 +206,24 @@ class Grid(ABC):
         result *= balance
         return result
 
-    def log_smooth(self, density: Array, kernel: Kernel, relevant: float = 0.0, weight: Array | None = None) -> Array:
+    def log_smooth(self, density: Array, kernel: Kernel, weight: Array | None = None) -> Array:
         """log K rho, to 1e-10 absolute at every point, also where K rho is exp(-700) of its maximum.
 
-        density: (..., size), non-negative; same shape returned. Where K rho is below `relevant` only its absolute
-        error, 1e-10 of `relevant`, is kept. weight: (size,), what the points count for, if not 1: the error times the weight is
-        then at most 1e-10, and the error at most 1e-6. Raises InputError for a density that is negative, not finite or zero
+        density: (..., size), non-negative; same shape returned. weight: (size,), what the points count for, if less than 1:
+        the error times the weight is then at most 1e-10, and the error at most 1e-6. Raises InputError for a density that is negative, not finite or zero
         everywhere, or if the direct evaluation would take too long; UnresolvedKernelError.
         """
         self.require(kernel)
         density = np.asarray(density, dtype=np.float64)
         if density.ndim > 1:
-            return np.stack([self.log_smooth(one, kernel, relevant, weight) for one in density])
-        return faint.log_smooth(self, density, kernel, relevant, weight)
+            return np.stack([self.log_smooth(one, kernel, weight) for one in density])
+        return faint.log_smooth(self, density, kernel, weight)
 
     def smooth_closely(self, density: Array, kernel: Kernel, relevant: float = 0.0, weight: Array | None = None) -> Array:
-        """K rho with the relative accuracy of `log_smooth`, of one density (size,); what is below exp(-700) is 0 here."""
+        """K rho with the relative accuracy of `log_smooth`, of one density (size,); what is below exp(-700) is 0 here.
+
+        Where K rho is below `relevant` only its absolute error, 1e-10 of `relevant`, is kept.
+        """
         self.require(kernel)
         return faint.smooth(self, density, kernel, relevant, weight)
 

@@ -25,9 +25,9 @@ LOG_ACCURACY = 5e-11
 FAINT_ACCURACY = 5e-7
 
 
-def log_smooth(grid: Grid, density: Array, kernel: Kernel, relevant: float, weight: Array | None) -> Array:
+def log_smooth(grid: Grid, density: Array, kernel: Kernel, weight: Array | None) -> Array:
     """log K rho of one density, see `Grid.log_smooth`."""
-    split = _split(grid, density, kernel, relevant, weight)
+    split = _split(grid, density, kernel, 0.0, weight)
     result = split.harmonic
 
     def take_logarithm(at: slice) -> None:
