@@ -14,7 +14,7 @@ from fieldsolve.laws import augmented, two_modalities
 
 
 def solve() -> dict[str, Consistency]:
-    grid = fs.Healpix(8)
+    grid = fs.Healpix(16)
     content = gibbs(fs.two_well().on(grid)[None], 0.5, 0.0).density()[0]
     views, modalities = augmented(grid, content, 20.0), two_modalities(grid, content, (10.0, 25.0), 40.0)
     return {

@@ -216,7 +216,7 @@ def _read_trace(path: Path) -> Trace:
 def _curvature(summary: dict[str, Any]) -> Curvature:
     eigenvalues, content = (np.array(summary[name], dtype=float) for name in ("lowest_eigenvalues", "multipole_content"))
     are_all, is_exact = summary["unstable_modes_are_all"], summary["stability_is_exact"]
-    return Curvature(eigenvalues, are_all, is_exact, None, content, summary["antisymmetry"])
+    return Curvature(eigenvalues, summary["flat_eigenvalues"], are_all, is_exact, None, content, summary["antisymmetry"])
 
 
 def _matched(summary: dict[str, Any]) -> MatchedFigures:

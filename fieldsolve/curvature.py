@@ -3,17 +3,18 @@
 import numpy as np
 
 from fieldsolve.arrays import Array
-from fieldsolve.densities import LogDensity, normalised, renormalised
+from fieldsolve.densities import LogDensity, normalised
 from fieldsolve.energies import Energy
 from fieldsolve.errors import InputError
 from fieldsolve.grids import MOST_SMOOTHED_PAIRS
 from fieldsolve.kernels import Kernel
 from fieldsolve.solution import Curvature
 
+_FLAT = 1e-6  # the kernel leaves many eigenvalues that are 0 but for rounding
 _LEAST_RATIO = 1e-3  # degrees that the kernel smooths to less than this are left out: the energy is flat along them
 _TOLERANCE = 1e-3  # of eigenvectors; eigenvalues are then good to its square over their distance from the others
 _MOST_UNSTABLE = 24  # then counting ends
-_DENSE = 2000  # free values up to which all eigenvalues are computed
+_DENSE = 1000  # free values up to which all eigenvalues are computed
 _LEAST_SHARE = 1e-6  # of a vector within the constraints; what is left of the others is rounding
 _FAINTEST = -690.0
 _LOST = 1e-6  # relative error of the second variation at which harmonic smoothing is given up for sums over pairs
@@ -28,13 +29,15 @@ def curvature(
 
     H delta = mu delta/rho, for delta of mean 0 in every modality that vanish where rho is at the floor. One mirror step of
     length 1 multiplies a mode by 1 - mu; at two uniform densities (U = 0) antisymmetric modes of degree l have
-    mu = 4 k_l (lambda_c(l) - lambda). Up to 2000 free values in all modalities, every eigenvalue is computed. Beyond,
+    mu = 4 k_l (lambda_c(l) - lambda). Up to 1000 free values in all modalities, every eigenvalue is computed. Beyond,
     delta/sqrt(rho) is looked for among harmonics up to the degree where k_l falls below 1e-3, matrix-free, by Lanczos
     iteration; modes found unstable are projected out and the search is repeated until none is found, or `most` are known, so that
     degenerate ones are counted. What is found then is a lower bound: every unstable mode that is counted is one.
 
-    tolerance: of the eigenvectors. Raises InputError for an intrinsic energy, whose second variation has no smooth modes, where
-    the smoothed densities are too faint for their second variation to be computed, and if the iteration does not converge.
+    A mode counts as unstable below -flat: minus the state's stationarity, at least 1e-6, because less is not told apart from
+    not being quite stationary. tolerance: of the eigenvectors. Raises InputError for an intrinsic energy, whose second variation
+    has no smooth modes, where the smoothed densities are too faint for their second variation to be computed, and if the
+    iteration does not converge.
     """
     hessian = _Hessian(energy, state)
     if np.count_nonzero(hessian.free) <= _DENSE:
@@ -55,7 +58,7 @@ def _by_all_pixels(hessian: "_Hessian", count: int) -> Curvature:
     values, vectors = eigh((matrix + matrix.T) / 2)
     lowest = np.zeros_like(unit)
     lowest.ravel()[free] = vectors[:, 0]
-    kept = max(count, int(np.sum(values < -Curvature.FLAT)))
+    kept = max(count, int(np.sum(values < -hessian.flat)))
     return hessian.described(values[:kept], lowest, are_all=True, is_exact=True)
 
 
@@ -65,8 +68,8 @@ def _by_harmonics(hessian: "_Hessian", count: int, tolerance: float, most: int) 
     size = hessian.modalities * len(hessian.degrees)
     rng = np.random.default_rng(_SEED)
     values, found, wanted, are_all = np.empty(0), np.empty((size, 0)), count, False
-    while len(values) == 0 or (not are_all and int(np.sum(values < -Curvature.FLAT)) < most):
-        known = found[:, values < -Curvature.FLAT]
+    while len(values) == 0 or (not are_all and int(np.sum(values < -hessian.flat)) < most):
+        known = found[:, values < -hessian.flat]
 
         def remaining(vector: Array, known: Array = known) -> Array:
             """1 - H, with the unstable modes that are known at the far end of the spectrum."""
@@ -82,7 +85,7 @@ def _by_harmonics(hessian: "_Hessian", count: int, tolerance: float, most: int) 
             )  # fmt: skip
         except ArpackError as error:
             raise InputError("the lowest eigenvalues of the Hessian did not converge") from error
-        unstable = 1 - factors < -Curvature.FLAT
+        unstable = 1 - factors < -hessian.flat
         new = unstable if len(values) else np.ones_like(unstable)
         values, found = np.append(values, 1 - factors[new]), np.concatenate([found, vectors[:, new]], axis=1)
         wanted, are_all = max(3, int(unstable.sum())), not unstable.any()
@@ -124,7 +127,9 @@ class _Hessian:
     def __init__(self, energy: Energy, state: LogDensity) -> None:
         if energy.kernel is None:
             raise InputError("local stability is that of smoothed energies; for intrinsic ones `matched` says what is stable")
-        state = renormalised(state)
+        evaluation = energy.step(state, 0.0, np.empty_like(energy.potentials))[0]
+        state = evaluation.state
+        self.flat = max(_FLAT, evaluation.stationarity)
         self.grid, self.kernel, self.mixing = energy.grid, energy.kernel, energy.mixing
         self.density = state.density()
         log_smoothed = self.grid.log_smooth(self.density, self.kernel)
@@ -175,7 +180,7 @@ class _Hessian:
         power = np.sum(parts**2, axis=0)
         content = np.bincount(self.degrees, power, self.lmax + 1) / max(power.sum(), np.finfo(np.float64).tiny)
         antisymmetry = float(np.sum((lowest[0] - lowest[-1]) ** 2) / max(2 * np.sum(lowest**2), np.finfo(np.float64).tiny))
-        return Curvature(values, are_all, is_exact, self.root * lowest, content, antisymmetry)
+        return Curvature(values, self.flat, are_all, is_exact, self.root * lowest, content, antisymmetry)
 
     def _is_lost(self) -> bool:
         """Whether harmonic smoothing is too inaccurate where a density faces another one's faint tail."""

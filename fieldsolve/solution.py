@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -66,15 +66,15 @@ class MatchedFigures:
 class Curvature:
     """The lowest eigenvalues of a smoothed energy's constrained Hessian at a state, and the lowest mode; see `curvature`.
 
-    eigenvalues: (m,), rising, in units of the entropy's second variation. are_all: whether every unstable mode was looked for;
-    after many the search ends. is_exact: whether that was over all pixels; else it was among harmonics up to degree L. Of the
-    lowest mode, the perturbation delta of the densities, (A, N), None where it was not stored: content, (L + 1,), the share of
-    each degree in delta/sqrt(rho), and antisymmetry, the share in which the first and the last modality move against each other.
+    eigenvalues: (m,), rising, in units of the entropy's second variation; flat: those above -flat do not count as unstable.
+    are_all: whether every unstable mode was looked for; after many the search ends. is_exact: whether that was over all
+    pixels; else it was among harmonics up to degree L. Of the lowest mode, the perturbation delta of the densities, (A, N),
+    None where it was not stored: content, (L + 1,), the share of each degree in delta/sqrt(rho), and antisymmetry, the share
+    in which the first and the last modality move against each other.
     """
 
-    FLAT: ClassVar[float] = 1e-6
-
     eigenvalues: Array
+    flat: float
     are_all: bool
     is_exact: bool
     mode: Array | None
@@ -83,8 +83,8 @@ class Curvature:
 
     @property
     def unstable(self) -> int:
-        """How many modes lower the energy: eigenvalues below -FLAT; the kernel leaves many that are 0 but for rounding."""
-        return int(np.sum(self.eigenvalues < -self.FLAT))
+        """How many modes lower the energy: eigenvalues below -flat."""
+        return int(np.sum(self.eigenvalues < -self.flat))
 
     @property
     def is_saddle(self) -> bool:
@@ -307,6 +307,7 @@ class Solution:
             "local_stability": None if self.curvature is None else "saddle" if self.curvature.is_saddle else "stable",
             "unstable_modes": None if self.curvature is None else self.curvature.unstable,
             "unstable_modes_are_all": None if self.curvature is None else self.curvature.are_all,
+            "flat_eigenvalues": None if self.curvature is None else self.curvature.flat,
             "stability_is_exact": None if self.curvature is None else self.curvature.is_exact,
             "lowest_eigenvalues": None if self.curvature is None else self.curvature.eigenvalues.tolist(),
             "multipole_content": None if self.curvature is None else self.curvature.content.tolist(),

@@ -187,11 +187,16 @@ def _solve(
                 if away is None:
                     break
                 onward = _descent(energy, away, tolerance, max_steps, watch)
+                gained = found.evaluation.value - onward.evaluation.value
                 found = replace(onward, trace=found.trace.then(onward.trace, nan))
                 bent = curvature(energy, found.state)
+                if gained <= tolerance:
+                    break
             if bent.is_saddle:
                 remedy = (
-                    "no push along its mode lowers the energy further" if after.escape else "--escape (escape=True) leaves it"
+                    "pushes along its mode lower the energy by less than the tolerance"
+                    if after.escape
+                    else "--escape (escape=True) leaves it"
                 )
                 notes.append(f"this state is a saddle, not a minimum; {remedy}")
         except InputError as error:
