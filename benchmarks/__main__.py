@@ -175,9 +175,9 @@ def stability() -> str:
             spent[0], Healpix.smooth = 0, counted
             curvature(energy, state, most=1)
             Healpix.smooth = smooth
-            rows.append([tau, label, found.unstable, f"{'' if found.are_all else 'at least '}{found.unstable}", spent[0], every])
-    header = ["tau", "state", "unstable", "said", "smoothings, six lowest", "smoothings, all unstable ones counted"]
-    return table("Lowest eigenvalues of the Hessian at nside 64, two modalities", header, [[*r[:2], *r[3:]] for r in rows])
+            rows.append([tau, label, f"{'' if found.are_all else 'at least '}{found.unstable}", spent[0], every])
+    header = ["tau", "state", "unstable modes", "smoothings, six lowest", "smoothings, all unstable ones counted"]
+    return table("Lowest eigenvalues of the Hessian at nside 64, two modalities", header, rows)
 
 
 def loss() -> str:
