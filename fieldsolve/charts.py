@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from fieldsolve.consistency import Consistency, Slope
 from fieldsolve.dispersion import Dispersion
+from fieldsolve.dispersion import dispersion as dispersion_of
 from fieldsolve.sharpness import Sharpness
 
 _INK, _WARM, _COOL, _GREEN, _GREY = "black", "#D55E00", "#0072B2", "#009E73", "#999999"
@@ -19,19 +20,19 @@ def plot_dispersion(dispersion: Dispersion) -> Figure:
     figure = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     kernel, degrees = dispersion.kernel, np.arange(1, len(dispersion.spectrum))
-    left.plot(degrees, dispersion.critical_couplings, "o-", color="black")
+    left.plot(degrees, dispersion.critical_couplings, "o-", color=_INK)
     left.axhline(
-        dispersion.breaks_at, color="#D55E00", ls="--", label=f"breaks at {dispersion.breaks_at:.4g}, degree {dispersion.mode}"
+        dispersion.breaks_at, color=_WARM, ls="--", label=f"breaks at {dispersion.breaks_at:.4g}, degree {dispersion.mode}"
     )
     left.set(xlabel="degree l", ylabel="critical coupling lambda_c", title=f"tau = {kernel.tau:g}")
     left.legend(frameon=False)
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     taus = kernel.tau * np.geomspace(1e-2, 1e2, 81)
     shown = degrees[:5]
-    spectra = np.array([replace(kernel, tau=float(tau)).spectrum(dispersion.dimension - 1, int(shown[-1])) for tau in taus])
-    for degree in shown:
-        right.semilogx(taus, 0.5 - spectra[:, degree] / 4, label=f"l = {degree}")
-    right.axvline(kernel.tau, color="grey", lw=0.8)
+    others = [dispersion_of(replace(kernel, tau=float(tau)), dispersion.dimension, int(shown[-1])) for tau in taus]
+    for degree, couplings in zip(shown, np.array([other.critical_couplings for other in others]).T, strict=True):
+        right.semilogx(taus, couplings, label=f"l = {degree}")
+    right.axvline(kernel.tau, color=_GREY, lw=0.8)
     right.set(xlabel="temperature tau", ylim=(0.24, 0.51), title="over temperatures")
     right.legend(frameon=False)
     figure.suptitle(f"Where two matched uniform densities break apart: {kernel.critic} critic on S^{dispersion.dimension - 1}")
