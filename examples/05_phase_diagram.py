@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fieldsolve.diagrams import draw
+from fieldsolve.runs import figure
 from fieldsolve.sweeps import Diagram, fill, in_this_process, read_spec
-from fieldsolve.sweeps.diagram import figure
 
 SPECS = ("coupling_floor.toml", "coupling_tau.toml")
 EVERY = 4

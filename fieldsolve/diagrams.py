@@ -16,7 +16,8 @@ from fieldsolve.archive import write_whole
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
 from fieldsolve.plotting import rendered
-from fieldsolve.sweeps.diagram import Diagram, figure
+from fieldsolve.runs import figure
+from fieldsolve.sweeps.diagram import Diagram
 from fieldsolve.sweeps.tasks import APART_FROM_TRANSITIONS
 
 _NAMES = {

@@ -203,10 +203,10 @@ def _mark(ax: Axes, solution: Solution, a: int) -> None:
         return
     colour = MODALITY_COLOURS[a % len(MODALITY_COLOURS)]
     if solution.pairs is not None:
-        ax.scatter(*_longitude_latitude(solution.pairs[a]), s=3, color=colour, alpha=0.6, lw=0, label=f"pairs {a + 1}")
+        ax.scatter(*longitude_latitude(solution.pairs[a]), s=3, color=colour, alpha=0.6, lw=0, label=f"pairs {a + 1}")
     if solution.spike_mass[a] > _SPIKE:
         spike = int(solution.spikes[a])
-        where = _longitude_latitude(solution.grid.points(spike, spike + 1))
+        where = longitude_latitude(solution.grid.points(spike, spike + 1))
         # Two spikes may be neighbours: rings of different size stay apart.
         ax.scatter(*where, s=90 + 150 * a, facecolor="none", edgecolor="white", lw=3.2)
         ax.scatter(
@@ -219,5 +219,5 @@ def _mark(ax: Axes, solution: Solution, a: int) -> None:
             handle.set_sizes([40])  # type: ignore[union-attr]
 
 
-def _longitude_latitude(points: Array) -> tuple[Array, Array]:
+def longitude_latitude(points: Array) -> tuple[Array, Array]:
     return np.arctan2(points[:, 1], points[:, 0]), np.arcsin(np.clip(points[:, 2], -1, 1))

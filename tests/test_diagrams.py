@@ -8,8 +8,8 @@ import pytest
 
 from fieldsolve.diagrams import draw, write_pictures
 from fieldsolve.plotting import rendered
-from fieldsolve.sweeps.diagram import Diagram, figure, fill
-from fieldsolve.sweeps.executors import in_this_process
+from fieldsolve.runs import figure, in_this_process
+from fieldsolve.sweeps.diagram import Diagram, fill
 from fieldsolve.sweeps.spec import checked
 
 COUPLING = {"from": 0.0, "to": 0.4, "steps": 9}

@@ -20,10 +20,10 @@ import pytest
 from fieldsolve import InputError
 from fieldsolve.archive import write_whole
 from fieldsolve.problems import Problem
-from fieldsolve.sweeps import executors
+from fieldsolve.runs import LEDGER, Ledger, Outcome, Progress, executors, in_processes, in_this_process, on_cluster
+from fieldsolve.sweeps import diagram as diagram_module
 from fieldsolve.sweeps.diagram import (
     Diagram,
-    Progress,
     branches_table,
     dataset,
     fill,
@@ -32,10 +32,8 @@ from fieldsolve.sweeps.diagram import (
     transitions_table,
     write_tables,
 )
-from fieldsolve.sweeps.executors import in_processes, in_this_process, on_cluster
-from fieldsolve.sweeps.ledger import LEDGER, Ledger
 from fieldsolve.sweeps.spec import checked, read_spec
-from fieldsolve.sweeps.tasks import Outcome, branches, cells, curves, estimated_seconds, perform, tasks
+from fieldsolve.sweeps.tasks import branches, cells, curves, estimated_seconds, perform, tasks
 
 SPEC = {
     "problem": {"tau": 1.0, "nside": 4},
@@ -238,7 +236,7 @@ def test_the_tables_of_transitions_and_branches(tmp_path: Path) -> None:
 def test_a_second_run_computes_nothing(tmp_path: Path) -> None:
     first = filled(tmp_path / "d")
 
-    def refuse(tasks: Any) -> Any:
+    def refuse(tasks: Any, perform: Any) -> Any:
         assert list(tasks) == []
         return iter(())
 
@@ -253,9 +251,9 @@ def test_another_spec_needs_force_and_reuses_cells(tmp_path: Path) -> None:
         fill(larger, tmp_path / "d", in_this_process)
     asked = []
 
-    def counting(tasks: Any) -> Any:
+    def counting(tasks: Any, perform: Any) -> Any:
         asked.extend(tasks)
-        return in_this_process(tasks)
+        return in_this_process(tasks, perform)
 
     diagram = fill(larger, tmp_path / "d", counting, replace=True)
     assert sorted(task.config["coupling"] for task in asked if task.kind == "cell") == [0.9] * 3
@@ -301,7 +299,12 @@ def test_foreign_folders_and_files(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "sql" / LEDGER) as foreign:
         foreign.execute("CREATE TABLE recipes (name TEXT)")
     foreign.close()
-    for name, message in (("file", "is a file"), ("other", "no phase diagram"), ("text", "ledger"), ("sql", "no ledger")):
+    for name, message in (
+        ("file", "is a file"),
+        ("other", "no ledger of an earlier run"),
+        ("text", "ledger"),
+        ("sql", "no ledger"),
+    ):
         with pytest.raises(InputError, match=message):
             filled(tmp_path / name)
     assert (tmp_path / "other" / "thesis.tex").exists()
@@ -337,9 +340,9 @@ def test_failed_cells_are_recorded_and_retried_on_request(tmp_path: Path) -> Non
     assert np.isfinite(retried.field("energy")[1])
     counted = []
 
-    def counting(tasks: Any) -> Any:
+    def counting(tasks: Any, perform: Any) -> Any:
         counted.extend(tasks)
-        return in_this_process(tasks)
+        return in_this_process(tasks, perform)
 
     fill(retried.spec, tmp_path / "e", counting)
     assert counted == []
@@ -348,7 +351,7 @@ def test_failed_cells_are_recorded_and_retried_on_request(tmp_path: Path) -> Non
 
 
 def test_a_worker_of_another_version_is_refused(tmp_path: Path) -> None:
-    def old(tasks: Any) -> Any:
+    def old(tasks: Any, perform: Any) -> Any:
         yield tasks[0], Outcome({}, None, 0.0, "0.0.1")
 
     with pytest.raises(InputError, match=r"0\.0\.1"):
@@ -386,8 +389,8 @@ def test_workers_and_dask_give_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_killed_worker_costs_nothing(tmp_path: Path) -> None:
-    def killing(tasks: Any) -> Any:
-        for k, result in enumerate(in_processes(2)(tasks)):
+    def killing(tasks: Any, perform: Any) -> Any:
+        for k, result in enumerate(in_processes(2)(tasks, perform)):
             yield result
             if k == 2:
                 os.kill(multiprocessing.active_children()[0].pid, signal.SIGKILL)
@@ -402,8 +405,8 @@ def test_a_killed_dask_worker_costs_nothing(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
 
-        def killing(tasks: Any) -> Any:
-            for k, result in enumerate(on_cluster(cluster.scheduler_address)(tasks)):
+        def killing(tasks: Any, perform: Any) -> Any:
+            for k, result in enumerate(on_cluster(cluster.scheduler_address)(tasks, perform)):
                 yield result
                 if k == 2:
                     os.kill(cluster.workers[0].pid, signal.SIGKILL)
@@ -421,7 +424,7 @@ def deadly(kind: str, config: dict[str, Any]) -> Outcome:
 
 
 def test_a_cell_that_kills_its_worker_has_failed_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "perform", deadly)
+    monkeypatch.setattr(diagram_module, "perform", deadly)
     diagram = filled(tmp_path / "d", in_processes(2))
     assert diagram.missing == 0
     (failed,) = diagram.failures
@@ -442,8 +445,8 @@ def test_workers_that_cannot_start_are_said_and_fail_no_cell(tmp_path: Path, mon
 
 
 def test_what_is_finished_is_recorded_when_a_run_breaks(tmp_path: Path) -> None:
-    def breaking(tasks: Any) -> Any:
-        for k, result in enumerate(in_this_process(tasks)):
+    def breaking(tasks: Any, perform: Any) -> Any:
+        for k, result in enumerate(in_this_process(tasks, perform)):
             if k == 3:
                 raise KeyboardInterrupt
             yield result
@@ -456,10 +459,10 @@ def test_what_is_finished_is_recorded_when_a_run_breaks(tmp_path: Path) -> None:
 def test_no_scheduler_and_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster, pytest.raises(InputError, match="no workers"):
-        next(on_cluster(cluster.scheduler_address)(tasks(spec())))
+        next(on_cluster(cluster.scheduler_address)(tasks(spec()), perform))
     monkeypatch.setattr(executors, "_PATIENCE", 0.5)
     with pytest.raises(InputError, match="scheduler"):
-        next(on_cluster("tcp://127.0.0.1:1")(tasks(spec())))
+        next(on_cluster("tcp://127.0.0.1:1")(tasks(spec()), perform))
 
 
 # --- killed and resumed

@@ -57,7 +57,7 @@ def phase_diagram(**options: Any) -> None:
     Run it again after an interruption: only what is missing is solved. Exit code 5 if cells failed; they are in cells.csv
     with their reasons.
     """
-    from fieldsolve.sweeps import executors
+    from fieldsolve.runs import executors
     from fieldsolve.sweeps.spec import read_spec
 
     if options["scheduler"] is not None and (options["local_cluster"] or options["workers"]):
@@ -78,7 +78,7 @@ def phase_diagram(**options: Any) -> None:
         run = executors.on_local_cluster(workers)
     from fieldsolve.sweeps.diagram import fill
 
-    with _progress(options["quiet"]) as watch:
+    with progress(options["quiet"]) as watch:
         diagram = fill(spec, options["output"], run, options["retry_failed"], options["force"], watch)
     report(diagram, options["output"], options["as_json"], options["quiet"])
 
@@ -150,7 +150,7 @@ def _duration(seconds: float) -> str:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[Any], None] | None]:
+def progress(quiet: bool) -> Iterator[Callable[[Any], None] | None]:
     """A bar on stderr with the rate and the time left, on a terminal."""
     if quiet or not sys.stderr.isatty():
         yield None

@@ -22,12 +22,18 @@ def show(folder: Path, as_json: bool, quiet: bool) -> None:
       fieldsolve show run
       fieldsolve show diagram --json
 
-    DIR is what unimodal, multimodal, phase-diagram, consistency or sharpness wrote; a diagram may be unfinished. The
+    DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency or sharpness wrote; a diagram may be unfinished. The
     figures of the last two are printed only.
     """
     from fieldsolve import archive
-    from fieldsolve.sweeps.ledger import LEDGER
+    from fieldsolve.runs import LEDGER
 
+    if (folder / LEDGER).exists() and _holds_reproduction(folder / LEDGER):
+        from fieldsolve.cli.reproduce import report as report_reproduction
+        from fieldsolve.reproduce import opened
+
+        report_reproduction(*opened(folder), folder, as_json, quiet)
+        return
     if (folder / LEDGER).exists():
         from fieldsolve.cli.phase_diagram import report
         from fieldsolve.sweeps.diagram import open_diagram
@@ -44,3 +50,12 @@ def show(folder: Path, as_json: bool, quiet: bool) -> None:
     solution = archive.load(folder)
     archive.redraw(solution, folder)
     print_figures(solution, solution.summary(), as_json, quiet)
+
+
+def _holds_reproduction(path: Path) -> bool:
+    from fieldsolve.reproduce import is_plan
+    from fieldsolve.runs import Ledger
+
+    with Ledger(path, write=False) as ledger:
+        text = ledger.spec()
+    return text is not None and is_plan(text)

@@ -1,7 +1,7 @@
-"""Diagrams over one to three parameters: what to solve, a ledger of what is solved, and who solves it."""
+"""Diagrams over one to three parameters: what to solve, and what was found; `fieldsolve.runs` has who solves it."""
 
-from fieldsolve.sweeps.diagram import Diagram, Progress, fill, open_diagram
-from fieldsolve.sweeps.executors import in_processes, in_this_process, on_cluster, on_local_cluster
+from fieldsolve.runs import Progress, in_processes, in_this_process, on_cluster, on_local_cluster
+from fieldsolve.sweeps.diagram import Diagram, fill, open_diagram
 from fieldsolve.sweeps.spec import Spec, checked, read_spec
 
 __all__ = [

@@ -2,36 +2,26 @@
 
 import csv
 import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import numpy as np
 
 import fieldsolve
+from fieldsolve import runs
 from fieldsolve.archive import write_whole
 from fieldsolve.arrays import Array
 from fieldsolve.errors import InputError
+from fieldsolve.runs import LEDGER, Ledger, Outcome, Progress, Run, Task, configuration, figure
 from fieldsolve.solution import Phase
-from fieldsolve.sweeps.executors import Run
-from fieldsolve.sweeps.ledger import LEDGER, Ledger
 from fieldsolve.sweeps.spec import Spec
-from fieldsolve.sweeps.tasks import APART_FROM_TRANSITIONS, FIGURES, Outcome, Task, branches, cells, configuration, curves, tasks
+from fieldsolve.sweeps.tasks import APART_FROM_TRANSITIONS, FIGURES, branches, cells, curves, perform, tasks
 
 _STATE_FIGURES = tuple(name for name in FIGURES if name != "certified")
-_RECORD_EVERY = 0.2  # seconds: what a killed run loses at most, besides what was under way
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run is: tasks done (those of earlier runs included), of how many, and how many of them failed."""
-
-    done: int
-    total: int
-    failed: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +58,6 @@ class Diagram:
         return self.field("gap") <= self.spec.certified_gap
 
 
-def figure(outcome: Outcome | None, name: str) -> Any:
-    """One figure of an outcome, None without one."""
-    return None if outcome is None or outcome.figures is None else outcome.figures.get(name)
-
-
 def gather(spec: Spec, known: dict[str, Outcome], key: Callable[[Task], str]) -> Diagram:
     """The diagram of a spec as far as outcomes are known, under what a key makes of tasks."""
     groups = ([(task, known.get(key(task))) for task in kind(spec)] for kind in (cells, curves, branches))
@@ -83,8 +68,8 @@ def open_diagram(folder: Path) -> Diagram:
     """Read a folder back, whichever version of the package has filled it. Raises InputError if it holds no diagram."""
     with Ledger(folder / LEDGER, write=False) as ledger:
         text = ledger.spec()
-        if text is None:
-            raise InputError(f"{folder}: its ledger holds no spec; run the phase diagram again")
+        if text is None or not is_diagram(text):
+            raise InputError(f"{folder}: its ledger holds no diagram; run the phase diagram again")
         return gather(Spec.from_json(text), ledger.by_configuration(), lambda task: configuration(task.kind, task.config))
 
 
@@ -102,45 +87,17 @@ def fill(
     cells are kept. Raises InputError for folders that hold something else, for a ledger that is in use, and if
     workers run another version.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; a diagram needs a folder")
-    if folder.exists() and any(folder.iterdir()) and not (folder / LEDGER).exists():
-        raise InputError(f"{folder}: is not empty and holds no phase diagram; choose another folder")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be made: {error.strerror}; choose a folder that you can write to") from error
-    with Ledger(folder / LEDGER) as ledger:
-        known_spec = ledger.spec()
-        if known_spec is not None and Spec.from_json(known_spec).identity != spec.identity and not replace:
-            raise InputError(
-                f"{folder}: holds the diagram of another spec; choose another folder, or reuse its cells with --force"
-            )
-        ledger.set_spec(spec.to_json())
-        _fill(spec, ledger, run, retry, watch)
-        return gather(spec, ledger.outcomes(), lambda task: task.key)
+
+    def is_same(known: str) -> bool:
+        return is_diagram(known) and Spec.from_json(known).identity == spec.identity
+
+    outcomes = runs.fill(folder, spec.to_json(), is_same, tasks(spec), perform, run, retry, replace, watch)
+    return gather(spec, outcomes, lambda task: task.key)
 
 
-def _fill(spec: Spec, ledger: Ledger, run: Run, retry: bool, watch: Callable[[Progress], None] | None) -> None:
-    every, known = tasks(spec), ledger.outcomes()
-    done = {task.key for task in every if task.key in known and not (retry and known[task.key].figures is None)}
-    failed = sum(known[key].figures is None for key in done)
-    count, fresh, last = len(done), [], monotonic()
-    try:
-        for task, outcome in run([task for task in every if task.key not in done]):
-            if outcome.version != fieldsolve.__version__:
-                raise InputError(
-                    f"a worker runs fieldsolve {outcome.version} and this is {fieldsolve.__version__}; install the same"
-                )
-            fresh.append((task, outcome))
-            count, failed = count + 1, failed + (outcome.figures is None)
-            if monotonic() - last > _RECORD_EVERY:
-                ledger.record(fresh)
-                fresh, last = [], monotonic()
-            if watch is not None:
-                watch(Progress(count, len(every), failed))
-    finally:
-        ledger.record(fresh)
+def is_diagram(text: str) -> bool:
+    """Whether the spec in a ledger is a diagram's."""
+    return "axes" in json.loads(text)
 
 
 def table(diagram: Diagram) -> str:

@@ -1,21 +1,16 @@
 """What a diagram consists of: cells, transitions and branches, each a pure function of its configuration."""
 
 import hashlib
-import json
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
-import fieldsolve
-from fieldsolve import threads
-from fieldsolve.archive import finite
 from fieldsolve.continuation import CONTINUOUS, follow
 from fieldsolve.errors import InputError
 from fieldsolve.potentials import is_map_file
 from fieldsolve.problems import Problem
+from fieldsolve.runs import Outcome, Task, performed
 from fieldsolve.solution import Solution
 from fieldsolve.sweeps.spec import Spec
 
@@ -30,30 +25,6 @@ _TRANSITIONS = 5  # cells that take as long
 
 #: Parameters that binodal and spinodal do not depend on.
 APART_FROM_TRANSITIONS = ("coupling", "energy", "critic", "tolerance", "max_steps")
-
-
-@dataclass(frozen=True)
-class Task:
-    """One thing to compute. kind: cell, transitions or branch; config: JSON values that it depends on; key: their hash."""
-
-    kind: str
-    config: dict[str, Any]
-    key: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a task: figures, or the reason why there are none. version: of the package that computed it."""
-
-    figures: dict[str, Any] | None
-    reason: str | None
-    seconds: float
-    version: str = fieldsolve.__version__
-
-
-def configuration(kind: str, config: dict[str, Any]) -> str:
-    """What a task is of, whatever the versions of the package and of map files."""
-    return json.dumps([kind, {name: value for name, value in config.items() if name != "contents"}], sort_keys=True)
 
 
 def cells(spec: Spec) -> list[Task]:
@@ -113,21 +84,9 @@ def _cost_kind(task: Task) -> tuple[Any, Any]:
     return smoothed, task.config.get("critic") if smoothed else None
 
 
-def ready() -> str:
-    """The version of the package: what a worker answers when it has started."""
-    return fieldsolve.__version__
-
-
 def perform(kind: str, config: dict[str, Any]) -> Outcome:
-    """Compute a task on one thread. What goes wrong becomes the reason; interruptions pass."""
-    began = perf_counter()
-    figures, reason = None, None
-    try:
-        with threads.limited(1):
-            figures = finite(_COMPUTED[kind](config))
-    except Exception as error:
-        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-    return Outcome(figures, reason, perf_counter() - began)
+    """Compute a task of a diagram on one thread."""
+    return performed(_COMPUTED[kind], config)
 
 
 def _cell(config: dict[str, Any]) -> dict[str, Any]:
@@ -166,9 +125,7 @@ def _of(spec: Spec, name: str) -> list[Any]:
 
 def _task(kind: str, config: dict[str, Any]) -> Task:
     contents = _contents(config["potential"])
-    config = {**config, "contents": contents} if contents else config
-    identity = json.dumps([kind, config, fieldsolve.__version__], sort_keys=True)
-    return Task(kind, config, hashlib.sha256(identity.encode()).hexdigest())
+    return Task.of(kind, {**config, "contents": contents} if contents else config)
 
 
 def _contents(names: list[str]) -> list[str] | None:

@@ -1,4 +1,4 @@
-"""The ledger of a diagram: one SQLite file, one writer, every outcome on disk before the next one is asked for."""
+"""The ledger of a run: one SQLite file, one writer, every outcome on disk before the next one is asked for."""
 
 import json
 import sqlite3
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fieldsolve.errors import InputError
-from fieldsolve.sweeps.tasks import Outcome, Task, configuration
+from fieldsolve.runs.tasks import Outcome, Task, configuration
 
 LEDGER = "ledger.sqlite"
 
@@ -34,7 +34,7 @@ class Ledger:
     def __init__(self, path: Path, write: bool = True) -> None:
         self._path = path
         if not write and not path.exists():
-            raise InputError(f"{path.parent}: holds no phase diagram ({LEDGER} is missing)")
+            raise InputError(f"{path.parent}: holds no run ({LEDGER} is missing)")
         self._connection = self._guarded(lambda: self._opened(write))
 
     def _opened(self, write: bool) -> sqlite3.Connection:
@@ -62,12 +62,12 @@ class Ledger:
         self._connection.close()
 
     def spec(self) -> str | None:
-        """The JSON of the diagram's spec, or None in a new ledger."""
+        """The JSON of what the tasks are of, or None in a new ledger."""
         rows = self._guarded(lambda: self._connection.execute("SELECT json FROM spec").fetchall())
         return str(rows[0][0]) if rows else None
 
     def set_spec(self, text: str) -> None:
-        """Keep the JSON of the diagram's spec."""
+        """Keep the JSON of what the tasks are of."""
         self._guarded(lambda: self._connection.execute("INSERT OR REPLACE INTO spec VALUES (0, ?)", (text,)))
 
     def outcomes(self) -> dict[str, Outcome]:

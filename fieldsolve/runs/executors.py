@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from fieldsolve.errors import InputError
-from fieldsolve.sweeps.tasks import Outcome, Task, perform, ready
+from fieldsolve.runs.tasks import Outcome, Perform, Task, ready
 
-Run = Callable[[Sequence[Task]], Iterator[tuple[Task, Outcome]]]
+Run = Callable[[Sequence[Task], Perform], Iterator[tuple[Task, Outcome]]]
 
 _IN_FLIGHT = 4  # tasks a worker: none waits for the next, and few are lost when one dies
 _PATIENCE = 20.0  # seconds to wait for a scheduler
 _DIED = "its worker process died (killed, or out of memory)"
 
 
-def in_this_process(tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+def in_this_process(tasks: Sequence[Task], perform: Perform) -> Iterator[tuple[Task, Outcome]]:
     """One after the other."""
     for task in tasks:
         yield task, perform(task.kind, task.config)
@@ -28,17 +28,17 @@ def in_this_process(tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
 def in_processes(workers: int) -> Run:
     """In so many spawned processes. When one dies, what was under way is tried again, alone: what kills its own has failed."""
 
-    def run(tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+    def run(tasks: Sequence[Task], perform: Perform) -> Iterator[tuple[Task, Outcome]]:
         left = {task.key: task for task in tasks}
         while left:
             interrupted = []
             with _pool(workers) as executor:
-                for task, future in _completed(list(left.values()), executor, _IN_FLIGHT * workers):
+                for task, future in _completed(list(left.values()), perform, executor, _IN_FLIGHT * workers):
                     if isinstance(future.exception(), BrokenExecutor):
                         interrupted.append(task)
                     else:
                         yield left.pop(task.key), future.result()
-            for task, outcome in _one_by_one(interrupted):
+            for task, outcome in _one_by_one(interrupted, perform):
                 yield left.pop(task.key), outcome
 
     return run
@@ -46,7 +46,9 @@ def in_processes(workers: int) -> Run:
 
 def on_cluster(address: str) -> Run:
     """On a running Dask scheduler. Dask tries a task whose worker dies elsewhere, three times."""
-    return lambda tasks: _on_dask(tasks, lambda distributed: distributed.Client(address, timeout=_PATIENCE), address)
+    return lambda tasks, perform: _on_dask(
+        tasks, perform, lambda distributed: distributed.Client(address, timeout=_PATIENCE), address
+    )
 
 
 def on_local_cluster(workers: int) -> Run:
@@ -56,10 +58,10 @@ def on_local_cluster(workers: int) -> Run:
         cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
         return distributed.Client(cluster, timeout=_PATIENCE)
 
-    return lambda tasks: _on_dask(tasks, opened, "the local cluster")
+    return lambda tasks, perform: _on_dask(tasks, perform, opened, "the local cluster")
 
 
-def _on_dask(tasks: Sequence[Task], opened: Callable[[Any], Any], name: str) -> Iterator[tuple[Task, Outcome]]:
+def _on_dask(tasks: Sequence[Task], perform: Perform, opened: Callable[[Any], Any], name: str) -> Iterator[tuple[Task, Outcome]]:
     try:
         import distributed  # an extra, and slow to import: 0.6 s
     except ImportError:
@@ -72,7 +74,7 @@ def _on_dask(tasks: Sequence[Task], opened: Callable[[Any], Any], name: str) -> 
         slots = sum(client.nthreads().values())
         if slots == 0:
             raise InputError(f"{name}: the Dask scheduler has no workers; start some, in an environment with fieldsolve")
-        for task, future in _completed(tasks, client.get_executor(pure=False), _IN_FLIGHT * slots):
+        for task, future in _completed(tasks, perform, client.get_executor(pure=False), _IN_FLIGHT * slots):
             failure = None if future.cancelled() else future.exception()
             if isinstance(failure, distributed.scheduler.KilledWorker):
                 yield task, Outcome(None, _DIED, 0.0)
@@ -90,7 +92,9 @@ def _on_dask(tasks: Sequence[Task], opened: Callable[[Any], Any], name: str) -> 
             cluster.close()
 
 
-def _completed(tasks: Iterable[Task], executor: Executor, most: int) -> Iterator[tuple[Task, "Future[Outcome]"]]:
+def _completed(
+    tasks: Iterable[Task], perform: Perform, executor: Executor, most: int
+) -> Iterator[tuple[Task, "Future[Outcome]"]]:
     """Submit tasks, at most so many at a time, and yield them with their futures as these complete."""
     waiting = iter(tasks)
     pending: dict[Future[Outcome], Task] = {}
@@ -110,7 +114,7 @@ def _completed(tasks: Iterable[Task], executor: Executor, most: int) -> Iterator
             future.cancel()
 
 
-def _one_by_one(tasks: Sequence[Task]) -> Iterator[tuple[Task, Outcome]]:
+def _one_by_one(tasks: Sequence[Task], perform: Perform) -> Iterator[tuple[Task, Outcome]]:
     waiting = iter(tasks)
     while tasks:
         with _pool(1) as executor:

@@ -1,0 +1,6 @@
+"""The paper's experiments D.1 to D.3 at their settings, beside what fields and population limits give without samples."""
+
+from fieldsolve.reproduce.plan import EXPERIMENTS, Plan, is_plan, opened, planned, reproduced
+from fieldsolve.reproduce.study import Study
+
+__all__ = ["EXPERIMENTS", "Plan", "Study", "is_plan", "opened", "planned", "reproduced"]

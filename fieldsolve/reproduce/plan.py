@@ -1,0 +1,104 @@
+"""A reproduction of one of the paper's experiments: what it computes, in a folder that can be left and taken up at any time."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fieldsolve import runs
+from fieldsolve.errors import InputError
+from fieldsolve.reproduce import gap_study, gibbs_study, gradient_study
+from fieldsolve.reproduce.study import Study
+from fieldsolve.runs import LEDGER, Ledger, Outcome, Progress, Run, Task, configuration, performed
+
+_STUDIES: dict[str, tuple[Any, Any]] = {
+    "gradient": (gradient_study, gradient_study.GradientStudy),
+    "gibbs": (gibbs_study, gibbs_study.GibbsStudy),
+    "gap": (gap_study, gap_study.GapStudy),
+}
+EXPERIMENTS = tuple(_STUDIES)
+
+_COMPUTED = {kind: compute for module, _ in _STUDIES.values() for kind, compute in module.COMPUTED.items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment [D.1, D.2, D.3], its number of seeds, and whether it is the quick version."""
+
+    experiment: str
+    seeds: int
+    quick: bool
+
+    @property
+    def tasks(self) -> list[Task]:
+        """All there is to compute."""
+        every: list[Task] = _STUDIES[self.experiment][0].tasks(self.seeds, self.quick)
+        return every
+
+    def to_json(self) -> str:
+        """All of it, the same text for the same plan."""
+        return json.dumps(vars(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Plan":
+        """The plan that `to_json` wrote."""
+        return cls(**json.loads(text))
+
+
+def planned(experiment: str, quick: bool = False, seeds: int | None = None) -> Plan:
+    """The paper's settings, or those of the quick version. Raises InputError for an unknown experiment or less than one seed."""
+    if experiment not in EXPERIMENTS:
+        raise InputError(f"unknown experiment {experiment!r}; the experiments are {', '.join(EXPERIMENTS)}")
+    if seeds is not None and seeds < 1:
+        raise InputError(f"a reproduction needs at least one seed, not {seeds}")
+    return Plan(experiment, _STUDIES[experiment][0].default_seeds(quick) if seeds is None else seeds, quick)
+
+
+def is_plan(text: str) -> bool:
+    """Whether the spec in a ledger is that of a reproduction."""
+    return "experiment" in json.loads(text)
+
+
+def perform(kind: str, config: dict[str, Any]) -> Outcome:
+    """Compute a task of a reproduction on one thread."""
+    return performed(_COMPUTED[kind], config)
+
+
+def reproduced(
+    plan: Plan, folder: Path, run: Run, replace: bool = False, watch: Callable[[Progress], None] | None = None
+) -> Study | list[tuple[Task, Outcome]]:
+    """Compute what a folder's ledger does not hold of a plan: the study, or the tasks that failed, to be tried again next time.
+
+    replace: use a folder with another plan's results, and keep what both share. Raises InputError as `runs.fill`.
+    """
+    outcomes = runs.fill(
+        folder, plan.to_json(), lambda known: known == plan.to_json(), plan.tasks, perform, run, True, replace, watch
+    )
+    return _study(plan, [(task, outcomes[task.key]) for task in plan.tasks])
+
+
+def opened(folder: Path) -> tuple[Plan, Study | list[tuple[Task, Outcome]]]:
+    """The plan and the study of a folder, whichever version has filled it. Raises InputError if something is missing."""
+    with Ledger(folder / LEDGER, write=False) as ledger:
+        text = ledger.spec()
+        if text is None or not is_plan(text):
+            raise InputError(f"{folder}: its ledger holds no reproduction; run it again")
+        plan, known = Plan.from_json(text), ledger.by_configuration()
+    found = [(task, known.get(configuration(task.kind, task.config))) for task in plan.tasks]
+    missing = sum(outcome is None for _, outcome in found)
+    if missing:
+        raise InputError(
+            f"{folder}: {missing} of {len(found)} parts are not computed yet; run the same fieldsolve reproduce "
+            f"{plan.experiment} again"
+        )
+    return plan, _study(plan, [(task, outcome) for task, outcome in found if outcome is not None])
+
+
+def _study(plan: Plan, found: list[tuple[Task, Outcome]]) -> Study | list[tuple[Task, Outcome]]:
+    failed = [(task, outcome) for task, outcome in found if outcome.figures is None]
+    if failed:
+        return failed
+    results = [(task, outcome.figures) for task, outcome in found if outcome.figures is not None]
+    study: Study = _STUDIES[plan.experiment][1].of(results)
+    return study

@@ -1,0 +1,80 @@
+"""What a reproduction leaves in its folder besides the ledger: tables, report and figures."""
+
+import csv
+import io
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from fieldsolve.archive import to_json, write_whole
+from fieldsolve.plotting import rendered
+from fieldsolve.reproduce.pictures import figures
+from fieldsolve.reproduce.plan import Plan
+from fieldsolve.reproduce.study import Columns, Study
+
+_TITLES = {
+    "gradient": "Large-batch gradient consistency (D.1)",
+    "gibbs": "Gibbs equilibrium and concentration (D.2)",
+    "gap": "Gap under controlled misalignment (D.3)",
+}
+
+
+def summary(plan: Plan, study: Study) -> dict[str, Any]:
+    """All figures of a study, as JSON."""
+    return {
+        "schema": "fieldsolve/reproduce/1",
+        "experiment": plan.experiment,
+        "seeds": plan.seeds,
+        "quick": plan.quick,
+        "report": study.report,
+        "columns": list(study.table),
+        **study.table,
+    }
+
+
+def write(plan: Plan, study: Study, folder: Path) -> None:
+    """Write table.csv, table.md, runs.csv, report.md, summary.json and the figures, each whole or not at all."""
+    pictures = {name: rendered(figure, "png", 110) for name, figure in figures(study).items()}
+    write_whole(folder / "table.csv", _csv(study.table).encode())
+    write_whole(folder / "table.md", _markdown(study.table).encode())
+    write_whole(folder / "runs.csv", _csv(study.runs).encode())
+    for name, picture in pictures.items():
+        write_whole(folder / f"{name}.png", picture)
+    sentences = "\n".join(f"- {sentence}" for sentence in study.report)
+    links = "\n\n".join(f"![{name}]({name}.png)" for name in pictures)
+    quick = " in the quick version" if plan.quick else ""
+    title = f"# {_TITLES[plan.experiment]}\n\nWith {plan.seeds} seeds{quick}: `{command(plan, folder.name)}`."
+    write_whole(folder / "report.md", f"{title}\n\n{sentences}\n\n{_markdown(study.table)}\n{links}\n".encode())
+    write_whole(folder / "summary.json", (to_json(summary(plan, study)) + "\n").encode())
+
+
+def command(plan: Plan, folder: str) -> str:
+    """What computes a plan."""
+    return f"fieldsolve reproduce {plan.experiment}{' --quick' if plan.quick else ''} --seeds {plan.seeds} -o {folder}"
+
+
+def _csv(columns: Columns) -> str:
+    file = io.StringIO()
+    rows = zip(*columns.values(), strict=True)
+    csv.writer(file, lineterminator="\n").writerows([list(columns), *([_exact(value) for value in row] for row in rows)])
+    return file.getvalue()
+
+
+def _markdown(columns: Columns) -> str:
+    """Rows are those of the table; where it is wider than long, they are its columns."""
+    cells = [[name, *(_short(value) for value in values)] for name, values in columns.items()]
+    rows = cells if len(columns) > len(cells[0]) else [list(row) for row in zip(*cells, strict=True)]
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _exact(value: Any) -> str:
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return ""
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _short(value: Any) -> str:
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
