@@ -18,7 +18,19 @@ from fieldsolve.cli import main
 from fieldsolve.equilibria import gibbs as gibbs_density
 from fieldsolve.grids import Healpix
 from fieldsolve.infonce import infonce
-from fieldsolve.reproduce import EXPERIMENTS, Plan, gap_study, gibbs, gibbs_study, gradient, opened, particles, plan, planned, reproduced
+from fieldsolve.reproduce import (
+    EXPERIMENTS,
+    Plan,
+    gap_study,
+    gibbs,
+    gibbs_study,
+    gradient,
+    opened,
+    particles,
+    plan,
+    planned,
+    reproduced,
+)
 from fieldsolve.reproduce.gap_study import GapStudy
 from fieldsolve.reproduce.gibbs_study import GibbsStudy
 from fieldsolve.reproduce.pictures import figures
@@ -199,7 +211,12 @@ def gap() -> GapStudy:
                 results.append((task, gap_study.COMPUTED[task.kind](task.config)))
                 continue
             apart = (task.config["sigma"], task.config["seed"], task.config["batch"]) == (0.7, 1, 256)
-            run = {"encoders": np.diag([1.0, 0.5])[None].repeat(2, axis=0).tolist(), "gap": 0.1, "exact_gap": 0.05, "energy": -12.0}
+            run = {
+                "encoders": np.diag([1.0, 0.5])[None].repeat(2, axis=0).tolist(),
+                "gap": 0.1,
+                "exact_gap": 0.05,
+                "energy": -12.0,
+            }
             run |= {"ratio": 0.5, "phase": "aligned"}
             if apart:
                 run |= {"gap": 30.0, "exact_gap": None, "energy": None, "ratio": 0.001, "phase": "separated"}

@@ -86,7 +86,9 @@ def test_scales_that_are_none_are_refused(sigma: float) -> None:
 def test_the_energy_of_encoders_and_its_symmetries(seed: int, sigma: float, angle: float) -> None:
     law, rng = Misaligned(sigma, 1024), np.random.default_rng(seed)
     scales = rng.uniform(0.3, 3, (2, 1, 1))
-    state = np.stack([rotation(rng.uniform(-3, 3)) @ np.diag([1, rng.uniform(0.2, 1)]) @ rotation(rng.uniform(-3, 3)) for _ in "12"])
+    state = np.stack(
+        [rotation(rng.uniform(-3, 3)) @ np.diag([1, rng.uniform(0.2, 1)]) @ rotation(rng.uniform(-3, 3)) for _ in "12"]
+    )
     here = encoded(law, state)
     for other in (scales * state, rotation(angle) @ state, np.diag([1.0, -1.0]) @ state, canonical(state)):
         assert encoded(law, other).energy == pytest.approx(here.energy, abs=1e-10)
@@ -147,7 +149,7 @@ def test_curvature_along_a_line_is_that_of_the_energy() -> None:
 
 
 def far_from_regular(law: Misaligned, angle: float, ratio: float) -> float:
-    """J of encoders with a tiny ratio of singular values, by quadrature in coordinates in which they are smooth, pair by pair in latent angle."""
+    """J of encoders with a tiny ratio of singular values, by quadrature in coordinates in which they are smooth."""
     count = 40 * int(1 / np.sqrt(ratio))
     t = 2 * np.pi * (np.arange(count) + 0.5) / count
     root = np.sqrt(ratio)

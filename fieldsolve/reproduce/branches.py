@@ -1,4 +1,4 @@
-"""Experiment D.3's two phases over the scale of misalignment: where their energies cross, and where one of them ends."""
+"""Experiment D.3's two phases: which one encoders are in, where their energies cross, and where one of them ends."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,12 +7,18 @@ import numpy as np
 
 from fieldsolve.arrays import Array
 from fieldsolve.reproduce.latent import Misaligned
-from fieldsolve.reproduce.population import encoded, lowest_curvature, minimised, normalised
+from fieldsolve.reproduce.population import encoded, lowest_curvature, minimised, normalised, ratios
 from fieldsolve.reproduce.rank_one import separated
+
+ALIGNED, SEPARATED = "aligned", "separated"
 
 _ACROSS = (0.4, 0.7)  # the energies cross in between
 _END = (1.0, 1.2)  # the aligned branch ends in between
 _CROSSING_ERROR, _END_ERROR = 1e-8, 1e-4
+
+_SINGULAR, _REGULAR = 0.005, 0.2  # ratios of singular values that end a descent: no aligned minimum has one below 0.25
+_FLOW_ANGLES = 4096  # that ratios down to 0.005 need
+_FLOW_STEP, _MOST_FLOW_STEPS = 1e-3, 20_000  # of encoders of norm 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +49,23 @@ def aligned(law: Misaligned, starts: int, seed: int = 0) -> tuple[Array | None, 
     if not ended:
         return None, []
     return canonical(min(ended, key=lambda pair: pair[0])[1]), sorted(energy for energy, _ in ended)
+
+
+def phase_of(law: Misaligned, encoders: Array) -> str:
+    """The phase, ALIGNED or SEPARATED, of the minimum that steepest descent of the large-batch energy leads encoders to.
+
+    Steps are short, so that they do not leave a basin. Raises RuntimeError after 20 000 of them.
+    """
+    fine, here = Misaligned(law.sigma, _FLOW_ANGLES), normalised(encoders)
+    for _ in range(_MOST_FLOW_STEPS):
+        least = ratios(here).min()
+        if least < _SINGULAR:
+            return SEPARATED
+        if least > _REGULAR:
+            return SEPARATED if minimised(law, here) is None else ALIGNED
+        gradient = encoded(fine, here).gradient
+        here = normalised(here - _FLOW_STEP * gradient / max(1.0, float(np.linalg.norm(gradient))))
+    raise RuntimeError(f"steepest descent has not settled after {_MOST_FLOW_STEPS} steps")
 
 
 def canonical(encoders: Array) -> Array:

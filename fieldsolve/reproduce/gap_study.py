@@ -19,22 +19,22 @@ from fieldsolve.reproduce.binned import (
     rank_one_shares,
     symmetric_kl,
 )  # fmt: skip
-from fieldsolve.reproduce.branches import Branches, aligned, canonical, followed
+from fieldsolve.reproduce.branches import ALIGNED, SEPARATED, Branches, aligned, canonical, followed, phase_of
 from fieldsolve.reproduce.latent import Misaligned
-from fieldsolve.reproduce.population import encoded, is_resolved, lowest_curvature, minimised, ratios
+from fieldsolve.reproduce.population import encoded, is_resolved, lowest_curvature, ratios
 from fieldsolve.reproduce.rank_one import separated
 from fieldsolve.reproduce.study import Columns, column, standard_error
 from fieldsolve.runs import Task
 
 SIGMAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 BATCHES = (training.BATCH, 1024, 4096)
-ALIGNED, SEPARATED = "aligned", "separated"
 
 _SEEDS, _QUICK_SEEDS = 20, 4
 _QUICK_BATCHES = (training.BATCH, 1024)
 _STARTS = 10
 _FOLLOWED = [round(0.025 * k, 3) for k in range(45)]
 _OFFSETS = 4  # of the bins, within one of them
+_LATE = 1.0  # a gap of aligned runs that are far from settled
 _FRESH = 1  # with a run's seed: of the pairs that its gap is measured on
 
 
@@ -104,7 +104,7 @@ def _trained(config: dict[str, Any]) -> dict[str, Any]:
         "exact_gap": symmetric_kl(marginal_shares(joint_shares(law, encoders))) if resolved else None,
         "energy": encoded(law, encoders).energy if resolved else None,
         "ratio": float(ratios(encoders).min()),
-        "phase": SEPARATED if minimised(law, encoders) is None else ALIGNED,
+        "phase": phase_of(law, encoders),
     }
 
 
@@ -226,21 +226,21 @@ class GapStudy:
         )
 
     def _shares(self) -> str:
-        apart = [
-            f"sigma {sigma:g}: seed{'s' if len(runs) > 1 else ''} {', '.join(str(run['seed']) for run in runs)}"
-            for sigma in SIGMAS
-            if (runs := self.at(sigma, training.BATCH, SEPARATED))
-        ]
-        gaps = column([run for run in self.trained if run["batch"] == training.BATCH and run["phase"] == SEPARATED], "gap")
-        total = f"{len(gaps)} of {self.seeds * len(SIGMAS)}"
+        runs = [run for run in self.trained if run["batch"] == training.BATCH]
+        apart = [run for run in runs if run["phase"] == SEPARATED]
+        late = [run for run in runs if run["phase"] == ALIGNED and run["gap"] > _LATE]
         settings = f"batch {training.BATCH}, {self.seeds} seeds a scale"
-        sentence = f"Of the runs at the paper's settings ({settings}) {total} end in the separated phase"
-        if not apart:
-            return sentence + "."
-        return (
-            f"{sentence} ({'; '.join(apart)}), with gaps of {gaps.min():.3g} to {gaps.max():.3g}. Where they occur, the mean "
-            "over seeds, the paper's curve, mixes two phases."
-        )
+        sentence = f"Of the runs at the paper's settings ({settings}) {len(apart)} of {len(runs)} are in the separated phase"
+        sentence += f" ({_named(apart)})" if apart else ""
+        if late:
+            sentence += f", and {len(late)} on their way out of it to the aligned one when training stops ({_named(late)})"
+        if apart or late:
+            gaps = column([*apart, *late], "gap")
+            sentence += (
+                f", with gaps of {gaps.min():.3g} to {gaps.max():.3g}. Where they occur, the mean over seeds, the paper's curve, "
+                "mixes phases"
+            )
+        return f"{sentence}. The median does not."
 
     def _medians(self) -> str:
         exact = column(self.phases, "aligned_gap")
@@ -267,3 +267,11 @@ class GapStudy:
             f"{np.nanmax(np.abs(self.medians(batch, 'exact_gap', ALIGNED) - exact)):.4f} of the minimum's."
             for batch in self.batches[1:]
         ]
+
+
+def _named(runs: list[dict[str, Any]]) -> str:
+    """Scales and seeds of runs."""
+    seeds: dict[float, list[str]] = {}
+    for run in runs:
+        seeds.setdefault(run["sigma"], []).append(str(run["seed"]))
+    return "; ".join(f"sigma {sigma:g}: seed{'s' * (len(some) > 1)} {', '.join(some)}" for sigma, some in seeds.items())

@@ -14,7 +14,8 @@ from fieldsolve.grids import Healpix
 from fieldsolve.plotting import longitude_latitude, plot_field
 from fieldsolve.reproduce import training
 from fieldsolve.reproduce.binned import densities, encoded_angles, histograms, joint_shares
-from fieldsolve.reproduce.gap_study import ALIGNED, SEPARATED, SIGMAS, GapStudy
+from fieldsolve.reproduce.branches import ALIGNED, SEPARATED
+from fieldsolve.reproduce.gap_study import SIGMAS, GapStudy
 from fieldsolve.reproduce.gibbs import TAUS, potential, wells
 from fieldsolve.reproduce.gibbs_study import GibbsStudy
 from fieldsolve.reproduce.gradient import CRITICS, NEGATIVES
