@@ -220,4 +220,5 @@ def _mark(ax: Axes, solution: Solution, a: int) -> None:
 
 
 def longitude_latitude(points: Array) -> tuple[Array, Array]:
+    """Longitude and latitude of unit vectors (n, 3) in radians, as sky pictures place them."""
     return np.arctan2(points[:, 1], points[:, 0]), np.arcsin(np.clip(points[:, 2], -1, 1))
