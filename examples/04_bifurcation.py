@@ -16,7 +16,7 @@ from fieldsolve.matched import Transitions
 from fieldsolve.solution import Phase
 
 ANGLES = (0.0, 10.0)  # misalignment of the second potential in degrees
-COUPLINGS = [float(coupling) for coupling in np.linspace(0, 0.4, 33)]
+COUPLINGS = [float(coupling) for coupling in np.linspace(0, 0.4, 21)]
 
 
 @dataclass

@@ -17,7 +17,7 @@ from fieldsolve.runs import figure
 from fieldsolve.sweeps import Diagram, fill, in_this_process, read_spec
 
 SPECS = ("coupling_floor.toml", "coupling_tau.toml")
-EVERY = 4
+EVERY = 5
 
 
 def solve() -> list[Diagram]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 import fieldsolve as fs
 from fieldsolve import archive
@@ -107,6 +108,7 @@ def test_results_are_complete_only_once_everything_is_in_place(tmp_path: Path, m
     """Killed at any moment of a replacement, a folder holds whole results or says that it holds none."""
     first, second = solutions()["unimodal"], solutions()["multimodal"]
     renamed, rename = [], Path.rename
+    monkeypatch.setattr("fieldsolve.plotting.plot", lambda solution: Figure())  # pictures take seconds each
     for fatal in range(4):
         folder = tmp_path / f"run{fatal}"
         archive.save(first, folder)

@@ -179,6 +179,8 @@ def test_the_separated_minimum_is_a_kink_at_singular_encoders() -> None:
     for ratio, accuracy in ((1e-4, 0.08), (1e-5, 0.01)):
         slope = (far_from_regular(law, state.angle, ratio) - state.energy) / ratio
         assert slope == pytest.approx(state.slopes.sum(), rel=accuracy)
+    with pytest.raises(InputError, match="cuts at 0"):
+        _ = RankOne(law, 1.0, (0.1, 0.0)).slopes
     near = np.stack([np.diag([1.0, 0.03]), rotation(state.angle) @ np.diag([1.0, 0.03])])
     assert encoded(law, near).energy > state.energy
 

@@ -39,6 +39,7 @@ _FRESH = 1  # with a run's seed: of the pairs that its gap is measured on
 
 
 def default_seeds(quick: bool) -> int:
+    """How many seeds the paper has, or the quick version."""
     return _QUICK_SEEDS if quick else _SEEDS
 
 

@@ -18,6 +18,7 @@ _SHOWN_SEED = 0  # whose particles are drawn
 
 
 def default_seeds(quick: bool) -> int:
+    """How many seeds the paper has, or the quick version."""
     return _QUICK_SEEDS if quick else _SEEDS
 
 

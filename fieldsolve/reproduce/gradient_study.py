@@ -16,6 +16,7 @@ _SEEDS, _QUICK_SEEDS = 20, 10
 
 
 def default_seeds(quick: bool) -> int:
+    """How many seeds the paper has, or the quick version."""
     return _QUICK_SEEDS if quick else _SEEDS
 
 

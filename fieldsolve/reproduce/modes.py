@@ -88,10 +88,8 @@ def dispersal(first, second, first_weights, second_weights, factors, first_slope
     # Points move the fields that the other modality feels, too.
     moments(first, here, c[0], s[0])
     moments(second, there, c[1], s[1])
-    unused = here
-    fields(first, factors, c[1], s[1], unused, slope_here)
-    unused = there
-    fields(second, factors, c[0], s[0], unused, slope_there)
+    fields(first, factors, c[1], s[1], here, slope_here)
+    fields(second, factors, c[0], s[0], there, slope_there)
     for i in range(len(first)):
         first_slopes[i] = first_weights[i] * (first_slopes[i] + slope_here[i]) / 2.0
     for j in range(len(second)):

@@ -13,6 +13,7 @@ TAU = 0.07
 KERNEL = Kernel("cosine", TAU)
 
 _LEAST_RATIO = 0.02  # of an encoder's singular values, for the angles' grid to resolve its densities
+_STATIONARY = 1e-5  # nats: below it the energy is within 1e-10 of the minimum
 _SHIFT = 1e-4  # of parameters, for second derivatives: their errors of 1e-8 balance those of rounding
 
 
@@ -63,7 +64,8 @@ def is_resolved(encoders: Array) -> bool:
 def minimised(law: Misaligned, start: Array) -> Array | None:
     """The regular local minimum that a start leads to, at unit Frobenius norms, or None if an encoder becomes singular there.
 
-    start: (2, 2, 2). The energy depends on each encoder up to a factor, and on both up to a common rotation.
+    start: (2, 2, 2). The energy depends on each encoder up to a factor, and on both up to a common rotation. Raises RuntimeError
+    if the descent ends where the gradient is not small.
     """
     from scipy.optimize import minimize  # slow to import: 0.4 s
 
@@ -84,7 +86,12 @@ def minimised(law: Misaligned, start: Array) -> Array | None:
         options={"gtol": 1e-11, "maxiter": 500},
     )
     encoders = normalised(found.x.reshape(2, 2, 2))
-    return encoders if is_resolved(encoders) else None
+    if not is_resolved(encoders):
+        return None
+    slope = float(np.abs(encoded(law, encoders).gradient).max())
+    if slope > _STATIONARY:
+        raise RuntimeError(f"the descent at sigma = {law.sigma:g} ended where the gradient is {slope:.1e}: {found.message}")
+    return encoders
 
 
 def lowest_curvature(law: Misaligned, encoders: Array) -> float:

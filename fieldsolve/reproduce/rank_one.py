@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from fieldsolve.arrays import Array
+from fieldsolve.errors import InputError
 from fieldsolve.reproduce.latent import Misaligned
 from fieldsolve.reproduce.population import KERNEL, TAU
 
@@ -80,8 +81,10 @@ class RankOne:
         Angles turn from an atom to its antipode within r of the two cuts: at each of them a share (rho/2 pi) r dalpha/sin^2
         alpha of the mass sits at the angle alpha in between, rho the density there. With G what a point at such an angle adds
         to J, slope = (rho/2 pi) int_0^pi [G(alpha) + G(-alpha) - 2 G(nearest atom)]/sin^2 alpha dalpha. Where both slopes are
-        positive the state is a minimum with a kink, at the boundary of the regular encoders.
+        positive the state is a minimum with a kink, at the boundary of the regular encoders. Raises InputError for other cuts.
         """
+        if any(self.cuts):
+            raise InputError(f"the slopes are known for cuts at 0, where both directions are alike, not at {self.cuts}")
         nodes, weights = np.polynomial.legendre.leggauss(_NODES)
         nodes, weights = np.pi / 4 * (nodes + 1), np.pi / 4 * weights
         result = []
