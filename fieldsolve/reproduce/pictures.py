@@ -129,17 +129,10 @@ def _gap(study: GapStudy) -> Figure:
     left.fill_between(SIGMAS, mean - error, mean + error, color=_WARM, alpha=0.25, lw=0)
     left.plot(SIGMAS, table["trained_median"], "s--", color=_INK, ms=4, label="median")
     left.set(title="as the paper has it (Fig. 5)", ylabel="symmetric KL in 60 bins")
-    for phase, marker, colour in ((ALIGNED, "o", _INK), (SEPARATED, "x", _WARM)):
+    for phase, marker, colour in ((ALIGNED, ".", _INK), (SEPARATED, "x", _WARM)):
         runs = [run for run in study.trained if run["batch"] == batch and run["phase"] == phase]
-        right.plot(
-            [run["sigma"] for run in runs],
-            [run["gap"] for run in runs],
-            marker,
-            ms=4,
-            color=colour,
-            alpha=0.6,
-            label=f"runs, {phase}",
-        )
+        sigmas, gaps = [run["sigma"] for run in runs], [run["gap"] for run in runs]
+        right.plot(sigmas, gaps, marker, ms=6, color=colour, alpha=0.8, label=f"runs, {phase}")
     right.plot(SIGMAS, table["aligned_gap"], color=_COOL, label="aligned minimum, exact")
     right.plot(SIGMAS, table["aligned_gap_sampled"], "--", color=_COOL, label="the same, as 8000 pairs show it")
     right.plot(SIGMAS, table["separated_gap"], color=_GREEN, label="separated minimum")
@@ -211,7 +204,7 @@ def _joint(study: GapStudy) -> Figure:
 
 def _differences(study: GapStudy) -> Figure:
     figure = Figure(figsize=(14, 6.8), layout="constrained")
-    centres = (np.arange(_DIFFERENCE_BINS) + 0.5) / _DIFFERENCE_BINS * 360 - 180
+    edges = np.linspace(-180, 180, _DIFFERENCE_BINS + 1)
     bins = _DIFFERENCE_BINS * _FINE
     for ax, one in zip(_panel(figure), study.phases, strict=True):
         joint = joint_shares(Misaligned(one["sigma"]), np.array(one["encoders"]), bins)
@@ -220,14 +213,12 @@ def _differences(study: GapStudy) -> Figure:
         # Two angles that are so many bins apart differ by up to one bin more or less: half the pairs on either side.
         between = np.roll((apart + np.roll(apart, -1)) / 2, bins // 2)
         shares = between.reshape(_DIFFERENCE_BINS, _FINE).sum(axis=1)
-        ax.plot(centres, shares * _DIFFERENCE_BINS, color=_INK, label="exact")
+        ax.stairs(shares * _DIFFERENCE_BINS, edges, color=_INK, lw=1.6, label="exact")
         if (run := _shown_run(study, one["sigma"])) is not None:
             angles = _drawn_angles(run)
             wrapped = (angles[1] - angles[0] + np.pi) % (2 * np.pi) - np.pi
             trained = histograms(np.stack([wrapped, wrapped]), _DIFFERENCE_BINS)[0]
-            ax.stairs(
-                trained * _DIFFERENCE_BINS, np.linspace(-180, 180, _DIFFERENCE_BINS + 1), color=_WARM, lw=0.8, label="trained"
-            )
+            ax.stairs(trained * _DIFFERENCE_BINS, edges, color=_WARM, lw=0.8, label="trained")
         ax.set(xlabel="angle 2 - angle 1 (degrees)", xlim=(-120, 120))
     figure.axes[0].set_ylabel("density, 1 = uniform")
     figure.axes[0].legend(frameon=False)
