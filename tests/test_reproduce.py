@@ -180,7 +180,15 @@ def gibbs_results(steps: int) -> list[tuple[Task, dict[str, Any]]]:
             points = particles.settled(task.config["tau"], gibbs.wells(), 12.0, task.config["seed"], 1, 50)
             found = {"cap_mass": 0.2, "points": points.tolist() if task.config["seed"] == 0 else None}
         elif task.kind == "smoothed":
-            found = {"nside": 1, "density": [1.0] * 12, "cap_mass": 0.3, "energy": -1.0, "stationarity": 1e-5, "steps": 1}
+            found = {
+                "nside": 1,
+                "density": [1.0] * 12,
+                "cap_mass": 0.3,
+                "early_cap_mass": 0.25,
+                "energy": -1.0,
+                "stationarity": 1e-5,
+                "steps": 1,
+            }
         else:
             found = gibbs_study.COMPUTED[task.kind](task.config)
         results.append((Task.of(task.kind, {**task.config, "steps": steps} if "steps" in task.config else task.config), found))

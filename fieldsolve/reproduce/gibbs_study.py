@@ -62,8 +62,8 @@ class GibbsStudy:
     """Cap masses at TAUS.
 
     exact, exact_error: Gibbs, (7,). sampled, sampled_error: importance sampling, (seeds, 7). trained: particles, (seeds, 7).
-    smoothed: of the smoothed energy's minimisers, (7,), with their densities (7, N), grid nside and stationarity. steps: of the
-    training. points: the particles of one seed, (7, n, 3).
+    smoothed: of the smoothed energy's minimisers, (7,), smoothed_early: of states on the way there, with their densities (7,
+    N), grid nside and stationarity. steps: of the training. points: the particles of one seed, (7, n, 3).
     """
 
     exact: Array
@@ -72,6 +72,7 @@ class GibbsStudy:
     sampled_error: Array
     trained: Array
     smoothed: Array
+    smoothed_early: Array
     densities: Array
     nside: int
     stationarity: Array
@@ -99,6 +100,7 @@ class GibbsStudy:
             sampled_error=np.array([found["error"] for found in samples]),
             trained=np.array([[found["cap_mass"] for found in of_kind("particles", tau=tau)] for tau in TAUS]).T,
             smoothed=np.array([found["cap_mass"] for found in fields]),
+            smoothed_early=np.array([found["early_cap_mass"] for found in fields]),
             densities=np.array([found["density"] for found in fields]),
             nside=fields[0]["nside"],
             stationarity=np.array([found["stationarity"] for found in fields]),
@@ -125,6 +127,7 @@ class GibbsStudy:
             "importance_mean": self.sampled.mean(axis=0).tolist(),
             "importance_error": errors.tolist(),
             "smoothed": self.smoothed.tolist(),
+            "smoothed_early": self.smoothed_early.tolist(),
             "smoothed_stationarity": self.stationarity.tolist(),
             "particles_mean": self.trained.mean(axis=0).tolist(),
             "particles_std": [float(np.std(one, ddof=1)) if self.seeds > 1 else float("nan") for one in self.trained.T],
@@ -150,6 +153,7 @@ class GibbsStudy:
         trained = self.trained.mean(axis=0)
         excess, bias, rest = trained - self.exact, self.smoothed - self.exact, trained - self.smoothed
         warm, coldest = np.array(TAUS) >= 0.5, int(np.argmin(TAUS))
+        flattest = int(np.argmax(np.abs(self.smoothed - self.smoothed_early)))
         shorter = "" if self.steps == particles.STEPS else f" (the paper: {particles.STEPS})"
         return [
             f"Mass within 0.5 rad of a well: {self.seeds} seeds, {self.steps} steps{shorter} of {particles.COUNT} particles.",
@@ -165,8 +169,10 @@ class GibbsStudy:
             + f": above Gibbs by {bias[warm].min():.4f} to {bias[warm].max():.4f} at tau of 0.5 and above, and by "
             f"{bias[coldest]:.3f} at tau = {TAUS[coldest]:g}. That is the bias of the bandwidth.",
             f"The rest, particles against that minimiser, is {rest[warm].min():+.4f} to {rest[warm].max():+.4f} at tau of "
-            "0.5 and above: finite numbers, noise and steps. Below, the smoothed energy is so flat (stationarity still "
-            f"{self.stationarity[~warm].min():.0e} to {self.stationarity[~warm].max():.0e} nats after thousands of steps) "
-            f"that its minimisers clump and the descent's length decides: {rest[~warm].min():+.3f} to "
-            f"{rest[~warm].max():+.3f}.",
+            "0.5 and above, with standard errors of the mean up to "
+            f"{np.max([standard_error(one) for one in self.trained.T[warm]]):.4f}: finite numbers, noise and steps.",
+            f"At tau = {TAUS[flattest]:g} the smoothed energy is so flat that the length of a descent decides: at a "
+            f"stationarity of 1e-3 nats the density has {self.smoothed_early[flattest]:.3f}, at "
+            f"{self.stationarity[flattest]:.0e} nats {self.smoothed[flattest]:.3f}, the particles {trained[flattest]:.3f}. "
+            "What the kernel smooths away costs nothing, and minimisers clump.",
         ]
