@@ -11,6 +11,7 @@ from fieldsolve.reproduce import training
 from fieldsolve.reproduce.binned import (
     densities,
     density_symmetric_kl,
+    difference_shares,
     encoded_angles,
     expected_symmetric_kl,
     histograms,
@@ -19,7 +20,7 @@ from fieldsolve.reproduce.binned import (
     rank_one_shares,
     symmetric_kl,
 )
-from fieldsolve.reproduce.branches import aligned, canonical, followed
+from fieldsolve.reproduce.branches import ALIGNED, SEPARATED, aligned, canonical, followed, phase_of
 from fieldsolve.reproduce.latent import Misaligned
 from fieldsolve.reproduce.modes import dispersal, spectrum
 from fieldsolve.reproduce.population import KERNEL, TAU, encoded, lowest_curvature, minimised, ratios
@@ -244,6 +245,10 @@ def test_bins_hold_what_densities_and_samples_say() -> None:
     np.testing.assert_allclose(histograms(angles), single, atol=5 * np.sqrt(single.max() / 400_000))
     index = np.floor((angles + np.pi) / (2 * np.pi) * 60).astype(int)
     assert np.mean(index[0] == index[1]) == pytest.approx(np.trace(joint), abs=4 * np.sqrt(0.25 / 400_000))
+    wrapped = (angles[1] - angles[0] + np.pi) % (2 * np.pi) - np.pi
+    apart = difference_shares(law, REGULAR)
+    np.testing.assert_allclose(histograms(np.stack([wrapped, wrapped]))[0], apart, atol=5 * np.sqrt(apart.max() / 400_000))
+    np.testing.assert_allclose(difference_shares(law, np.diag([1.0, -1.0]) @ REGULAR), apart[::-1], atol=1e-12)
     plain, smoothed = density_symmetric_kl(law, REGULAR)
     assert symmetric_kl(marginal_shares(joint_shares(law, REGULAR, 480))) == pytest.approx(plain, rel=2e-3)
     assert 0 < smoothed < plain
@@ -280,6 +285,42 @@ def test_the_batch_loss_is_that_of_infonce() -> None:
     assert value == pytest.approx(reference.value - np.log(300) - KERNEL.log_volume(1), abs=1e-12)
     expected = np.einsum("ani,anj->aij", np.stack([reference.first, reference.second]) / lengths, pairs)
     np.testing.assert_allclose(gradient, expected, atol=1e-12)
+
+
+def test_the_phase_is_where_steepest_descent_ends() -> None:
+    law = Misaligned(0.3)
+    state, _ = aligned(law, 2)
+    assert state is not None
+    assert phase_of(law, state) == ALIGNED
+    # One encoder is nearly singular, in the basin of either phase.
+    assert phase_of(law, state @ np.diag([1.0, 0.12])) == ALIGNED
+    axis = separated(law).angle
+    assert phase_of(law, np.stack([np.diag([1.0, 0.012]), rotation(axis) @ np.diag([1.0, 0.012])])) == SEPARATED
+
+
+def test_canonical_encoders_are_the_same_state() -> None:
+    for state in (REGULAR, REGULAR[:, :, ::-1], rotation(2.0) @ REGULAR):
+        found = canonical(state)
+        assert np.linalg.det(found[0]) > 0
+        assert np.arctan2(found[0][1, 0], found[0][0, 0]) == pytest.approx(0, abs=1e-12)
+        # What a common rotation or reflection of the outputs leaves.
+        sizes = np.linalg.norm(state, axis=(1, 2))
+        np.testing.assert_allclose(found[0].T @ found[1], state[0].T @ state[1] / np.prod(sizes), atol=1e-12)
+
+
+def test_the_smoothed_divergence_of_atoms() -> None:
+    state = RankOne(Misaligned(0.4), 1.1, (0.2, -0.1))
+    distances = state.atoms.reshape(4, 1) - state.atoms.reshape(1, 4)
+    kernel, masses = np.exp(KERNEL.log_profile(distances, 1)), np.kron(np.eye(2), np.ones(2)) * state.masses.ravel()
+    difference, fields = masses[0] - masses[1], np.log(kernel @ masses.T)
+    assert state.smoothed_symmetric_kl == pytest.approx(difference @ (fields[:, 0] - fields[:, 1]), rel=1e-12)
+    assert state.smoothed_symmetric_kl > 0
+
+
+def test_the_first_step_of_training_has_the_learning_rate() -> None:
+    law = Misaligned(0.4)
+    start = np.random.default_rng(7).uniform(-(0.5**0.5), 0.5**0.5, (2, 2, 2))
+    np.testing.assert_allclose(np.abs(training.trained(law, 7, 64, 1) - start), training.LEARNING_RATE, rtol=1e-6)
 
 
 def test_training_finds_the_aligned_minimum_and_repeats_itself() -> None:

@@ -11,6 +11,7 @@ from fieldsolve.reproduce.rank_one import RankOne
 BINS, ADDED = 60, 1e-8  # of D.3's histograms
 SAMPLE = 8000
 
+_FINER = 12  # bins in one, for differences of angles
 _FINE = 8192  # angles of the integral over the densities
 
 
@@ -53,6 +54,18 @@ def joint_shares(law: Misaligned, encoders: Array, bins: int = BINS, offset: flo
 def marginal_shares(joint: Array) -> Array:
     """Both modalities' shares, (2, bins)."""
     return np.stack([joint.sum(axis=1), joint.sum(axis=0)])
+
+
+def difference_shares(law: Misaligned, encoders: Array, bins: int = BINS) -> Array:
+    """The shares of the wrapped difference of a pair's encoded angles, second less first, in equal bins of [-pi, pi), (bins,).
+
+    From joint masses in bins a twelfth as wide, whose width they are blurred by.
+    """
+    joint = joint_shares(law, encoders, bins * _FINER)
+    apart = np.array([np.trace(np.roll(joint, -shift, axis=1)) for shift in range(len(joint))])
+    # Two angles that are so many bins apart differ by up to one bin more or less: half the pairs on either side.
+    between = np.roll((apart + np.roll(apart, -1)) / 2, len(joint) // 2)
+    return np.asarray(between.reshape(bins, _FINER).sum(axis=1))
 
 
 def _preimages(encoder: Array, edges: Array) -> Array:

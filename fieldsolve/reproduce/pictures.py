@@ -13,7 +13,7 @@ from fieldsolve.equilibria import gibbs
 from fieldsolve.grids import Healpix
 from fieldsolve.plotting import longitude_latitude, plot_field
 from fieldsolve.reproduce import training
-from fieldsolve.reproduce.binned import densities, encoded_angles, histograms, joint_shares
+from fieldsolve.reproduce.binned import densities, difference_shares, encoded_angles, histograms, joint_shares
 from fieldsolve.reproduce.branches import ALIGNED, SEPARATED
 from fieldsolve.reproduce.gap_study import SIGMAS, GapStudy
 from fieldsolve.reproduce.gibbs import TAUS, potential, wells
@@ -27,7 +27,6 @@ from fieldsolve.reproduce.study import Study
 _INK, _WARM, _COOL, _GREEN, _GREY = "black", "#D55E00", "#0072B2", "#009E73", "#999999"
 _SKY_NSIDE = 64
 _POLAR_BINS, _JOINT_BINS, _DIFFERENCE_BINS = 40, 80, 60  # of the paper
-_FINE = 12  # times finer bins for differences of angles
 _DRAWN = 8000  # pairs of a trained run
 
 
@@ -205,14 +204,8 @@ def _joint(study: GapStudy) -> Figure:
 def _differences(study: GapStudy) -> Figure:
     figure = Figure(figsize=(14, 6.8), layout="constrained")
     edges = np.linspace(-180, 180, _DIFFERENCE_BINS + 1)
-    bins = _DIFFERENCE_BINS * _FINE
     for ax, one in zip(_panel(figure), study.phases, strict=True):
-        joint = joint_shares(Misaligned(one["sigma"]), np.array(one["encoders"]), bins)
-        # Pairs of fine bins by how far apart they are: a sum along each wrapped diagonal.
-        apart = np.array([np.trace(np.roll(joint, -shift, axis=1)) for shift in range(bins)])
-        # Two angles that are so many bins apart differ by up to one bin more or less: half the pairs on either side.
-        between = np.roll((apart + np.roll(apart, -1)) / 2, bins // 2)
-        shares = between.reshape(_DIFFERENCE_BINS, _FINE).sum(axis=1)
+        shares = difference_shares(Misaligned(one["sigma"]), np.array(one["encoders"]), _DIFFERENCE_BINS)
         ax.stairs(shares * _DIFFERENCE_BINS, edges, color=_INK, lw=1.6, label="exact")
         if (run := _shown_run(study, one["sigma"])) is not None:
             angles = _drawn_angles(run)
