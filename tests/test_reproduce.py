@@ -95,7 +95,23 @@ def test_the_prediction_is_the_mean_square_error_over_pools() -> None:
         error = math.sqrt(np.mean(squares)) / np.linalg.norm(whole)
         assert error == pytest.approx(found.predicted_error[gradient.NEGATIVES.index(count)], rel=accuracy)
     assert np.all(np.diff(found.share) < 0)
-    assert np.all(found.predicted_error >= found.bias)
+
+
+@pytest.mark.parametrize("critic", gradient.CRITICS)
+def test_influences_are_what_one_more_negative_adds(critic: str) -> None:
+    batch = gradient.drawn(critic, 2).first(256)
+    own, others = batch.exponents()
+    top = np.maximum(own, others.max(axis=1))
+    kernels, positive = np.exp(others - top[:, None]), np.exp(own - top)
+    before, share = gradient._mean_field_gradient(batch, kernels, positive, 256)
+    added = []
+    for n in range(256):
+        rows = [*range(256), n]
+        lengths = None if batch.pool.lengths is None else batch.pool.lengths[rows]
+        pool = replace(batch.pool, inputs=batch.pool.inputs[rows], points=batch.pool.points[rows], lengths=lengths)
+        added.append(256 * (gradient.gradient(replace(batch, pool=pool)) - before).ravel())
+    # A difference of one in 256 is not quite a derivative.
+    assert gradient._influences(batch, kernels, [share])[0] == pytest.approx(np.sum(np.var(added, axis=0, ddof=1)), rel=0.02)
 
 
 # D.2
@@ -331,8 +347,11 @@ def test_the_command_resumes_and_shows(tmp_path: Path, monkeypatch: pytest.Monke
     shown = runner.invoke(main, ["show", folder])
     assert shown.stdout == more.stdout
     assert (Path(folder) / "report.md").read_text().count("fieldsolve reproduce gradient --seeds 2") == 1
-    other = runner.invoke(main, ["phase-diagram", "examples/coupling_tau.toml", "-o", folder])
-    assert other.exit_code == 3
+    for other in (["phase-diagram", "examples/coupling_tau.toml"], ["reproduce", "gap"]):
+        foreign = runner.invoke(main, [*other, "-o", folder, "--force"])
+        assert foreign.exit_code == 3
+        assert "holds something else" in foreign.stderr
+    assert runner.invoke(main, ["show", folder]).stdout == more.stdout
     shutil.rmtree(folder)
 
 

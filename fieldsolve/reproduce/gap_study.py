@@ -23,7 +23,7 @@ from fieldsolve.reproduce.branches import ALIGNED, SEPARATED, Branches, aligned,
 from fieldsolve.reproduce.latent import Misaligned
 from fieldsolve.reproduce.population import encoded, is_resolved, lowest_curvature, ratios
 from fieldsolve.reproduce.rank_one import separated
-from fieldsolve.reproduce.study import Columns, column, standard_error
+from fieldsolve.reproduce.study import Columns, column, counted, standard_error
 from fieldsolve.runs import Task
 
 SIGMAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -149,9 +149,9 @@ class GapStudy:
 
     def medians(self, batch: int, name: str = "gap", phase: str | None = None) -> Array:
         """The medians over runs of one figure at SIGMAS, NaN where there is none."""
-        return np.array([
-            np.nanmedian(values) if (values := column(self.at(sigma, batch, phase), name)).size else np.nan for sigma in SIGMAS
-        ])  # fmt: skip
+        found = [column(self.at(sigma, batch, phase), name) for sigma in SIGMAS]
+        known = [values[~np.isnan(values)] for values in found]
+        return np.array([np.median(values) if values.size else np.nan for values in known])
 
     def separated_counts(self, batch: int) -> list[int]:
         """How many runs at each of SIGMAS are in the separated phase."""
@@ -230,7 +230,7 @@ class GapStudy:
         runs = [run for run in self.trained if run["batch"] == training.BATCH]
         apart = [run for run in runs if run["phase"] == SEPARATED]
         late = [run for run in runs if run["phase"] == ALIGNED and run["gap"] > _LATE]
-        settings = f"batch {training.BATCH}, {self.seeds} seeds a scale"
+        settings = f"batch {training.BATCH}, {counted(self.seeds, 'seed')} a scale"
         sentence = f"Of the runs at the paper's settings ({settings}) {len(apart)} of {len(runs)} are in the separated phase"
         sentence += f" ({_named(apart)})" if apart else ""
         if late:
@@ -250,7 +250,7 @@ class GapStudy:
         trained = self.medians(training.BATCH, "exact_gap", ALIGNED)
 
         def listed(values: Array) -> str:
-            return ", ".join(f"{value:.4f}" for value in values)
+            return ", ".join("-" if np.isnan(value) else f"{value:.4f}" for value in values)
 
         return (
             f"All others have the aligned phase's gap, as 8000 pairs in 60 bins show it: medians {listed(medians)}, where "

@@ -9,7 +9,7 @@ import numpy as np
 from fieldsolve.arrays import Array
 from fieldsolve.reproduce import particles
 from fieldsolve.reproduce.gibbs import CONCENTRATION, TAUS, cap_masses, importance_sampled, in_cap, smoothed, wells
-from fieldsolve.reproduce.study import Columns, standard_error
+from fieldsolve.reproduce.study import Columns, counted, standard_error
 from fieldsolve.runs import Task
 
 _SEEDS, _QUICK_SEEDS = 20, 3
@@ -156,7 +156,8 @@ class GibbsStudy:
         flattest = int(np.argmax(np.abs(self.smoothed - self.smoothed_early)))
         shorter = "" if self.steps == particles.STEPS else f" (the paper: {particles.STEPS})"
         return [
-            f"Mass within 0.5 rad of a well: {self.seeds} seeds, {self.steps} steps{shorter} of {particles.COUNT} particles.",
+            f"Mass within 0.5 rad of a well: {counted(self.seeds, 'seed')}, {self.steps} steps{shorter} of {particles.COUNT} "
+            "particles.",
             f"The field gives the Gibbs masses to {self.exact_error.max():.0e}, without samples.",
             f"Importance sampling agrees with it: {np.mean(deviation < 3) * 100:.0f} % of {deviation.size} values lie within "
             f"three of their standard errors, the farthest at {deviation.max():.2f}.",

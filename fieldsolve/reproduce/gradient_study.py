@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fieldsolve.reproduce.gradient import CRITICS, NEGATIVES, POOL, compared, drawn
-from fieldsolve.reproduce.study import Columns
+from fieldsolve.reproduce.study import Columns, counted
 from fieldsolve.runs import Task
 
 FIGURES = ("alignment", "error", "predicted_error", "bias", "share")
@@ -82,7 +82,7 @@ class GradientStudy:
     def report(self) -> list[str]:
         sentences = [
             f"Gradients in W with N = {NEGATIVES[0]} to {NEGATIVES[-1]} negatives against all {POOL} of the pool, "
-            f"{self.seeds} seeds a critic."
+            f"{counted(self.seeds, 'seed')} a critic."
         ]
         for critic in CRITICS:
             here = {name: values.mean(axis=0) for name, values in self.figures[critic].items()}

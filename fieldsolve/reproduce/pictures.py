@@ -22,7 +22,7 @@ from fieldsolve.reproduce.gradient import CRITICS, NEGATIVES
 from fieldsolve.reproduce.gradient_study import GradientStudy
 from fieldsolve.reproduce.latent import Misaligned
 from fieldsolve.reproduce.rank_one import RankOne
-from fieldsolve.reproduce.study import Study
+from fieldsolve.reproduce.study import Study, counted
 
 _INK, _WARM, _COOL, _GREEN, _GREY = "black", "#D55E00", "#0072B2", "#009E73", "#999999"
 _SKY_NSIDE = 64
@@ -57,7 +57,7 @@ def _gradient(study: GradientStudy) -> Figure:
                 ms=4,
                 color=_INK,
                 capsize=2,
-                label=f"{study.seeds} seeds, mean and std",
+                label=f"{counted(study.seeds, 'seed')}, mean and std",
             )
             ax.set(xscale="log", xlabel="negatives N")
         row[0].set(ylabel="cosine with the gradient at N = 4096", title=f"{critic}: alignment", ylim=(0, 1.02))
@@ -100,7 +100,7 @@ def _cap_masses(study: GibbsStudy) -> Figure:
         fmt="o",
         ms=4,
         color=_WARM,
-        label=f"particles, {study.seeds} seeds, mean and std",
+        label=f"particles, {counted(study.seeds, 'seed')}, mean and std",
     )
     left.plot(TAUS, study.smoothed, "--", color=_GREEN, label="what particles minimise, as a density")
     left.set(ylabel="mass within 0.5 rad of a well", title="cap mass (the paper's Fig. 4)")
@@ -124,7 +124,7 @@ def _gap(study: GapStudy) -> Figure:
     left, right = figure.subplots(1, 2)
     table, batch = study.table, training.BATCH
     mean, error = np.array(table["trained_mean"]), np.array(table["trained_sem"])
-    left.plot(SIGMAS, mean, "o-", color=_WARM, label=f"mean over {study.seeds} seeds, and standard error")
+    left.plot(SIGMAS, mean, "o-", color=_WARM, label=f"mean over {counted(study.seeds, 'seed')}, and standard error")
     left.fill_between(SIGMAS, mean - error, mean + error, color=_WARM, alpha=0.25, lw=0)
     left.plot(SIGMAS, table["trained_median"], "s--", color=_INK, ms=4, label="median")
     left.set(title="as the paper has it (Fig. 5)", ylabel="symmetric KL in 60 bins")

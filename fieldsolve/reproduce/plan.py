@@ -72,9 +72,13 @@ def reproduced(
 
     replace: use a folder with another plan's results, and keep what both share. Raises InputError as `runs.fill`.
     """
-    outcomes = runs.fill(
-        folder, plan.to_json(), lambda known: known == plan.to_json(), plan.tasks, perform, run, True, replace, watch
-    )
+
+    def is_same(known: str) -> bool:
+        if not is_plan(known) or Plan.from_json(known).experiment != plan.experiment:
+            raise InputError(f"{folder}: holds something else than the experiment {plan.experiment}; choose another folder")
+        return known == plan.to_json()
+
+    outcomes = runs.fill(folder, plan.to_json(), is_same, plan.tasks, perform, run, True, replace, watch)
     return _study(plan, [(task, outcomes[task.key]) for task in plan.tasks])
 
 

@@ -33,3 +33,8 @@ def column(rows: list[dict[str, Any]], name: str) -> Array:
 def standard_error(values: Array) -> float:
     """Of the mean; NaN of fewer than two."""
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number} {noun}{'s' * (number != 1)}"

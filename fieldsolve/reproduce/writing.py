@@ -10,7 +10,7 @@ from fieldsolve.archive import to_json, write_whole
 from fieldsolve.plotting import rendered
 from fieldsolve.reproduce.pictures import figures
 from fieldsolve.reproduce.plan import Plan
-from fieldsolve.reproduce.study import Columns, Study
+from fieldsolve.reproduce.study import Columns, Study, counted
 
 _TITLES = {
     "gradient": "Large-batch gradient consistency (D.1)",
@@ -43,7 +43,7 @@ def write(plan: Plan, study: Study, folder: Path) -> None:
     sentences = "\n".join(f"- {sentence}" for sentence in study.report)
     links = "\n\n".join(f"![{name}]({name}.png)" for name in pictures)
     quick = " in the quick version" if plan.quick else ""
-    title = f"# {_TITLES[plan.experiment]}\n\nWith {plan.seeds} seeds{quick}: `{command(plan, folder.name)}`."
+    title = f"# {_TITLES[plan.experiment]}\n\nWith {counted(plan.seeds, 'seed')}{quick}: `{command(plan, folder.name)}`."
     write_whole(folder / "report.md", f"{title}\n\n{sentences}\n\n{_markdown(study.table)}\n{links}\n".encode())
     write_whole(folder / "summary.json", (to_json(summary(plan, study)) + "\n").encode())
 

@@ -89,7 +89,9 @@ def fill(
     """
 
     def is_same(known: str) -> bool:
-        return is_diagram(known) and Spec.from_json(known).identity == spec.identity
+        if not is_diagram(known):
+            raise InputError(f"{folder}: holds something else than a phase diagram; choose another folder")
+        return Spec.from_json(known).identity == spec.identity
 
     outcomes = runs.fill(folder, spec.to_json(), is_same, tasks(spec), perform, run, retry, replace, watch)
     return gather(spec, outcomes, lambda task: task.key)
