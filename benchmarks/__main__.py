@@ -394,7 +394,7 @@ def sampled() -> str:
             ("population minimum from one start, exact bins", minimum_gap),
         ]),
     ]  # fmt: skip
-    with threads.limited(1):
+    with threads.limited(1), threads.one_blas_thread():
         for what, exact, (name, baseline), others in cases:
             (base,) = best(baseline, repeat=1)
             rows.append([what, name, f"{abs(baseline() - exact):.1e}", "1", f"{base:.3g} s"])
