@@ -57,7 +57,7 @@ def report(plan: Any, study: Any, folder: Path, as_json: bool, quiet: bool) -> N
     if isinstance(study, list):
         for task, outcome in study[:_FAILURES_SHOWN]:
             click.echo(f"fieldsolve: {task.kind} {task.config} failed: {outcome.reason}", err=True)
-        click.echo(f"fieldsolve: {len(study)} of {len(plan.tasks)} parts failed; the same command tries them again", err=True)
+        click.echo(f"fieldsolve: {len(study)} of {len(plan.tasks)} parts failed; fieldsolve reproduce with the same options tries them again", err=True)
         sys.exit(CELLS_FAILED)
     from fieldsolve import archive
     from fieldsolve.reproduce.writing import summary, write

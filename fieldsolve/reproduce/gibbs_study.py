@@ -164,16 +164,18 @@ class GibbsStudy:
             "Trained particles do not sample Gibbs: at tau of 0.5 and above their mean mass is off by "
             f"{excess[warm].min():+.4f} to {excess[warm].max():+.4f}, at tau = {TAUS[coldest]:g} it is "
             f"{trained[coldest]:.3f} instead of {self.exact[coldest]:.3f}.",
-            "What they descend is the functional smoothed by the KDE's bandwidth h = 0.35. Its own minimiser, computed as a "
-            "density, has "
-            + ", ".join(f"{mass:.3f} (tau {tau:g})" for mass, tau in zip(self.smoothed, TAUS, strict=True))
-            + f": above Gibbs by {bias[warm].min():.4f} to {bias[warm].max():.4f} at tau of 0.5 and above, and by "
-            f"{bias[coldest]:.3f} at tau = {TAUS[coldest]:g}. That is the bias of the bandwidth.",
+            "What they descend is the functional smoothed by the KDE's bandwidth h = 0.35. It is so flat that descents of "
+            "densities are slow: in brackets what they have at a stationarity of 1e-3 nats, before it where they end, at "
+            f"{self.stationarity.min():.0e} to {self.stationarity.max():.0e} nats: "
+            + ", ".join(
+                f"{late:.3f} ({early:.3f}) at tau {tau:g}"
+                for late, early, tau in zip(self.smoothed, self.smoothed_early, TAUS, strict=True)
+            )
+            + f". The ends are above Gibbs by {bias[warm].min():.4f} to {bias[warm].max():.4f} at tau of 0.5 and above, and by "
+            f"{bias[coldest]:.3f} at tau = {TAUS[coldest]:g}: the bias of the bandwidth, as far as the descents went.",
             f"The rest, particles against that minimiser, is {rest[warm].min():+.4f} to {rest[warm].max():+.4f} at tau of "
             "0.5 and above, with standard errors of the mean up to "
             f"{np.max([standard_error(one) for one in self.trained.T[warm]]):.4f}: finite numbers, noise and steps.",
-            f"At tau = {TAUS[flattest]:g} the smoothed energy is so flat that the length of a descent decides: at a "
-            f"stationarity of 1e-3 nats the density has {self.smoothed_early[flattest]:.3f}, at "
-            f"{self.stationarity[flattest]:.0e} nats {self.smoothed[flattest]:.3f}, the particles {trained[flattest]:.3f}. "
-            "What the kernel smooths away costs nothing, and minimisers clump.",
+            f"At tau = {TAUS[flattest]:g} the length of the descent matters most; particles have {trained[flattest]:.3f} "
+            "there. What the kernel smooths away costs nothing, and minimisers clump.",
         ]

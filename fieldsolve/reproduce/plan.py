@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldsolve import runs
+from fieldsolve.archive import SUMMARY
 from fieldsolve.errors import InputError
 from fieldsolve.reproduce import gap_study, gibbs_study, gradient_study
 from fieldsolve.reproduce.study import Study
@@ -76,7 +77,10 @@ def reproduced(
     def is_same(known: str) -> bool:
         if not is_plan(known) or Plan.from_json(known).experiment != plan.experiment:
             raise InputError(f"{folder}: holds something else than the experiment {plan.experiment}; choose another folder")
-        return known == plan.to_json()
+        same = known == plan.to_json()
+        if same or replace:
+            (folder / SUMMARY).unlink(missing_ok=True)  # without it nothing in the folder counts as results
+        return same
 
     outcomes = runs.fill(folder, plan.to_json(), is_same, plan.tasks, perform, run, True, replace, watch)
     return _study(plan, [(task, outcomes[task.key]) for task in plan.tasks])

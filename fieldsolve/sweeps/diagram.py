@@ -69,7 +69,7 @@ def open_diagram(folder: Path) -> Diagram:
     with Ledger(folder / LEDGER, write=False) as ledger:
         text = ledger.spec()
         if text is None or not is_diagram(text):
-            raise InputError(f"{folder}: its ledger holds no diagram; run the phase diagram again")
+            raise InputError(f"{folder}: its ledger holds no diagram; run the command that began it again")
         return gather(Spec.from_json(text), ledger.by_configuration(), lambda task: configuration(task.kind, task.config))
 
 
