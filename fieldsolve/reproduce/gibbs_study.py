@@ -153,6 +153,8 @@ class GibbsStudy:
         trained = self.trained.mean(axis=0)
         excess, bias, rest = trained - self.exact, self.smoothed - self.exact, trained - self.smoothed
         warm, coldest = np.array(TAUS) >= 0.5, int(np.argmin(TAUS))
+        errors = [standard_error(one) for one in self.trained.T[warm]]
+        uncertainty = f", with standard errors of the mean up to {max(errors):.4f}" if self.seeds > 1 else ""
         flattest = int(np.argmax(np.abs(self.smoothed - self.smoothed_early)))
         shorter = "" if self.steps == particles.STEPS else f" (the paper: {particles.STEPS})"
         return [
@@ -173,9 +175,8 @@ class GibbsStudy:
             )
             + f". The ends are above Gibbs by {bias[warm].min():.4f} to {bias[warm].max():.4f} at tau of 0.5 and above, and by "
             f"{bias[coldest]:.3f} at tau = {TAUS[coldest]:g}: the bias of the bandwidth, as far as the descents went.",
-            f"The rest, particles against that minimiser, is {rest[warm].min():+.4f} to {rest[warm].max():+.4f} at tau of "
-            "0.5 and above, with standard errors of the mean up to "
-            f"{np.max([standard_error(one) for one in self.trained.T[warm]]):.4f}: finite numbers, noise and steps.",
+            f"The rest, particles against those ends, is {rest[warm].min():+.4f} to {rest[warm].max():+.4f} at tau of 0.5 and above"
+            f"{uncertainty}: finite numbers, noise and steps.",
             f"At tau = {TAUS[flattest]:g} the length of the descent matters most; particles have {trained[flattest]:.3f} "
             "there. What the kernel smooths away costs nothing, and minimisers clump.",
         ]
