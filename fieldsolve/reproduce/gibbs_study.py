@@ -175,8 +175,8 @@ class GibbsStudy:
             )
             + f". The ends are above Gibbs by {bias[warm].min():.4f} to {bias[warm].max():.4f} at tau of 0.5 and above, and by "
             f"{bias[coldest]:.3f} at tau = {TAUS[coldest]:g}: the bias of the bandwidth, as far as the descents went.",
-            f"The rest, particles against those ends, is {rest[warm].min():+.4f} to {rest[warm].max():+.4f} at tau of 0.5 and above"
-            f"{uncertainty}: finite numbers, noise and steps.",
+            f"The rest, particles against those ends, is {rest[warm].min():+.4f} to {rest[warm].max():+.4f} at tau of 0.5 "
+            f"and above{uncertainty}: finite numbers, noise and steps.",
             f"At tau = {TAUS[flattest]:g} the length of the descent matters most; particles have {trained[flattest]:.3f} "
             "there. What the kernel smooths away costs nothing, and minimisers clump.",
         ]
