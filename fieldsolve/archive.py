@@ -61,10 +61,19 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
 def save_study(folder: Path, figures: dict[str, Any], table: str, figure: bytes, overwrite: bool = False) -> None:
     """Write summary.json, table.csv and figure.png to a folder, all or nothing, under the same rules as `save`."""
 
+    summary = (to_json(figures) + "\n").encode()
+    save_files(folder, {SUMMARY: summary, "table.csv": table.encode(), "figure.png": figure}, overwrite)
+
+
+def save_files(folder: Path, files: dict[str, bytes], overwrite: bool = False) -> None:
+    """Write files by name, summary.json among them, to a folder, all or nothing, under the same rules as `save`.
+
+    Files that the summary of earlier results lists under `files` go with them.
+    """
+
     def fill(parts: Path) -> None:
-        (parts / SUMMARY).write_text(to_json(figures) + "\n")
-        (parts / "table.csv").write_text(table)
-        (parts / "figure.png").write_bytes(figure)
+        for name, content in files.items():
+            (parts / name).write_bytes(content)
 
     _write_folder(folder, fill, overwrite)
 
@@ -76,11 +85,19 @@ def _write_folder(folder: Path, fill: Callable[[Path], None], overwrite: bool) -
         if not folder.exists():
             parts.rename(folder)
             return
-        for name in (SUMMARY, *_FILES):
+        for name in (SUMMARY, *_FILES, *_listed(folder)):
             (folder / name).unlink(missing_ok=True)
-        for name in (*_FILES, SUMMARY):
-            if (parts / name).exists():
-                (parts / name).rename(folder / name)
+        for path in sorted(parts.iterdir(), key=lambda path: path.name == SUMMARY):
+            path.rename(folder / path.name)
+
+
+def _listed(folder: Path) -> list[str]:
+    """The files that earlier results' summary says are theirs."""
+    try:
+        listed = json.loads((folder / SUMMARY).read_text()).get("files", [])
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [name for name in listed if isinstance(name, str) and name == Path(name).name]
 
 
 def redraw(solution: Solution, folder: Path) -> None:

@@ -131,10 +131,10 @@ def _log_peak_von_mises_fisher(kappa: float, dim: int) -> float:
     """-log of the mean of exp(kappa (cos - 1)) over the sphere."""
     if dim == 2:
         return log(2 * kappa) - float(np.log(-np.expm1(-2 * kappa)))
-    if dim == 1:
-        angle, log_weight = _latitudes(1, ceil(9 * sqrt(kappa)) + 32)
-        return -log(float(np.sum(np.exp(log_weight - 2 * kappa * np.sin(angle / 2) ** 2))))
-    raise InputError(f"the kernel's volume is known on S^1 and S^2, not on S^{dim}")
+    angle, log_weight = _latitudes(dim, ceil(9 * sqrt(kappa)) + 32)
+    exponents = log_weight - 2 * kappa * np.sin(angle / 2) ** 2
+    top = float(exponents.max())
+    return -top - log(float(np.sum(np.exp(exponents - top))))
 
 
 @lru_cache(maxsize=8)

@@ -30,7 +30,7 @@ LAYERS = [
     ["plotting", "charts"],
     ["archive"],
     ["runs"],
-    ["sweeps", "reproduce"],
+    ["sweeps", "reproduce", "diagnose"],
     ["diagrams"],
     ["cli"],
     ["__main__"],

@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 
 # A command's module is imported when it is asked for; none imports anything slow before it runs.
-_COMMANDS = ("unimodal", "multimodal", "phase-diagram", "stability", "consistency", "sharpness", "reproduce", "show")
+_COMMANDS = ("unimodal", "multimodal", "phase-diagram", "stability", "consistency", "sharpness", "reproduce", "diagnose", "show")
 
 
 class _Commands(click.Group):

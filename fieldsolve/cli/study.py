@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1")
+SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1", "fieldsolve/diagnose/1")
 
 _TITLES = {
     "negatives": "N", "bias_error": "+-", "expected_bias": "exact", "law_bias": "over the law", "leading": "leading/N",

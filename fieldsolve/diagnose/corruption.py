@@ -1,0 +1,72 @@
+"""Corrupted matchings: partners replaced at random by others of their group, and everything measured again."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fieldsolve.arrays import Indices
+from fieldsolve.diagnose.measure import Measurement, measure
+from fieldsolve.diagnose.pairwise import Watch
+from fieldsolve.diagnose.sample import Sample
+from fieldsolve.errors import InputError
+
+
+@dataclass(frozen=True, eq=False)
+class Corruption:
+    """A sample whose second rows were each replaced with a probability; replaced: the share that was."""
+
+    probability: float
+    replaced: float
+    measurement: Measurement
+
+
+def corrupted(
+    sample: Sample,
+    probabilities: tuple[float, ...],
+    groups: Indices | None,
+    tau: float,
+    resamples: int,
+    seed: int,
+    watch: Watch | None = None,
+) -> list[Corruption]:
+    """Measure a sample at every probability of replacing a row of the second modality by one of another cluster of its group.
+
+    groups: of the first modality's rows, as they are in the sample; without them all are one group. What is replaced at a
+    probability is replaced at every larger one, by the same row. A row whose group has no other cluster stays. Raises
+    InputError.
+    """
+    check_probabilities(probabilities)
+    first_of_cluster = np.unique(sample.clusters[0], return_index=True)[1]
+    by_cluster = np.zeros(sample.independent, dtype=np.int64) if groups is None else groups[first_of_cluster]
+    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(9)[8])
+    others = _others(sample.clusters[1], by_cluster[sample.clusters[1]], rng)
+    chance = rng.random(len(others))
+    own = np.arange(len(others))
+    results = []
+    for probability in probabilities:
+        rows = np.where(chance < probability, others, own)
+        changed = sample.with_second(rows)
+        results.append(Corruption(probability, float(np.mean(rows != own)), measure(changed, tau, resamples, seed, watch)))
+    return results
+
+
+def check_probabilities(probabilities: tuple[float, ...]) -> None:
+    """Raise InputError unless all are probabilities."""
+    for probability in probabilities:
+        if not 0 <= probability <= 1:
+            raise InputError(f"a row is replaced with a probability from 0 to 1, not {probability:g}")
+
+
+def _others(clusters: Indices, groups: Indices, rng: np.random.Generator) -> Indices:
+    """For every row one of another cluster of its group, drawn uniformly; itself where there is none."""
+    result = np.arange(len(clusters))
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups == group)
+        # Rows of a cluster side by side: what is drawn are the places after and before them, around the ring.
+        members = members[np.argsort(clusters[members], kind="stable")]
+        first = np.searchsorted(clusters[members], clusters[members])
+        size = np.searchsorted(clusters[members], clusters[members], side="right") - first
+        strangers = len(members) - size
+        drawn = (rng.random(len(members)) * strangers).astype(np.int64)
+        result[members] = np.where(strangers > 0, members[(first + size + drawn) % len(members)], members)
+    return result

@@ -1,0 +1,164 @@
+"""A diagnosis: every pair of modalities measured, corrupted if asked for, set beside the theory, and put into words."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from fieldsolve.arrays import Indices
+from fieldsolve.diagnose.corruption import Corruption, check_probabilities, corrupted
+from fieldsolve.diagnose.equilibrium import Place, placed
+from fieldsolve.diagnose.measure import RESAMPLES, Measurement, measure
+from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.sample import Modality, Sample, matched, temperature
+from fieldsolve.diagnose.verdict import verdict
+from fieldsolve.errors import InputError
+
+SCHEMA = "fieldsolve/diagnose/1"
+
+_FEWEST_RESAMPLES = 99
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two modalities compared."""
+
+    sample: Sample
+    measurement: Measurement
+    place: Place
+    corruptions: tuple[Corruption, ...]
+
+    @property
+    def verdict(self) -> list[str]:
+        """What the numbers say, in sentences."""
+        return verdict(self.sample, self.measurement, self.place)
+
+    def summary(self) -> dict[str, Any]:
+        """All figures, as JSON."""
+        place = self.place
+        return {
+            "first": self.sample.first.name,
+            "second": self.sample.second.name,
+            "rows": [len(self.sample.first.rows), len(self.sample.second.rows)],
+            "pairs": self.sample.pairs,
+            "clusters": self.sample.independent,
+            "groups": self.measurement.groups,
+            "bandwidth": self.measurement.bandwidth,
+            "metrics": _plain(self.measurement.metrics),
+            "verdict": self.verdict,
+            "notes": list(self.measurement.notes),
+            "corruption": [
+                {"probability": one.probability, "replaced": one.replaced, "metrics": _plain(one.measurement.metrics)}
+                for one in self.corruptions
+            ],
+            "sphere": {
+                "pairs": place.pairs_used,
+                "retained_fraction": place.pairs.retained_fraction,
+                "bandwidth": place.bandwidth,
+                "floor": place.floor,
+                "centroid_gap": place.centroid_gap,
+                "symmetric_kl": place.symmetric_kl,
+                "nearest_coupling": place.nearest_coupling,
+                "binodal": place.transitions.binodal,
+                "spinodal": place.transitions.spinodal,
+                "coupling": place.couplings.tolist(),
+                "equilibrium_centroid_gap": place.equilibrium_gaps.tolist(),
+                "equilibrium_symmetric_kl": place.equilibrium_kls.tolist(),
+                "phase": list(place.phases),
+                "certified_gap": place.certified_gaps.tolist(),
+                "excess_energy": place.excess.tolist(),
+            },
+            "dispersion": {
+                "dimension": place.dispersion.dimension,
+                "breaks_at": place.dispersion.breaks_at,
+                "mode": place.dispersion.mode,
+                "least_penalty": 1 - place.dispersion.breaks_at,
+            },
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Diagnosis:
+    """All pairs of modalities compared, at one temperature."""
+
+    modalities: tuple[Modality, ...]
+    comparisons: tuple[Comparison, ...]
+    tau: float
+    resamples: int
+    seed: int
+    notes: tuple[str, ...]
+
+    def summary(self) -> dict[str, Any]:
+        """All figures, as JSON; of two modalities the comparison's own stand at the top, of more one a pair in `comparisons`."""
+        figures: dict[str, Any] = {
+            "schema": SCHEMA,
+            "modalities": [
+                {"name": one.name, "rows": len(one.rows), "dimension": int(one.rows.shape[1]), "lengths": list(one.lengths)}
+                for one in self.modalities
+            ],
+            "tau": self.tau,
+            "resamples": self.resamples,
+            "seed": self.seed,
+        }
+        if len(self.comparisons) == 1:
+            own = self.comparisons[0].summary()
+            return figures | own | {"notes": [*self.notes, *own["notes"]]}
+        return figures | {"notes": list(self.notes), "comparisons": [one.summary() for one in self.comparisons]}
+
+
+def diagnose(
+    *modalities: Modality,
+    tau: float | None = None,
+    logit_scale: float | None = None,
+    pairs: Indices | None = None,
+    corrupt: tuple[float, ...] = (),
+    groups: Indices | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    watch: Callable[[str, int, int], None] | None = None,
+) -> Diagnosis:
+    """Diagnose the modality gap of two or more matched modalities: all metrics of docs/metrics.md, and the theory beside them.
+
+    tau, or logit_scale = 1/tau: the model's temperature, 0.07 without either; pairs: matched rows (m, 2) of two modalities, one
+    by one without; corrupt: probabilities of replacing partners, within groups (one label for each row of the first modality);
+    resamples: bootstraps and permutations each; watch: is told what is being done, and how much of how much. Raises InputError.
+    """
+    temperature_used = temperature(tau, logit_scale)
+    notes = (
+        []
+        if tau is not None or logit_scale is not None
+        else [f"no temperature was given: {temperature_used:g} is used; give your model's with --tau or --logit-scale"]
+    )
+    if len(modalities) < 2:
+        raise InputError(f"a gap is between two modalities; there is {len(modalities)}")
+    if resamples < _FEWEST_RESAMPLES:
+        raise InputError(f"{resamples} resamples are too few for 95 % intervals; at least {_FEWEST_RESAMPLES} are needed")
+    if len(modalities) > 2 and pairs is not None:
+        raise InputError(f"pairs are of two modalities, and there are {len(modalities)}; compare two at a time")
+    check_probabilities(corrupt)
+    if groups is not None and not corrupt:
+        raise InputError("groups say within what partners are replaced; give the probabilities of that too (--corrupt)")
+    if groups is not None and groups.shape != (len(modalities[0].rows),):
+        raise InputError(
+            f"groups need one label for each of the {len(modalities[0].rows)} rows of {modalities[0].name}, not {groups.shape}"
+        )
+    samples = [matched(first, second, pairs) for first, second in combinations(modalities, 2)]
+    comparisons = []
+    for sample in samples:
+        said = f"{sample.first.name} and {sample.second.name}"
+        step = None if watch is None else (lambda done, total, said=said: watch(f"{said}: pairs", done, total))
+        measurement = measure(sample, temperature_used, resamples, seed, step)
+        if watch is not None:
+            watch(f"{said}: equilibria", 0, 1)
+        place = placed(sample, temperature_used, np.random.default_rng(np.random.SeedSequence(seed).spawn(10)[9]))
+        kept = None if groups is None else groups[np.unique(pairs[:, 0]) if pairs is not None else slice(None)]
+        step = None if watch is None else (lambda done, total, said=said: watch(f"{said}: corrupted pairs", done, total))
+        corruptions = corrupted(sample, corrupt, kept, temperature_used, resamples, seed, step)
+        comparisons.append(Comparison(sample, measurement, place, tuple(corruptions)))
+    return Diagnosis(modalities, tuple(comparisons), temperature_used, resamples, seed, tuple(notes))
+
+
+def _plain(metrics: dict[str, Metric]) -> dict[str, Any]:
+    return {name: asdict(metric) for name, metric in metrics.items()}

@@ -1,0 +1,125 @@
+"""The theory beside the data: a sample on S^2, its potentials, and the equilibria that they lead to at every coupling."""
+
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from fieldsolve.arrays import Array
+from fieldsolve.densities import from_density
+from fieldsolve.diagnose.sample import Sample
+from fieldsolve.dispersion import Dispersion, dispersion
+from fieldsolve.energies import Energy
+from fieldsolve.grids import Grid, Healpix
+from fieldsolve.kernels import Kernel
+from fieldsolve.laws import empirical
+from fieldsolve.matched import Transitions, transitions
+from fieldsolve.pairs import Pairs, from_embeddings
+from fieldsolve.solve import multimodal
+
+MOST_PAIRS = 5000
+FLOOR = 1e-3
+COUPLINGS = tuple(np.linspace(0, 1, 21).tolist())
+
+_NSIDES = (32, 64)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where a sample stands among the equilibria of its own potentials, on the sphere of its three leading directions.
+
+    density: the observed densities (2, N), kernel estimates with the pairs' bandwidth; potentials: U_a (2, N) [Def 4.1]; tau,
+    floor: of the problem. For each coupling: the equilibrium's centroids (C, 2, 3), its centroid gap, symmetric KL and phase,
+    its certified gap (nats), and excess, how much higher the energy of the observed densities is. centroid_gap, symmetric_kl:
+    of the observed densities. dispersion: of two matched uniform densities in the embeddings' own dimension, at the same
+    temperature. pairs_used: how many of the pairs.
+    """
+
+    grid: Grid
+    pairs: Pairs
+    pairs_used: int
+    bandwidth: float
+    density: Array
+    potentials: Array
+    tau: float
+    floor: float
+    couplings: Array
+    equilibrium_centroids: Array
+    equilibrium_gaps: Array
+    equilibrium_kls: Array
+    phases: tuple[str, ...]
+    certified_gaps: Array
+    excess: Array
+    centroid_gap: float
+    symmetric_kl: float
+    transitions: Transitions
+    dispersion: Dispersion
+
+    @property
+    def effective_potentials(self) -> Array:
+        """V_1 = U_1/tau + log rho_2, V_2 = U_2/tau + log rho_1 of the observed densities [Prop 4.2], (2, N)."""
+        return np.asarray(self.potentials / self.tau + np.log(self.density[::-1]))
+
+    @property
+    def nearest_coupling(self) -> float:
+        """The coupling whose equilibrium has the centroid gap nearest to the observed one."""
+        return float(self.couplings[np.argmin(np.abs(self.equilibrium_gaps - self.centroid_gap))])
+
+
+def placed(sample: Sample, tau: float, rng: np.random.Generator) -> Place:
+    """Project a sample's pairs to S^2, estimate densities and potentials there, and solve at all couplings.
+
+    At most MOST_PAIRS pairs are used, drawn without replacement. Raises InputError for what cannot be projected.
+    """
+    partners = sample.partners
+    if sample.pairs > MOST_PAIRS:
+        partners = partners[:, np.sort(rng.permutation(sample.pairs)[:MOST_PAIRS])]
+    pairs = from_embeddings(sample.first.rows[partners[0]], sample.second.rows[partners[1]])
+    if pairs.points.shape[2] == 2:
+        # Two components are a circle; its points stand on the sphere's equator.
+        pairs = Pairs(
+            np.concatenate([pairs.points, np.zeros((*pairs.points.shape[:2], 1))], axis=2), pairs.retained_fraction, pairs.norms
+        )
+    grid, bandwidth = _grid_for(pairs.bandwidth)
+    law = empirical(grid, pairs, bandwidth)
+    potentials, given = law.potentials(), law.as_potentials()
+    state = from_density(np.maximum(law.marginals, 0.0), FLOOR)
+    density = state.density()
+    solutions = [multimodal(grid, given, tau, FLOOR, coupling) for coupling in COUPLINGS]
+    excess, divergence = [], inf
+    for solution, coupling in zip(solutions, COUPLINGS, strict=True):
+        observed = Energy(grid, potentials, tau, coupling).evaluate(density)[0]
+        excess.append(observed.value - solution.energy)
+        divergence = observed.symmetric_kl
+    centroids = np.stack([(grid.points().T * one).mean(axis=1) for one in density])
+    return Place(
+        grid=grid,
+        pairs=pairs,
+        pairs_used=partners.shape[1],
+        bandwidth=bandwidth,
+        density=density,
+        potentials=potentials,
+        tau=tau,
+        floor=FLOOR,
+        couplings=np.array(COUPLINGS),
+        equilibrium_centroids=np.stack([solution.centroids for solution in solutions]),
+        equilibrium_gaps=np.array([solution.centroid_gap for solution in solutions]),
+        equilibrium_kls=np.array([solution.symmetric_kl for solution in solutions]),
+        phases=tuple("" if solution.matched is None else solution.matched.phase.value for solution in solutions),
+        certified_gaps=np.array([np.nan if solution.gap is None else solution.gap for solution in solutions]),
+        excess=np.array(excess),
+        centroid_gap=float(np.linalg.norm(centroids[0] - centroids[1])),
+        symmetric_kl=divergence,
+        transitions=transitions(potentials - potentials.min(axis=1, keepdims=True), tau, FLOOR),
+        dispersion=dispersion(Kernel("cosine", tau), sample.first.rows.shape[1]),
+    )
+
+
+def _grid_for(bandwidth: float) -> tuple[Grid, float]:
+    """The coarsest grid that resolves a bandwidth, and the bandwidth; or the finest one's least."""
+    for nside in _NSIDES:
+        grid = Healpix(nside)
+        kernel = Kernel("cosine", bandwidth**2)
+        if grid.resolves(kernel):
+            return grid, bandwidth
+    return grid, 1.001 * float(np.sqrt(grid.least_tau(kernel)))

@@ -1,0 +1,98 @@
+"""All metrics of two matched modalities: values, confidence intervals, p-values, floors and the shuffle control."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fieldsolve import threads
+from fieldsolve.arrays import Array
+from fieldsolve.diagnose import paired, retrieval
+from fieldsolve.diagnose.marginal import marginal_metrics, separability_metric
+from fieldsolve.diagnose.matching import Matching, matchings
+from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.pairwise import Watch, pair_sums
+from fieldsolve.diagnose.resampling import Slots, arranged, drawn
+from fieldsolve.diagnose.sample import Sample
+from fieldsolve.diagnose.shape import shape_tests
+from fieldsolve.diagnose.statistics import Pooled, effective_rank
+
+RESAMPLES = 999
+
+_SHOWN = 2000  # rows of each modality whose cosines make the distributions' quantiles and pictures, and the bandwidth
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """The metrics of two modalities by name.
+
+    cosines: to draw, of partners (matched) and of strangers across (unmatched) and within modalities (within_a, within_b);
+    groups: how many the clusters were put into for resampling; bandwidth: sigma of the middle MMD kernel; tau: of the smoothed
+    metrics.
+    """
+
+    metrics: dict[str, Metric]
+    cosines: dict[str, Array]
+    groups: int
+    bandwidth: float
+    tau: float
+    notes: tuple[str, ...]
+
+
+def measure(sample: Sample, tau: float, resamples: int = RESAMPLES, seed: int = 0, watch: Watch | None = None) -> Measurement:
+    """Measure all metrics of a sample; docs/metrics.md defines them.
+
+    tau: temperature of the smoothed metrics; resamples: bootstraps and permutations each; seed: of all that is drawn. Same
+    input, same bits, whatever the number of threads.
+    """
+    rngs = [np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(6)]
+    slots = arranged(sample.clusters, rngs[0])
+    draws = drawn(slots, resamples, rngs[1])
+    cosines, bandwidth = _strangers(sample, rngs[2])
+    both = matchings(sample, slots, rngs[3])
+    pooled, hits = _pooled(sample, slots, both, bandwidth, tau, watch)
+    metrics = marginal_metrics(pooled, draws, tau, rngs[4])
+    metrics |= shape_tests(pooled, draws, metrics, bandwidth, tau, rngs[5])
+    metrics["linear_separability"] = separability_metric(pooled, draws)
+    metrics |= paired.matched_cosines(pooled, draws, *both) | paired.alignment_within(pooled, draws)
+    metrics["cosine_unmatched_mean"] = paired.unmatched_cosine(pooled, draws, both[0])
+    metrics["cosine_unmatched_sd"] = Metric(float(cosines["unmatched"].std()))
+    for name, level in paired.QUANTILES.items():
+        metrics[f"cosine_unmatched_{name}"] = Metric(float(np.quantile(cosines["unmatched"], level)))
+    metrics["relative_modality_gap"] = paired.relative_modality_gap(pooled, draws, *both)
+    metrics |= paired.recalls(pooled, draws, hits)
+    metrics["effective_rank_a"], metrics["effective_rank_b"] = (effective_rank(pooled, second) for second in (False, True))
+    notes = list(sample.notes)
+    if draws.labels is None:
+        notes.append("clusters are too large for exchanges within them: there are no p-values")
+    return Measurement(metrics, cosines | {"matched": both[0].cosines}, slots.groups, bandwidth, tau, tuple(notes))
+
+
+def _strangers(sample: Sample, rng: np.random.Generator) -> tuple[dict[str, Array], float]:
+    """Cosines of strangers, across and within modalities, and the median distance across; of some rows if there are many."""
+    chosen = [np.sort(rng.permutation(len(cluster))[:_SHOWN]) for cluster in sample.clusters]
+    rows = [one.rows[at].astype(np.float64) for one, at in zip((sample.first, sample.second), chosen, strict=True)]
+    clusters = [cluster[at] for cluster, at in zip(sample.clusters, chosen, strict=True)]
+    with threads.one_blas_thread():
+        across = rows[0] @ rows[1].T
+        within = [(one @ one.T)[np.triu_indices(len(one), 1)] for one in rows]
+    median = float(np.median(np.sqrt(np.maximum(2 - 2 * across, 0.0))))
+    unmatched = across[clusters[0][:, None] != clusters[1][None, :]]
+    return {"unmatched": unmatched, "within_a": within[0], "within_b": within[1]}, median
+
+
+def _pooled(
+    sample: Sample, slots: Slots, both: tuple[Matching, Matching], bandwidth: float, tau: float, watch: Watch | None
+) -> tuple[Pooled, Array]:
+    """The pooled rows after the pass over all pairs, and the hits of both matchings at all depths."""
+    rows = np.concatenate([sample.first.rows[slots.orders[0]], sample.second.rows[slots.orders[1]]])
+    clusters = np.concatenate([cluster[order] for cluster, order in zip(sample.clusters, slots.orders, strict=True)])
+    members = np.stack([np.bincount(cluster, minlength=sample.independent)[clusters] for cluster in sample.clusters])
+    edges = zip(slots.starts[:-1], slots.starts[1:], strict=True)
+    sums = np.stack([rows[begin:end].sum(axis=0, dtype=np.float64) for begin, end in edges])
+    centroids = np.stack([
+        sums[side].sum(axis=0) / slots.counts[side].sum() for side in (slice(slots.first), slice(slots.first, None))
+    ])  # fmt: skip
+    best, tolerance = np.stack([one.best for one in both]), retrieval.TIES[rows.dtype]
+    passed = pair_sums(rows, slots, clusters, centroids, bandwidth, tau, (best - tolerance, best + tolerance), watch)
+    hits = np.stack([retrieval.hits(ranks, one, tolerance) for ranks, one in zip(passed.ranks, both, strict=True)])
+    return Pooled(rows, slots, clusters, sums, centroids, members, passed), hits

@@ -1,0 +1,118 @@
+"""Metrics of the matching: cosines, alignment, retrieval, relative gap."""
+
+import numpy as np
+
+from fieldsolve.arrays import Array, Indices
+from fieldsolve.diagnose.matching import Matching
+from fieldsolve.diagnose.metric import Metric, basic_interval, percentile_interval, share_interval, weighted_quantiles
+from fieldsolve.diagnose.resampling import Draws
+from fieldsolve.diagnose.retrieval import DEPTHS
+from fieldsolve.diagnose.statistics import Pooled
+
+QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
+
+
+def matched_cosines(pooled: Pooled, draws: Draws, matching: Matching, shuffled: Matching) -> dict[str, Metric]:
+    """Mean, spread and quantiles of partners' cosines, and their mean squared distance."""
+    group = pooled.group_of_row[matching.partners[0]]
+    mean, square = _Means(pooled, draws, group, matching.cosines), _Means(pooled, draws, group, matching.cosines**2)
+    spread = (
+        np.sqrt(np.maximum(square.whole - mean.whole**2, 0.0)),
+        np.sqrt(np.maximum(square.resampled - mean.resampled**2, 0.0)),
+    )
+    control = float(shuffled.cosines.mean())
+    found = {
+        "cosine_matched_mean": Metric(mean.whole, *basic_interval(mean.whole, mean.resampled), shuffled=control),
+        "cosine_matched_sd": Metric(
+            float(spread[0]), *basic_interval(float(spread[0]), spread[1]), shuffled=float(shuffled.cosines.std())
+        ),
+        "alignment": Metric(
+            2 - 2 * mean.whole, *basic_interval(2 - 2 * mean.whole, 2 - 2 * mean.resampled), shuffled=2 - 2 * control
+        ),
+    }
+    levels = np.array(list(QUANTILES.values()))
+    quantiles = weighted_quantiles(matching.cosines, group, np.concatenate([draws.whole, draws.bootstraps]), levels)
+    controls = np.quantile(shuffled.cosines, levels, method="inverted_cdf")
+    for index, name in enumerate(QUANTILES):
+        values = quantiles[:, index]
+        found[f"cosine_matched_{name}"] = Metric(
+            float(values[0]), *percentile_interval(values[1:]), shuffled=float(controls[index])
+        )
+    return found
+
+
+def relative_modality_gap(pooled: Pooled, draws: Draws, matching: Matching, shuffled: Matching) -> Metric:
+    """p/(p + w), p the mean of (1 - cosine)/2 of partners, w that of strangers within a modality [Schrodi et al. 2024]."""
+    mean = _Means(pooled, draws, pooled.group_of_row[matching.partners[0]], matching.cosines)
+    within = [
+        1 - np.mean(np.stack([pooled.mean_cosine(side) for side in pooled.slots.both(groups)]), axis=0)
+        for groups in (draws.whole, draws.bootstraps)
+    ]
+    apart, control = 1 - mean.whole, 1 - float(shuffled.cosines.mean())
+    value = apart / (apart + float(within[0][0]))
+    resampled = (1 - mean.resampled) / (1 - mean.resampled + within[1])
+    return Metric(value, *basic_interval(value, resampled), shuffled=control / (control + float(within[0][0])))
+
+
+def unmatched_cosine(pooled: Pooled, draws: Draws, matching: Matching) -> Metric:
+    """The mean cosine of rows of different clusters: that of all pairs across modalities, less the matched ones."""
+    group, groups, counts = pooled.group_of_row[matching.partners[0]], pooled.slots.groups, pooled.slots.counts
+    matched, number = np.bincount(group, matching.cosines, groups), np.bincount(group, minlength=groups)
+
+    def mean(weights: Array) -> Array:
+        first, second = pooled.slots.both(weights)
+        total = np.sum((first @ pooled.sums) * (second @ pooled.sums), axis=1) - (weights**2) @ matched
+        return np.asarray(total / ((first @ counts) * (second @ counts) - (weights**2) @ number))
+
+    value = float(mean(draws.whole)[0])
+    return Metric(value, *basic_interval(value, mean(draws.bootstraps)))
+
+
+def alignment_within(pooled: Pooled, draws: Draws) -> dict[str, Metric]:
+    """E|z - z'|^2 over different rows of one modality with a common partner, where there are any.
+
+    Over a cluster of c unit rows the sum over ordered pairs is 2 (c^2 - |sum of them|^2).
+    """
+    found = {}
+    for letter, part in zip("ab", pooled.parts, strict=True):
+        clusters = pooled.clusters[part]
+        order = np.argsort(clusters, kind="stable")
+        starts = np.flatnonzero(np.diff(clusters[order], prepend=-1))
+        counts = np.diff(np.append(starts, len(order)))
+        if counts.max() < 2:
+            continue
+        rows = pooled.rows[part]
+        ends = starts + counts
+        squares = np.array(
+            [np.sum(rows[order[a:b]].sum(axis=0, dtype=np.float64) ** 2) for a, b in zip(starts, ends, strict=True)]
+        )
+        group = pooled.group_of_row[part][order[starts]]
+        sums, number = (
+            np.bincount(group, one, pooled.slots.groups) for one in (2 * (counts**2 - squares), counts * (counts - 1.0))
+        )
+        value = float(sums.sum() / number.sum())
+        # Groups without such rows may make up a whole resample; it says nothing.
+        drawn = draws.bootstraps[draws.bootstraps @ number > 0]
+        found[f"alignment_within_{letter}"] = Metric(value, *basic_interval(value, (drawn @ sums) / (drawn @ number)))
+    return found
+
+
+def recalls(pooled: Pooled, draws: Draws, hits: Array) -> dict[str, Metric]:
+    """The share of rows with a partner among the first k, both ways; hits: as given and shuffled, (2, depths, N)."""
+    found = {}
+    for direction, part in zip(("a_to_b", "b_to_a"), pooled.parts, strict=True):
+        for index, depth in enumerate(DEPTHS):
+            mean = _Means(pooled, draws, pooled.group_of_row[part], hits[0, index, part])
+            interval = share_interval(mean.whole, mean.resampled, pooled.independent)
+            found[f"recall_{direction}_at_{depth}"] = Metric(mean.whole, *interval, shuffled=float(hits[1, index, part].mean()))
+    return found
+
+
+class _Means:
+    """The mean of values whose groups are given, over the sample and over each bootstrap."""
+
+    def __init__(self, pooled: Pooled, draws: Draws, groups: Indices, values: Array) -> None:
+        sums = np.bincount(groups, values, pooled.slots.groups)
+        counts = np.bincount(groups, minlength=pooled.slots.groups)
+        self.whole = float(values.mean())
+        self.resampled = (draws.bootstraps @ sums) / (draws.bootstraps @ counts)

@@ -1,0 +1,184 @@
+"""Figures of a diagnosis: cosines, metrics beside their floors, the sky with its potentials, equilibria, corruption."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from fieldsolve.arrays import Array
+from fieldsolve.diagnose.corruption import Corruption
+from fieldsolve.diagnose.diagnosis import Comparison
+from fieldsolve.diagnose.equilibrium import Place
+from fieldsolve.diagnose.measure import Measurement
+from fieldsolve.diagnose.metric import Metric
+from fieldsolve.plotting import MODALITY_COLOURS, longitude_latitude, plot_field
+
+_INK, _GREY = "#222222", "#999999"
+_MARKED = 1000  # pairs drawn on the sky
+
+_TESTS = {
+    "centroid_gap": "centroid gap",
+    "energy_distance": "energy distance",
+    "mmd2_half": "MMD$^2$, bandwidth 0.5",
+    "mmd2_one": "MMD$^2$, bandwidth 1",
+    "mmd2_double": "MMD$^2$, bandwidth 2",
+    "sliced_w2": "sliced W$_2$",
+    "smoothed_symmetric_kl": "smoothed symmetric KL",
+}
+
+
+def figures(comparison: Comparison) -> dict[str, Figure]:
+    """All figures of a comparison by name."""
+    names = comparison.sample.first.name, comparison.sample.second.name
+    found = {
+        "cosines": plot_cosines(comparison.measurement, names),
+        "metrics": plot_metrics(comparison.measurement),
+        "sky": plot_sky(comparison.place, names),
+        "equilibria": plot_equilibria(comparison.place),
+    }
+    if comparison.corruptions:
+        found["corruption"] = plot_corruption(comparison.measurement, comparison.corruptions)
+    return found
+
+
+def plot_cosines(measured: Measurement, names: tuple[str, str]) -> Figure:
+    """Distributions of cosines: partners, strangers across, and strangers within each modality."""
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    ax = figure.subplots()
+    shown = (
+        ("matched", "partners", _INK),
+        ("unmatched", "strangers across modalities", _GREY),
+        ("within_a", f"strangers within {names[0]}", MODALITY_COLOURS[0]),
+        ("within_b", f"strangers within {names[1]}", MODALITY_COLOURS[1]),
+    )
+    values = [measured.cosines[key] for key, _, _ in shown]
+    edges = np.linspace(min(float(one.min()) for one in values), max(float(one.max()) for one in values), 121)
+    for one, (_, label, colour) in zip(values, shown, strict=True):
+        density, _ = np.histogram(one, edges, density=True)
+        ax.stairs(density, edges, color=colour, lw=1.6, label=f"{label}: mean {float(one.mean()):.3f}", fill=False)
+        ax.stairs(density, edges, color=colour, alpha=0.15, fill=True)
+    ax.set(xlabel="cosine", ylabel="density", title="Cosines of partners, and of strangers across and within modalities")
+    ax.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def plot_metrics(measured: Measurement) -> Figure:
+    """Two-sample metrics, raw and centred, with intervals, beside what halves of one modality show."""
+    figure = Figure(figsize=(9, 4.4), layout="constrained")
+    ax = figure.subplots()
+    for row, name in enumerate(_TESTS):
+        raw, centred = measured.metrics[name], measured.metrics.get(f"{name}_centred")
+        _draw_metric(ax, row - 0.14, raw, _INK, "raw" if row == 0 else None)
+        if centred is not None:
+            _draw_metric(ax, row + 0.14, centred, MODALITY_COLOURS[0], "centred" if row == 1 else None)
+        if raw.floor is not None and raw.floor > 0:
+            ax.plot(
+                raw.floor, row - 0.14, "|", ms=14, color=_GREY, mew=2, label="two halves of one modality" if row == 0 else None
+            )
+    ax.set(
+        xscale="log",
+        yticks=range(len(_TESTS)),
+        yticklabels=list(_TESTS.values()),
+        xlabel="value (log scale; values at or below 0 are left out)",
+    )
+    ax.invert_yaxis()
+    ax.grid(axis="x", color=_GREY, lw=0.3)
+    ax.set_title("How far the modalities differ, and how much of it is offset")
+    ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 0))
+    return figure
+
+
+def _draw_metric(ax: Axes, at: float, metric: Metric, colour: str, label: str | None) -> None:
+    if metric.value <= 0:
+        return
+    ax.plot(metric.value, at, "o", ms=5, color=colour, label=label)
+    if metric.ci_low is not None and metric.ci_high is not None and metric.ci_high > 0:
+        ax.plot([max(metric.ci_low, 1e-3 * metric.value), metric.ci_high], [at, at], color=colour, lw=1.5)
+
+
+def plot_sky(place: Place, names: tuple[str, str]) -> Figure:
+    """Observed densities, directional potentials and effective potentials on the sphere of the three leading directions."""
+    figure = Figure(figsize=(15, 7.6), layout="constrained")
+    axes = figure.subplots(2, 3, subplot_kw={"projection": "mollweide"})
+    for a, name in enumerate(names):
+        fields: list[tuple[str, Array, str]] = [
+            (f"density of {name}", np.log10(place.density[a]), "log10 of density, 1 = uniform"),
+            (f"potential of {name}: -cosine to its partners", place.potentials[a], "U (low attracts)"),
+            (
+                f"effective potential of {name}",
+                place.effective_potentials[a],
+                "V = U/tau + log density of the other (low attracts)",
+            ),
+        ]
+        for ax, (title, field, label) in zip(axes[a], fields, strict=True):
+            plot_field(ax, place.grid, field, label, cmap="magma" if "density of" in title else "cividis")
+            ax.set_title(title, color=MODALITY_COLOURS[a] if "density of" in title else "black", fontsize=11)
+            for b in range(2):
+                points = place.pairs.points[b][:_MARKED]
+                ax.scatter(*longitude_latitude(points), s=3, color=MODALITY_COLOURS[b], alpha=0.6, lw=0)
+        for at, marker in ((0, "o"), (-1, "X")):
+            where = place.equilibrium_centroids[at, a] / np.linalg.norm(place.equilibrium_centroids[at, a])
+            axes[a, 2].scatter(
+                *longitude_latitude(where[None]),
+                s=90,
+                marker=marker,
+                facecolor=MODALITY_COLOURS[a],
+                edgecolor="white",
+                label=f"equilibrium at coupling {place.couplings[at]:g}",
+            )
+        axes[a, 2].legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2, frameon=False)
+    figure.suptitle(
+        f"{place.pairs_used} pairs on the sphere of the three leading directions, which hold "
+        f"{place.pairs.retained_fraction:.1%} of the squared length; tau = {place.tau:g}"
+    )
+    return figure
+
+
+def plot_equilibria(place: Place) -> Figure:
+    """What the data's own potentials lead to at every coupling, where the sample stands, and what a penalty would do."""
+    figure = Figure(figsize=(15, 4.6), layout="constrained")
+    panels = figure.subplots(1, 3)
+    for ax, values, observed, what in (
+        (panels[0], place.equilibrium_gaps, place.centroid_gap, "centroid gap"),
+        (panels[1], place.equilibrium_kls, place.symmetric_kl, "symmetric KL (nats)"),
+    ):
+        ax.plot(place.couplings, values, "o-", ms=4, color=_INK, label="equilibrium (certified)")
+        ax.axhline(observed, color=MODALITY_COLOURS[0], ls="--", label=f"observed: {observed:.3g}")
+        ax.set(ylabel=what, title=what)
+    panels[2].plot(place.couplings, place.excess, "o-", ms=4, color=_INK, label="observed energy - equilibrium's")
+    panels[2].set(ylabel="nats", title="how far above equilibrium the sample is")
+    for ax in panels:
+        if 0 < place.transitions.binodal < 1:
+            ax.axvline(place.transitions.binodal, color=_GREY, lw=0.8, ls=":", label=f"binodal {place.transitions.binodal:.3g}")
+        ax.set(xlabel="coupling lambda (1 is CLIP)", xlim=(-0.02, 1.02))
+        upper = ax.secondary_xaxis("top", functions=(lambda x: 1 - x, lambda x: 1 - x))
+        upper.set_xlabel("penalty beta = 1 - lambda on the symmetric KL", fontsize=9)
+        ax.legend(frameon=False, fontsize=8)
+    figure.suptitle(
+        f"Equilibria of the sample's own potentials on the sphere, intrinsic energy, tau = {place.tau:g}, floor = {place.floor:g}"
+    )
+    return figure
+
+
+def plot_corruption(measured: Measurement, corruptions: tuple[Corruption, ...]) -> Figure:
+    """Retrieval and distributional metrics as partners are replaced."""
+    figure = Figure(figsize=(12, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    chances = np.array([0.0, *(one.probability for one in corruptions)])
+    order = np.argsort(chances, kind="stable")
+    tables = [measured.metrics, *(one.measurement.metrics for one in corruptions)]
+    for ax, shown, title in (
+        (left, ("recall_a_to_b_at_1", "recall_b_to_a_at_1", "recall_a_to_b_at_10", "recall_b_to_a_at_10"), "retrieval"),
+        (right, ("centroid_gap", "energy_distance", "mmd2_one", "sliced_w2"), "distances of the distributions"),
+    ):
+        for index, name in enumerate(shown):
+            found = [tables[k][name] for k in order]
+            values = np.array([one.value for one in found])
+            low = np.array([one.value if one.ci_low is None else one.ci_low for one in found])
+            high = np.array([one.value if one.ci_high is None else one.ci_high for one in found])
+            colour = MODALITY_COLOURS[index]
+            ax.plot(chances[order], values, "o-", ms=4, color=colour, label=name.replace("_", " "))
+            ax.fill_between(chances[order], low, high, color=colour, alpha=0.2, lw=0)
+        ax.set(xlabel="probability that a partner is replaced", title=title)
+        ax.set_ylim(bottom=0)
+        ax.legend(frameon=False, fontsize=8)
+    return figure

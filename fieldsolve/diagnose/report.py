@@ -1,0 +1,169 @@
+"""What a diagnosis leaves in its folder: summary, tables, figures, and one page that needs no network."""
+
+import csv
+import io
+from base64 import b64encode
+from html import escape
+from math import isfinite
+from typing import Any
+
+from fieldsolve.archive import SUMMARY, to_json
+from fieldsolve.diagnose.definitions import DEFINITIONS, GROUPS
+from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
+from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.pictures import figures
+from fieldsolve.diagnose.retrieval import DEPTHS
+from fieldsolve.plotting import rendered
+
+_COLUMNS = ("value", "ci_low", "ci_high", "p_value", "floor", "shuffled")
+_HEADINGS = ("value", "95 % interval", "p", "floor", "shuffled")
+
+#: What the short tables show.
+_MAIN = (
+    *("centroid_gap", "energy_distance", "energy_distance_centred", "mmd2_one", "sliced_w2", "linear_separability"),
+    *("smoothed_symmetric_kl", "cosine_matched_mean", "cosine_unmatched_mean", "relative_modality_gap", "alignment"),
+    *("uniformity_a", "uniformity_b", "effective_rank_a", "effective_rank_b"),
+    *(f"recall_{direction}_at_{depth}" for direction in ("a_to_b", "b_to_a") for depth in DEPTHS),
+)
+
+_PICTURES = {
+    "cosines": "The level of partners' cosines says little: what counts is how far they stand out from those of strangers.",
+    "metrics": "How the distributions differ, as they are and centred, beside what two halves of one modality show.",
+    "sky": "The pairs on the sphere of their three leading directions, with the potentials that the theory derives from them.",
+    "equilibria": "How far apart the theory expects modalities with these potentials at each coupling, and with a penalty.",
+    "corruption": "Corrupted matchings: retrieval follows the partners, distances of the marginal distributions do not.",
+}
+
+
+def files(diagnosis: Diagnosis) -> dict[str, bytes]:
+    """Every file of a diagnosis by name: summary.json, metrics.csv, table.md, table.tex, report.html and figures."""
+    found: dict[str, bytes] = {}
+    pictures: list[dict[str, bytes]] = []
+    for index, comparison in enumerate(diagnosis.comparisons, start=1):
+        prefix = "" if len(diagnosis.comparisons) == 1 else f"{index}_"
+        pictures.append({name: rendered(figure, "png", 100) for name, figure in figures(comparison).items()})
+        found |= {f"{prefix}{name}.png": picture for name, picture in pictures[-1].items()}
+    found["metrics.csv"] = _csv(diagnosis).encode()
+    found["table.md"] = "\n".join(_markdown(one) for one in diagnosis.comparisons).encode()
+    found["table.tex"] = "\n".join(_latex(one) for one in diagnosis.comparisons).encode()
+    found["report.html"] = _html(diagnosis, pictures).encode()
+    found[SUMMARY] = (to_json(diagnosis.summary() | {"files": sorted([*found, SUMMARY])}) + "\n").encode()
+    return found
+
+
+def main_table(metrics: dict[str, Any]) -> list[list[str]]:
+    """The main metrics as rows of text, headings first; metrics by name, as JSON has them."""
+    return [["metric", *_HEADINGS], *([name, *_cells(metrics[name])] for name in _MAIN)]
+
+
+def _cells(metric: dict[str, Any]) -> list[str]:
+    low, high = metric["ci_low"], metric["ci_high"]
+    interval = "-" if low is None else f"{_short(low)} to {_short(high)}"
+    return [_short(metric["value"]), interval, *(_short(metric[name]) for name in ("p_value", "floor", "shuffled"))]
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None or not isfinite(value) else f"{value:.4g}"
+
+
+def _as_dict(metric: Metric) -> dict[str, Any]:
+    return {name: getattr(metric, name) for name in _COLUMNS}
+
+
+def _csv(diagnosis: Diagnosis) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["first", "second", "corrupted", "metric", *_COLUMNS])
+    for one in diagnosis.comparisons:
+        tables = [(0.0, one.measurement), *((corruption.probability, corruption.measurement) for corruption in one.corruptions)]
+        for chance, measurement in tables:
+            for name, metric in _ordered(measurement.metrics).items():
+                cells = ["" if (value := getattr(metric, column)) is None else repr(float(value)) for column in _COLUMNS]
+                writer.writerow([one.sample.first.name, one.sample.second.name, chance, name, *cells])
+    return file.getvalue()
+
+
+def _ordered(metrics: dict[str, Metric]) -> dict[str, Metric]:
+    return {name: metrics[name] for name in DEFINITIONS if name in metrics}
+
+
+def _markdown(comparison: Comparison) -> str:
+    rows = main_table({name: _as_dict(metric) for name, metric in comparison.measurement.metrics.items()})
+    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    caption = f"{comparison.sample.first.name} (a) and {comparison.sample.second.name} (b), {comparison.sample.pairs} pairs\n\n"
+    return caption + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _latex(comparison: Comparison) -> str:
+    rows = main_table({name: _as_dict(metric) for name, metric in comparison.measurement.metrics.items()})
+    body = [" & ".join(cell.replace("_", r"\_").replace("%", r"\%") for cell in row) + r" \\" for row in rows]
+    return "\n".join([r"\begin{tabular}{lrrrrr}", r"\hline", body[0], r"\hline", *body[1:], r"\hline", r"\end{tabular}", ""])
+
+
+def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
+    parts = [_HEAD]
+    for comparison, images in zip(diagnosis.comparisons, pictures, strict=True):
+        sample, measured = comparison.sample, comparison.measurement
+        parts.append(f"<h1>{escape(sample.first.name)} (a) and {escape(sample.second.name)} (b)</h1>")
+        notes = [*diagnosis.notes, *measured.notes]
+        parts.append(
+            f"<p class=about>{sample.pairs} pairs, {sample.first.rows.shape[1]} dimensions, temperature {diagnosis.tau:g}. "
+            f"Intervals (95 %) from {diagnosis.resamples} bootstraps of {measured.groups} groups of pairs, p-values from as "
+            "many exchanges within pairs, seed "
+            f"{diagnosis.seed}.{''.join(' Note: ' + escape(note) + '.' for note in notes)}</p>"
+        )
+        parts.append(f"<ol class=verdict>{''.join(f'<li>{escape(sentence)}</li>' for sentence in comparison.verdict)}</ol>")
+        for name, image in images.items():
+            source = f"data:image/png;base64,{b64encode(image).decode()}"
+            parts.append(f"<figure><img alt={name} src='{source}'><figcaption>{_PICTURES[name]}</figcaption></figure>")
+        parts += [_group(group, title, measured.metrics) for group, title in GROUPS.items()]
+        for corruption in comparison.corruptions:
+            parts.append(f"<h2>With {corruption.replaced:.1%} of the partners replaced (p = {corruption.probability:g})</h2>")
+            parts.append(_rows(main_table({name: _as_dict(metric) for name, metric in corruption.measurement.metrics.items()})))
+    parts.append(_FOOT)
+    return "\n".join(parts)
+
+
+def _group(group: str, title: str, metrics: dict[str, Metric]) -> str:
+    lines = ["".join(f"<th>{heading}</th>" for heading in ("metric", *_HEADINGS, "what it says, and what is normal"))]
+    for name, metric in _ordered(metrics).items():
+        one = DEFINITIONS[name]
+        if one.group != group:
+            continue
+        cells = _cells(_as_dict(metric))
+        if metric.shuffled is None and not one.paired:
+            cells[-1] = "same"
+        numbers = "".join(f"<td class=number>{escape(cell)}</td>" for cell in cells)
+        meaning = f"<b>{escape(one.formula)}</b> ({escape(one.source)}). {escape(one.meaning)}"
+        lines.append(f"<td title='{escape(name)}'>{escape(one.title)}</td>{numbers}<td class=meaning>{meaning}</td>")
+    return f"<h2>{escape(title)}</h2><table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+
+
+def _rows(rows: list[list[str]]) -> str:
+    cells = [
+        "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
+        for tag, row in zip(["th", *["td"] * (len(rows) - 1)], rows, strict=True)
+    ]
+    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+_HEAD = """<!doctype html>
+<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, initial-scale=1">
+<title>Modality gap: a diagnosis</title>
+<style>
+body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}
+.about{color:#555}.verdict li{margin:.5rem 0}
+table{border-collapse:collapse;font-size:.85rem;width:100%}
+th,td{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
+.number{white-space:nowrap;font-variant-numeric:tabular-nums}.meaning{color:#444;min-width:18rem}
+figure{margin:2rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}
+</style></head><body>"""
+
+_FOOT = """<h2>How to read this</h2>
+<p>Floor: what the same estimate shows for two random halves of one modality, where nothing differs. Shuffled: with
+partners passed on at random; "same" for metrics that do not use the matching. Intervals take off the bias that the
+bootstrap sees, so that they can lie beside a value that is mostly noise. p: the share of exchanges of partners between the
+modalities that reach the value.</p>
+<p class=about>Made by fieldsolve.</p></body></html>
+"""

@@ -1,0 +1,36 @@
+"""Retrieval: from ranks the chance that a partner is among the first k."""
+
+import numpy as np
+
+from fieldsolve.arrays import Array
+from fieldsolve.diagnose.matching import Matching
+from fieldsolve.diagnose.pairwise import Counts
+
+DEPTHS = (1, 5, 10)
+
+#: Cosines that differ by less are tied: inner products are rounded according to where in a tile they are.
+TIES = {np.dtype(np.float32): 3e-6, np.dtype(np.float64): 1e-12}
+
+
+def hits(ranks: Counts, matching: Matching, tolerance: float) -> Array:
+    """The probability that a partner is among the first k when ties are broken at random, for each depth and row: (3, N).
+
+    Of e strangers and m partners that are tied behind g strangers, a partner is among the first k with probability
+    1 - C(e, k - g)/C(e + m, k - g).
+    ranks: (2, N), rows of the other modality above and at least at the best partner's cosine.
+    """
+    best = matching.best
+    tied_partners = np.zeros(len(best))
+    for side in matching.partners:
+        np.add.at(tied_partners, side, matching.cosines >= best[side] - tolerance)
+    ahead = ranks[0].astype(np.float64)
+    strangers = np.maximum(ranks[1] - ranks[0] - tied_partners, 0.0)
+    result = np.empty((len(DEPTHS), len(best)))
+    for index, depth in enumerate(DEPTHS):
+        missed = np.ones(len(best))
+        for draw in range(depth):
+            is_drawn = ahead + draw < depth
+            share = np.maximum(strangers - draw, 0.0) / np.maximum(strangers + tied_partners - draw, 1.0)
+            missed = np.where(is_drawn, missed * share, missed)
+        result[index] = np.where(ahead < depth, 1 - missed, 0.0)
+    return result

@@ -1,0 +1,63 @@
+"""Linear separability: how well a hyperplane tells the modalities apart on pairs that it has not seen."""
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from fieldsolve import threads
+from fieldsolve.arrays import Array, Indices
+from fieldsolve.diagnose.pairwise import Rows
+from fieldsolve.diagnose.resampling import Slots
+
+FOLDS = 5
+RIDGE = 1.0  # scikit-learn's default
+
+_CHUNK = 4096  # rows at a time
+
+
+def classified(rows: Rows, slots: Slots, labels: tuple[Array, Array]) -> Array:
+    """How many rows of each slot cross-validated ridge classification puts on their side, for many labellings at once: (R, S).
+
+    In each fold the direction is (X^T X + I)^-1 (m_1 - m_2) of the training rows centred at their pooled mean, and the
+    threshold is half way between both modalities' means; members of a group are always in the same fold. The matrix does not
+    depend on the labels, so that all labellings share one factorisation a fold.
+
+    rows: (N, d) pooled, in the slots' order; labels: which slots are of the first and which of the second modality, (R, S) of 0
+    and 1, other slots are left out of training and of no interest.
+    """
+    counts, fold = slots.counts, slots.group % FOLDS
+    used = ((labels[0] + labels[1]).max(axis=0) > 0).astype(np.float64)
+    sums = np.stack([rows[a:b].sum(axis=0, dtype=np.float64) for a, b in zip(slots.starts[:-1], slots.starts[1:], strict=True)])
+    with threads.one_blas_thread():
+        moments = [np.zeros((rows.shape[1], rows.shape[1])) for _ in range(FOLDS)]
+        for chunk, slot in _chunks(slots, used):
+            moments[fold[slot]] += (block := rows[chunk].astype(np.float64)).T @ block
+        correct = np.zeros(labels[0].shape)
+        for left_out in range(FOLDS):
+            train = (fold != left_out) * used
+            size = float(train @ counts)
+            mean = (train @ sums) / size
+            matrix = sum(moments[k] for k in range(FOLDS) if k != left_out) - size * np.outer(mean, mean)
+            factor = cho_factor(matrix + RIDGE * np.eye(len(matrix)))
+            means = [((side * train) @ sums) / ((side * train) @ counts)[:, None] for side in labels]
+            direction = cho_solve(factor, (means[0] - means[1]).T)
+            threshold = np.sum((means[0] + means[1]).T * direction, axis=0) / 2
+            direction = direction.astype(rows.dtype)
+            for chunk, slot in _chunks(slots, used * (fold == left_out)):
+                on_first = (rows[chunk] @ direction > threshold).sum(axis=0)
+                correct[:, slot] += np.where(labels[0][:, slot] > 0, on_first, (chunk.stop - chunk.start) - on_first)
+    return correct
+
+
+def balanced_accuracy(correct: Array, counts: Indices, weights: tuple[Array, Array]) -> Array:
+    """The mean over both sides of the share classified right, rows of slots counted so often, (R,); weights: (R, S) each."""
+    shares = [np.sum(side * correct, axis=1) / (side @ counts) for side in weights]
+    return np.asarray((shares[0] + shares[1]) / 2)
+
+
+def _chunks(slots: Slots, used: Array) -> list[tuple[slice, int]]:
+    """Ranges of rows, each of one slot, of the slots that are used."""
+    return [
+        (slice(at, min(at + _CHUNK, int(slots.starts[slot + 1]))), int(slot))
+        for slot in np.flatnonzero(used)
+        for at in range(int(slots.starts[slot]), int(slots.starts[slot + 1]), _CHUNK)
+    ]

@@ -1,0 +1,232 @@
+"""Two-sample statistics of any resample: quadratic forms in the weights of slots, and log-sums of their fields."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from fieldsolve import threads
+from fieldsolve.arrays import Array, Indices
+from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.pairwise import CENTRED, DISTANCE, DOUBLE, HALF, ONE, UNIFORMITY, PairSums, Rows
+from fieldsolve.diagnose.resampling import Slots
+
+_CHUNK = 1024  # rows whose log-sums are held at a time
+_TINY = 1e-300
+_MOMENTS = 1 << 26  # entries of second moments held at a time
+_PARTS = 32
+
+_KERNELS = {"mmd2_half": HALF, "mmd2_one": ONE, "mmd2_double": DOUBLE}
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled:
+    """The pooled rows of two modalities in their slots' order, what the pass over all pairs left, and how clusters are made up.
+
+    sums: of the rows by slot, (S, d); centroids: (2, d); members: (2, N), how many rows of each modality a row's cluster has.
+    """
+
+    rows: Rows
+    slots: Slots
+    clusters: Indices
+    sums: Array
+    centroids: Array
+    members: Indices
+    pair_sums: PairSums
+
+    @property
+    def first_rows(self) -> int:
+        """How many of the rows are the first modality's."""
+        return int(self.slots.starts[self.slots.first])
+
+    @property
+    def parts(self) -> tuple[slice, slice]:
+        """The rows of the first and of the second modality."""
+        return slice(0, self.first_rows), slice(self.first_rows, len(self.rows))
+
+    @property
+    def independent(self) -> int:
+        """The number of clusters."""
+        return int(self.clusters.max()) + 1
+
+    @property
+    def group_of_row(self) -> Indices:
+        """The group of each row."""
+        return self.slots.group[self.slots.slot_of_row]
+
+    def centroid(self, weights: Array) -> Array:
+        """The means of the rows with these weights of their slots, (R, d)."""
+        return np.asarray((weights @ self.sums) / (weights @ self.slots.counts)[:, None])
+
+    def centroids_of(self, first: Array, second: Array) -> dict[str, Array]:
+        """Squared centroid gap and norms, and the cosine between the centroids."""
+        one, other = self.centroid(first), self.centroid(second)
+        squares = np.sum(one**2, axis=1), np.sum(other**2, axis=1)
+        product = np.sum(one * other, axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            cosine = product / np.sqrt(squares[0] * squares[1])
+        return {
+            "centroid_gap": np.sum((one - other) ** 2, axis=1), "centroid_norm_a": squares[0], "centroid_norm_b": squares[1],
+            "centroid_cosine": cosine,
+        }  # fmt: skip
+
+    def distances_of(self, first: Array, second: Array) -> dict[str, Array]:
+        """Energy distance with its parts, MMD^2 at three bandwidths, mean cosines, uniformity within and across."""
+        found = {}
+        cross, within_a, within_b = self._means(DISTANCE, first, second)
+        found["energy_cross"], found["energy_within_a"], found["energy_within_b"] = cross, within_a, within_b
+        found["energy_distance"] = 2 * cross - within_a - within_b
+        for name, kernel in _KERNELS.items():
+            cross, within_a, within_b = self._means(kernel, first, second)
+            found[name] = within_a + within_b - 2 * cross
+        for name, mean in zip(
+            ("uniformity_across", "uniformity_a", "uniformity_b"), self._means(UNIFORMITY, first, second), strict=True
+        ):
+            found[name] = np.log(mean)
+        found["cosine_within_a_mean"], found["cosine_within_b_mean"] = self.mean_cosine(first), self.mean_cosine(second)
+        return found
+
+    def centred_distances_of(self, first: Array, second: Array) -> dict[str, Array]:
+        """Energy distance and MMD^2 of the modalities with their own centroids taken off, for resamples of pairs.
+
+        A resample's centroids differ from the sample's by a shift, which the cross terms follow to first order:
+        d/dshift of the mean of phi(|x - y - shift|) is minus the mean of phi'(r) (x - y)/r.
+        """
+        counts = self.slots.counts
+        shift = (self.centroid(first) - self.centroids[0]) - (self.centroid(second) - self.centroids[1])
+        sizes = self.first_rows, len(self.rows) - self.first_rows
+        found = {}
+        for index, (name, kernel) in enumerate({"energy_distance": DISTANCE, **_KERNELS}.items()):
+            _, within_a, within_b = self._means(kernel, first, second)
+            cross = np.sum((first @ self.pair_sums.sums[CENTRED + kernel]) * second, axis=1) / (
+                (first @ counts) * (second @ counts)
+            )
+            pull = self._pull(self.pair_sums.pulls[index]) / (sizes[0] * sizes[1])
+            cross = cross - shift @ pull * (1 if kernel == DISTANCE else -1)
+            found[name + "_centred"] = (2 * cross - within_a - within_b) * (1 if kernel == DISTANCE else -1)
+        return found
+
+    def divergences_of(
+        self, first: Array, second: Array, peak: float, centred: bool = False, only: slice = slice(None)
+    ) -> dict[str, Array]:
+        """Cross-entropies of each sample with both samples' smoothed densities, and Kullback-Leibler divergences made of them.
+
+        H(q_a, q~_b) = -E log q~_b, q~_b the kernel density of the other rows, those of the row's own cluster left out.
+        peak: log K(0); only: the pooled rows that have weight.
+        """
+        blocks = list(self._row_blocks(only))
+        sides: list[tuple[Array, Array]] = [(np.zeros(2), np.zeros(2))] * len(blocks)
+        masses = first @ self.slots.counts, second @ self.slots.counts
+        bars = [self._group_means(weights) for weights in (first, second)]
+
+        def work(begin: int, end: int) -> None:
+            for index in range(begin, end):
+                at = blocks[index]
+                field, slot = self._field(at, centred), self.slots.slot_of_row[at]
+                logs = [
+                    np.log(np.maximum(weights @ field, _TINY)) - np.log(mass[:, None] - self._own(bar, at))
+                    for weights, mass, bar in zip((first, second), masses, bars, strict=True)
+                ]
+                sides[index] = tuple(
+                    np.stack([np.sum(weights[:, slot] * log, axis=1) for log in logs]) for weights in (first, second)
+                )  # type: ignore[assignment]
+
+        with threads.one_blas_thread():
+            threads.over_blocks(work, len(blocks), len(first) * len(self.slots.group) * _CHUNK * len(blocks))
+        sums = [np.sum([side[a] for side in sides], axis=0) / masses[a] for a in (0, 1)]
+        found = {
+            "cross_entropy_a_a": -sums[0][0] - peak, "cross_entropy_a_b": -sums[0][1] - peak,
+            "cross_entropy_b_a": -sums[1][0] - peak, "cross_entropy_b_b": -sums[1][1] - peak,
+        }  # fmt: skip
+        found["smoothed_kl_a_b"] = found["cross_entropy_a_b"] - found["cross_entropy_a_a"]
+        found["smoothed_kl_b_a"] = found["cross_entropy_b_a"] - found["cross_entropy_b_b"]
+        found["smoothed_symmetric_kl"] = found["smoothed_kl_a_b"] + found["smoothed_kl_b_a"]
+        return found
+
+    def mean_cosine(self, weights: Array) -> Array:
+        """The mean cosine of pairs of different rows with these weights of their slots."""
+        own, counts = (weights**2) @ self.slots.counts, weights @ self.slots.counts
+        # Rows are unit vectors, so that each one with itself adds its squared weight; rows of a slot share their weight.
+        return np.asarray((np.sum((weights @ self.sums) ** 2, axis=1) - own) / (counts**2 - own))
+
+    def _means(self, kernel: int, first: Array, second: Array) -> tuple[Array, Array, Array]:
+        """The mean of a kernel across two samples, and within each over pairs of different rows."""
+        sums, counts = self.pair_sums.sums[kernel], self.slots.counts
+        masses = first @ counts, second @ counts
+        cross = np.sum((first @ sums) * second, axis=1) / (masses[0] * masses[1])
+        within = [
+            np.sum((w @ sums) * w, axis=1) / (mass**2 - (w**2) @ counts) for w, mass in zip((first, second), masses, strict=True)
+        ]
+        return cross, within[0], within[1]
+
+    def _pull(self, row_sums: Array) -> Array:
+        """sum_i w_i x_i - sum_j w_j y_j, of the centred rows, w the sums that each row has with the other modality."""
+        total = np.zeros(self.rows.shape[1])
+        for at in self._row_blocks(slice(None)):
+            side = 0 if at.start < self.first_rows else 1
+            total += (1 - 2 * side) * (row_sums[at] @ (self.rows[at] - self.centroids[side]))
+        return total
+
+    def _row_blocks(self, only: slice) -> Iterator[slice]:
+        """Ranges of rows, each of one modality."""
+        begin, end, _ = only.indices(len(self.rows))
+        for first, last in ((begin, min(end, self.first_rows)), (max(begin, self.first_rows), end)):
+            for at in range(first, last, _CHUNK):
+                yield slice(at, min(at + _CHUNK, last))
+
+    def _field(self, at: slice, centred: bool) -> Array:
+        """The fields of all slots at a range of rows of one modality, (S, rows)."""
+        field = self.pair_sums.fields[:, at]
+        if not centred:
+            return field
+        if at.start < self.first_rows:
+            return np.concatenate([field[: self.slots.first], self.pair_sums.centred_fields[0][:, at]])
+        shifted = slice(at.start - self.first_rows, at.stop - self.first_rows)
+        return np.concatenate([self.pair_sums.centred_fields[1][:, shifted], field[self.slots.first :]])
+
+    def _group_means(self, weights: Array) -> tuple[Array, Array]:
+        """The mean weight of a group's slots of each modality, (R, G)."""
+        means = []
+        for is_own in (self.slots.is_first, 1 - self.slots.is_first):
+            belongs = np.zeros((len(self.slots.group), self.slots.groups))
+            belongs[np.arange(len(self.slots.group)), self.slots.group] = is_own
+            means.append((weights @ belongs) / belongs.sum(axis=0))
+        return means[0], means[1]
+
+    def _own(self, means: tuple[Array, Array], at: slice) -> Array:
+        """The weight of each row's own cluster, (R, rows)."""
+        group = self.slots.group[self.slots.slot_of_row[at]]
+        return np.asarray(means[0][:, group] * self.members[0, at] + means[1][:, group] * self.members[1, at])
+
+
+def effective_rank(pooled: Pooled, second: bool) -> Metric:
+    """exp of the entropy of the centred rows' singular values, scaled to sum 1 [Roy and Vetterli 2007].
+
+    The interval is a jackknife's, which leaves out one of at most 32 parts of the groups at a time: an eigenvalue problem each.
+    """
+    slots, dimension = pooled.slots, pooled.rows.shape[1]
+    parts = min(_PARTS, slots.groups, max(4, _MOMENTS // dimension**2))
+    part = slots.group % parts
+    moments, sums, counts = np.zeros((parts, dimension, dimension)), np.zeros((parts, dimension)), np.zeros(parts)
+    with threads.one_blas_thread():
+        for slot in np.flatnonzero(slots.is_first != second):
+            for at in range(int(slots.starts[slot]), int(slots.starts[slot + 1]), _CHUNK):
+                block = pooled.rows[at : min(at + _CHUNK, int(slots.starts[slot + 1]))].astype(np.float64)
+                moments[part[slot]] += block.T @ block
+            sums[part[slot]] += pooled.sums[slot]
+            counts[part[slot]] += slots.counts[slot]
+        total = moments.sum(axis=0), sums.sum(axis=0), float(counts.sum())
+
+        def rank(moment: Array, vector: Array, count: float) -> float:
+            values = np.linalg.eigvalsh(moment / count - np.outer(vector, vector) / count**2)
+            singular = np.sqrt(np.maximum(values, 0.0))
+            shares = singular / singular.sum()
+            shares = shares[shares > 0]
+            return float(np.exp(-np.sum(shares * np.log(shares))))
+
+        value = rank(*total)
+        left_out = np.array([rank(total[0] - moments[k], total[1] - sums[k], total[2] - counts[k]) for k in range(parts)])
+    error = float(np.sqrt((parts - 1) / parts * np.sum((left_out - left_out.mean()) ** 2)))
+    half = float(student.ppf(0.975, parts - 1)) * error
+    return Metric(value, value - half, value + half)

@@ -1,0 +1,109 @@
+"""What the numbers say, in sentences."""
+
+from fieldsolve.diagnose.equilibrium import Place
+from fieldsolve.diagnose.measure import Measurement
+from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.sample import Sample
+
+_SIGNIFICANT = 0.05
+
+
+def verdict(sample: Sample, measured: Measurement, place: Place) -> list[str]:
+    """Sentences with numbers: offset, shape, cosines, retrieval, divergence, and the theory beside them."""
+    metrics, (a, b) = measured.metrics, (sample.first.name, sample.second.name)
+    return [
+        _offset(metrics, a, b),
+        _shape(metrics),
+        _cosines(metrics),
+        _retrieval(metrics, sample, a, b),
+        _divergence(metrics, measured.tau, a, b),
+        _equilibrium(place),
+        _dispersion(place),
+    ]
+
+
+def _offset(metrics: dict[str, Metric], a: str, b: str) -> str:
+    gap, separability = metrics["centroid_gap"], metrics["linear_separability"]
+    said = f"centroid gap {_tested(gap)}; two halves of one modality have {gap.floor:.3g}"
+    classified = f"A hyperplane tells them apart on {separability.value:.1%} of unseen rows."
+    if gap.p_value is None:
+        return f"The centroids of {a} and {b}: {said}. {classified}"
+    if gap.p_value <= _SIGNIFICANT:
+        return f"{a} and {b} lie apart: {said}. {classified}"
+    return f"No offset between {a} and {b} is visible: {said}. {classified}"
+
+
+def _shape(metrics: dict[str, Metric]) -> str:
+    raw, centred = metrics["energy_distance"], metrics["energy_distance_centred"]
+    if raw.p_value is not None and raw.p_value > _SIGNIFICANT:
+        return f"Their distributions do not differ visibly: energy distance {raw.value:.3g} (p = {raw.p_value:.3g})."
+    share = 1 - max(centred.value, 0.0) / raw.value if raw.value > 0 else float("nan")
+    left = f"{raw.value:.3g} to {centred.value:.3g}"
+    said = f"taking each modality's centroid off takes {share:.1%} of the energy distance away ({left})"
+    if centred.p_value is None:
+        return f"Offset and shape: {said}."
+    rest = "the shapes differ as well" if centred.p_value <= _SIGNIFICANT else "no difference of shape is left to see"
+    return f"Offset and shape: {said}; {rest} (p = {centred.p_value:.3g})."
+
+
+def _cosines(metrics: dict[str, Metric]) -> str:
+    matched, unmatched, spread = metrics["cosine_matched_mean"], metrics["cosine_unmatched_mean"], metrics["cosine_unmatched_sd"]
+    centroids = metrics["centroid_norm_a"].value * metrics["centroid_norm_b"].value * metrics["centroid_cosine"].value
+    return (
+        f"Matched cosines are {matched.value:.3f} on average and unmatched ones {unmatched.value:.3f}, about the product of "
+        f"the centroids ({centroids:.3f}): the offset sets the level. Partners stand out from strangers by "
+        f"{(matched.value - unmatched.value) / spread.value:.1f} standard deviations."
+    )
+
+
+def _retrieval(metrics: dict[str, Metric], sample: Sample, a: str, b: str) -> str:
+    forth, back = metrics["recall_a_to_b_at_1"], metrics["recall_b_to_a_at_1"]
+    return (
+        f"Recall@1 is {_interval(forth)} from {a} to {b} among {len(sample.second.rows)} and {_interval(back)} back among "
+        f"{len(sample.first.rows)}; with partners shuffled {forth.shuffled:.3g} and {back.shuffled:.3g}."
+    )
+
+
+def _divergence(metrics: dict[str, Metric], tau: float, a: str, b: str) -> str:
+    whole, forth, back = (metrics[name] for name in ("smoothed_symmetric_kl", "smoothed_kl_a_b", "smoothed_kl_b_a"))
+    tested = "" if whole.p_value is None else f" (p = {whole.p_value:.3g})"
+    return (
+        f"At temperature {tau:g} the smoothed symmetric KL is {whole.value:.3g} nats{tested}: {forth.value:.3g} from {a} to "
+        f"{b}, {back.value:.3g} back. Symmetric InfoNCE carries minus half of it: the term that the theory holds responsible "
+        "for the gap."
+    )
+
+
+def _equilibrium(place: Place) -> str:
+    least, most, observed = float(place.equilibrium_gaps[0]), float(place.equilibrium_gaps[-1]), place.centroid_gap
+    said = (
+        f"On the sphere of the three leading directions ({place.pairs.retained_fraction:.1%} of the squared length) the "
+        f"centroid gap is {observed:.3f}. The equilibrium of the data's own potentials, held fixed, has {least:.3f} at "
+        f"coupling 0 and {most:.3f} at coupling 1 (CLIP); the sample's energy is {place.excess[0]:.3g} and "
+        f"{place.excess[-1]:.3g} nats above them."
+    )
+    if least > 0.5 * observed:
+        return (
+            f"{said} The potentials alone hold a gap of that size: each modality is pulled to where its partners are, across "
+            "the gap, so that a penalty on the divergence (beta = 1 - coupling) does not close it by itself."
+        )
+    share = f"The potentials alone hold {least / observed:.0%} of the gap"
+    return f"{said} {share}: a penalty on the divergence (beta = 1 - coupling) can close the rest."
+
+
+def _dispersion(place: Place) -> str:
+    critical = place.dispersion.breaks_at
+    return (
+        f"In {place.dispersion.dimension} dimensions at temperature {place.tau:g}, two matched uniform densities part beyond "
+        f"the coupling {critical:.4f}, along degree {place.dispersion.mode} (1 is a centroid gap): only a penalty beta above "
+        f"{1 - critical:.4f} on the smoothed symmetric KL keeps them together."
+    )
+
+
+def _tested(metric: Metric) -> str:
+    tested = "" if metric.p_value is None else f", p = {metric.p_value:.3g}"
+    return f"{metric.value:.3f} (95 % interval {metric.ci_low:.3f} to {metric.ci_high:.3f}{tested})"
+
+
+def _interval(metric: Metric) -> str:
+    return f"{metric.value:.3f} (95 % interval {metric.ci_low:.3f} to {metric.ci_high:.3f})"
