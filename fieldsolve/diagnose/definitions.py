@@ -202,7 +202,7 @@ def _definitions() -> list[Definition]:
                 f"{title}, centred",
                 f"{name} of x - m_a and y - m_b, kernel exp(-|x - y|^2/(2 tau))",
                 _THEORY,
-                f"The same {_SHIFTED}" + " Intervals hold the centroids fixed.",
+                f"The same {_SHIFTED}",
             )
         )
     for suffix, title in (
@@ -239,7 +239,7 @@ def _definitions() -> list[Definition]:
                 "x_i.y_j of rows of different clusters" + ("" if suffix == "mean" else "; of at most 2000 rows of each modality"),
                 "Radford et al. 2021, arXiv 2103.00020",
                 "What matched cosines have to exceed; the mean is about the product of the centroids.",
-                suffix == "mean",
+                True,
             )
         )
     for one in "ab":

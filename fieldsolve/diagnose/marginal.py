@@ -6,19 +6,17 @@ from fieldsolve.arrays import Array
 from fieldsolve.diagnose import separability, sliced
 from fieldsolve.diagnose.metric import Metric, basic_interval, p_value, share_interval
 from fieldsolve.diagnose.resampling import Draws
-from fieldsolve.diagnose.shape import centred_divergences, relabelled_transport
+from fieldsolve.diagnose.shape import relabelled_transport
 from fieldsolve.diagnose.statistics import Pooled
-from fieldsolve.kernels import Kernel
 
 _ROOTS = frozenset({"centroid_gap", "centroid_norm_a", "centroid_norm_b", "sliced_w2", "sliced_w2_centred"})
 _MMD = ("mmd2_half", "mmd2_one", "mmd2_double")
 _TESTED = frozenset({"centroid_gap", "energy_distance", *_MMD, "sliced_w2", "sliced_w2_centred", "smoothed_symmetric_kl"})
 
 
-def marginal_metrics(pooled: Pooled, draws: Draws, tau: float, rng: np.random.Generator) -> dict[str, Metric]:
-    """All of them but separability; of the centred ones values and intervals, and the transport's test and floor."""
+def marginal_metrics(pooled: Pooled, draws: Draws, peak: float, rng: np.random.Generator) -> dict[str, Metric]:
+    """All of them but separability and those of centred rows, the sliced transport excepted; peak: log K(0) of the smoothing."""
     slots, slot = pooled.slots, pooled.slots.slot_of_row
-    peak = Kernel("cosine", tau).log_peak(pooled.rows.shape[1] - 1)
     directions = sliced.orthonormal_directions(
         pooled.rows.shape[1], max(pooled.first_rows, len(pooled.rows) - pooled.first_rows), rng
     )
@@ -30,11 +28,7 @@ def marginal_metrics(pooled: Pooled, draws: Draws, tau: float, rng: np.random.Ge
         costs = sliced.transport_costs(projections[:, only], slot[only], first, second)
         return found | {"sliced_w2": costs[0], "sliced_w2_centred": costs[1]}
 
-    def of_resamples(groups: Array) -> dict[str, Array]:
-        both = slots.both(groups)
-        return statistics(*both) | pooled.centred_distances_of(*both) | centred_divergences(pooled, *both, peak)
-
-    observed, resampled = of_resamples(draws.whole), of_resamples(draws.bootstraps)
+    observed, resampled = (statistics(*slots.both(groups)) for groups in (draws.whole, draws.bootstraps))
     permuted: dict[str, Array] = {}
     if draws.labels is not None:
         permuted = statistics(draws.labels, 1 - draws.labels)
@@ -46,7 +40,7 @@ def marginal_metrics(pooled: Pooled, draws: Draws, tau: float, rng: np.random.Ge
     found = {}
     for name, values in observed.items():
         value = float(values[0])
-        low, high = basic_interval(value, resampled[name])
+        low, high = basic_interval(value, resampled[name], pooled.slots.groups)
         found[name] = Metric(
             value=float(_rooted(name, value)),
             ci_low=float(_rooted(name, low)),

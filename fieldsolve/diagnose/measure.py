@@ -13,8 +13,9 @@ from fieldsolve.diagnose.metric import Metric
 from fieldsolve.diagnose.pairwise import Watch, pair_sums
 from fieldsolve.diagnose.resampling import Slots, arranged, drawn
 from fieldsolve.diagnose.sample import Sample
-from fieldsolve.diagnose.shape import shape_tests
+from fieldsolve.diagnose.shape import shape_metrics
 from fieldsolve.diagnose.statistics import Pooled, effective_rank
+from fieldsolve.kernels import Kernel
 
 RESAMPLES = 999
 
@@ -50,8 +51,9 @@ def measure(sample: Sample, tau: float, resamples: int = RESAMPLES, seed: int = 
     cosines, bandwidth = _strangers(sample, rngs[2])
     both = matchings(sample, slots, rngs[3])
     pooled, hits = _pooled(sample, slots, both, bandwidth, tau, watch)
-    metrics = marginal_metrics(pooled, draws, tau, rngs[4])
-    metrics |= shape_tests(pooled, draws, metrics, bandwidth, tau, rngs[5])
+    peak = Kernel("cosine", tau).log_peak(pooled.rows.shape[1] - 1)
+    metrics = marginal_metrics(pooled, draws, peak, rngs[4])
+    metrics |= shape_metrics(pooled, draws, bandwidth, tau, rngs[5])
     metrics["linear_separability"] = separability_metric(pooled, draws)
     metrics |= paired.matched_cosines(pooled, draws, *both) | paired.alignment_within(pooled, draws)
     metrics["cosine_unmatched_mean"] = paired.unmatched_cosine(pooled, draws, both[0])

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+from scipy.stats import t as student
 
 from fieldsolve.arrays import Array, Indices
 
@@ -28,10 +29,16 @@ class Metric:
     shuffled: float | None = None
 
 
-def basic_interval(value: float, resampled: Array) -> tuple[float, float]:
-    """The 95 % interval that reflects the bootstrap's quantiles at the value: it takes off a bias that resampling doubles."""
+def basic_interval(value: float, resampled: Array, groups: int) -> tuple[float, float]:
+    """The 95 % interval that reflects the bootstrap's quantiles at the value: it takes off a bias that resampling doubles.
+
+    Deviations from the bootstrap's median are expanded as Student's intervals of so many groups are against those of known
+    variance: by t/z sqrt(G/(G - 1)) [Hesterberg 2015, doi 10.1080/00031305.2015.1089789].
+    """
     low, high = percentile_interval(resampled)
-    return 2 * value - high, 2 * value - low
+    middle = float(np.median(resampled))
+    expansion = float(student.ppf((1 + _LEVEL) / 2, groups - 1)) / _NORMAL * sqrt(groups / (groups - 1))
+    return 2 * value - middle - expansion * (high - middle), 2 * value - middle + expansion * (middle - low)
 
 
 def percentile_interval(resampled: Array) -> tuple[float, float]:

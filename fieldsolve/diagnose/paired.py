@@ -22,12 +22,18 @@ def matched_cosines(pooled: Pooled, draws: Draws, matching: Matching, shuffled: 
     )
     control = float(shuffled.cosines.mean())
     found = {
-        "cosine_matched_mean": Metric(mean.whole, *basic_interval(mean.whole, mean.resampled), shuffled=control),
+        "cosine_matched_mean": Metric(
+            mean.whole, *basic_interval(mean.whole, mean.resampled, pooled.slots.groups), shuffled=control
+        ),
         "cosine_matched_sd": Metric(
-            float(spread[0]), *basic_interval(float(spread[0]), spread[1]), shuffled=float(shuffled.cosines.std())
+            float(spread[0]),
+            *basic_interval(float(spread[0]), spread[1], pooled.slots.groups),
+            shuffled=float(shuffled.cosines.std()),
         ),
         "alignment": Metric(
-            2 - 2 * mean.whole, *basic_interval(2 - 2 * mean.whole, 2 - 2 * mean.resampled), shuffled=2 - 2 * control
+            2 - 2 * mean.whole,
+            *basic_interval(2 - 2 * mean.whole, 2 - 2 * mean.resampled, pooled.slots.groups),
+            shuffled=2 - 2 * control,
         ),
     }
     levels = np.array(list(QUANTILES.values()))
@@ -51,7 +57,9 @@ def relative_modality_gap(pooled: Pooled, draws: Draws, matching: Matching, shuf
     apart, control = 1 - mean.whole, 1 - float(shuffled.cosines.mean())
     value = apart / (apart + float(within[0][0]))
     resampled = (1 - mean.resampled) / (1 - mean.resampled + within[1])
-    return Metric(value, *basic_interval(value, resampled), shuffled=control / (control + float(within[0][0])))
+    return Metric(
+        value, *basic_interval(value, resampled, pooled.slots.groups), shuffled=control / (control + float(within[0][0]))
+    )
 
 
 def unmatched_cosine(pooled: Pooled, draws: Draws, matching: Matching) -> Metric:
@@ -65,7 +73,7 @@ def unmatched_cosine(pooled: Pooled, draws: Draws, matching: Matching) -> Metric
         return np.asarray(total / ((first @ counts) * (second @ counts) - (weights**2) @ number))
 
     value = float(mean(draws.whole)[0])
-    return Metric(value, *basic_interval(value, mean(draws.bootstraps)))
+    return Metric(value, *basic_interval(value, mean(draws.bootstraps), pooled.slots.groups))
 
 
 def alignment_within(pooled: Pooled, draws: Draws) -> dict[str, Metric]:
@@ -93,7 +101,9 @@ def alignment_within(pooled: Pooled, draws: Draws) -> dict[str, Metric]:
         value = float(sums.sum() / number.sum())
         # Groups without such rows may make up a whole resample; it says nothing.
         drawn = draws.bootstraps[draws.bootstraps @ number > 0]
-        found[f"alignment_within_{letter}"] = Metric(value, *basic_interval(value, (drawn @ sums) / (drawn @ number)))
+        found[f"alignment_within_{letter}"] = Metric(
+            value, *basic_interval(value, (drawn @ sums) / (drawn @ number), pooled.slots.groups)
+        )
     return found
 
 

@@ -19,29 +19,26 @@ Watch = Callable[[int, int], None]
 _TILE = 512  # rows and columns of inner products at a time: they stay in the second-level cache
 _SUPERBLOCKS = 24
 _LEAST_ROWS = 1024  # in a superblock
-_NEAREST = 1e-30  # squared distance below which two rows coincide
 
-#: The kernels whose sums are kept, by their place: distance, three Gaussians, the one of uniformity; then those of centred rows.
+#: The kernels whose sums are kept, by their place: distance, three Gaussians, the one of uniformity.
 DISTANCE, HALF, ONE, DOUBLE, UNIFORMITY = range(5)
-CENTRED = 5  # + DISTANCE, HALF, ONE, DOUBLE
 
 
 @dataclass(frozen=True, eq=False)
 class PairSums:
     """What the pass leaves.
 
-    sums: (9, S, S), the sum of each kernel over ordered pairs of different rows of two slots (of centred rows across
-    modalities only). fields: (S, N), log-free partition fields Gamma at every pooled row: the sum of exp((z.z' - 1)/tau) over the
-    rows z' of a slot that are of other clusters. centred_fields: the same at the first modality's rows of the second's slots,
-    and the other way round, of centred rows. pulls: (4, N), for the derivatives of the centred cross terms with respect to the
-    centroids: at each row, the sum of 1/r, or of the kernel over the squared bandwidth. ranks: (matchings, 2, N): how many rows
-    of the other modality have a cosine above the row's own threshold, and at least it.
+    sums: (5, S, S), the sum of each kernel over ordered pairs of different rows of two slots. fields: (S, N), partition fields
+    [Def 2.1] at every pooled row: the sum of exp((z.z' - 1)/tau) over the rows z' of a slot that are of other clusters.
+    centred_sums: (4, n), at each row of the first modality the sums of distance and Gaussians over all rows of the second, both
+    centred; centred_fields: (N,), the partition field of the other modality, both centred. ranks: (matchings, 2, N): how many
+    rows of the other modality have a cosine above the row's own threshold, and at least it.
     """
 
     sums: Array
     fields: Array
-    centred_fields: tuple[Array, Array]
-    pulls: Array
+    centred_sums: Array
+    centred_fields: Array
     ranks: Counts
 
 
@@ -65,13 +62,13 @@ def pair_sums(
     first_rows = int(slots.starts[slots.first])
     offsets = _centred_offsets(rows, first_rows, centroids)
     result = PairSums(
-        sums=np.zeros((9, count, count)),
+        sums=np.zeros((5, count, count)),
         fields=np.zeros((count, total)),
-        centred_fields=(np.zeros((count - slots.first, first_rows)), np.zeros((slots.first, total - first_rows))),
-        pulls=np.zeros((4, total)),
+        centred_sums=np.zeros((4, first_rows)),
+        centred_fields=np.zeros(total),
         ranks=np.zeros((len(thresholds[0]), 2, total), dtype=np.int32),
     )
-    scales = np.array([1 / (8 * bandwidth**2), 1 / tau, 1 / bandwidth**2])
+    scales = np.array([1 / (8 * bandwidth**2), 1 / tau])
     slot = slots.slot_of_row
     limits = thresholds[0].astype(rows.dtype), thresholds[1].astype(rows.dtype)
 
@@ -81,8 +78,8 @@ def pair_sums(
         if (block.start < first_rows) == (other.start < first_rows):
             _within(products, *places, scales, result.sums, result.fields)
             return
-        centred = offsets[block], offsets[other], slots.first, first_rows, *result.centred_fields
-        _across(products, *places, scales, result.sums, result.fields, *centred, result.pulls)
+        centred = offsets[block], offsets[other], result.centred_sums, result.centred_fields
+        _across(products, *places, scales, result.sums, result.fields, *centred)
         _count_above(products, *places[:2], *limits, result.ranks)
 
     def work(begin: int, end: int, matches: list[tuple[slice, slice]]) -> None:
@@ -199,13 +196,12 @@ def _within(products, row0, column0, slot, starts, group, clusters, scales, sums
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
 def _across(
-    products, row0, column0, slot, starts, group, clusters, scales, sums, fields, row_offsets, column_offsets, first_slots,
-    first_rows, first_fields, second_fields, pulls,
+    products, row0, column0, slot, starts, group, clusters, scales, sums, fields,
+    row_offsets, column_offsets, centred_sums, centred_fields,
 ):  # fmt: skip
     """Add the pairs of a tile of two modalities, as they are and centred."""
     rows, columns = products.shape
-    smoothed, centred_smoothed, pulled = np.zeros(columns), np.zeros(columns), np.zeros((4, columns))
-    nearer, farther = 4.0 * scales[2], 0.25 * scales[2]
+    smoothed = np.zeros(columns)
     for i in range(rows):
         own = slot[row0 + i]
         j = 0
@@ -214,7 +210,6 @@ def _across(
             end = min(starts[other + 1] - column0, columns)
             related = group[other] == group[own]
             r_sum = half = one = double = uniform = partition = 0.0
-            centred_r = centred_half = centred_one = centred_double = centred_partition = inverse = 0.0
             for k in range(j, end):
                 cosine = np.float64(products[i, k])
                 square = max(2.0 - 2.0 * cosine, 0.0)
@@ -225,65 +220,45 @@ def _across(
                 one += e4
                 half += (e4 * e4) * (e4 * e4)
                 uniform += exp(-2.0 * square)
-            for k in range(j, end):
-                square = max(row_offsets[i] + column_offsets[k] - 2.0 * np.float64(products[i, k]), _NEAREST)
-                r = np.sqrt(square)
-                e = exp(-square * scales[0])
-                e4 = (e * e) * (e * e)
-                e16 = (e4 * e4) * (e4 * e4)
-                centred_r += r
-                inverse += 1.0 / r
-                centred_double += e
-                centred_one += e4
-                centred_half += e16
-                pulled[0, k] += 1.0 / r
-                pulled[1, k] += e16 * nearer
-                pulled[2, k] += e4 * scales[2]
-                pulled[3, k] += e * farther
             if related:
                 for k in range(j, end):
                     if clusters[column0 + k] != clusters[row0 + i]:
-                        cosine = np.float64(products[i, k])
-                        value = exp((cosine - 1.0) * scales[1])
+                        value = exp((np.float64(products[i, k]) - 1.0) * scales[1])
                         partition += value
                         smoothed[k] += value
-                        value = exp((cosine - 0.5 * (row_offsets[i] + column_offsets[k])) * scales[1])
-                        centred_partition += value
-                        centred_smoothed[k] += value
             else:
                 for k in range(j, end):
-                    cosine = np.float64(products[i, k])
-                    value = exp((cosine - 1.0) * scales[1])
+                    value = exp((np.float64(products[i, k]) - 1.0) * scales[1])
                     partition += value
                     smoothed[k] += value
-                    value = exp((cosine - 0.5 * (row_offsets[i] + column_offsets[k])) * scales[1])
-                    centred_partition += value
-                    centred_smoothed[k] += value
             sums[0, own, other] += r_sum
             sums[1, own, other] += half
             sums[2, own, other] += one
             sums[3, own, other] += double
             sums[4, own, other] += uniform
-            sums[5, own, other] += centred_r
-            sums[6, own, other] += centred_half
-            sums[7, own, other] += centred_one
-            sums[8, own, other] += centred_double
             fields[other, row0 + i] += partition
-            first_fields[other - first_slots, row0 + i] += centred_partition
-            pulls[0, row0 + i] += inverse
-            pulls[1, row0 + i] += centred_half * nearer
-            pulls[2, row0 + i] += centred_one * scales[2]
-            pulls[3, row0 + i] += centred_double * farther
             j = end
         if i + 1 == rows or slot[row0 + i + 1] != own:
             for k in range(columns):
                 fields[own, column0 + k] += smoothed[k]
-                second_fields[own, column0 + k - first_rows] += centred_smoothed[k]
                 smoothed[k] = 0.0
-                centred_smoothed[k] = 0.0
-    for m in range(4):
+        r_sum = half = one = double = partition = 0.0
         for k in range(columns):
-            pulls[m, column0 + k] += pulled[m, k]
+            square = max(row_offsets[i] + column_offsets[k] - 2.0 * np.float64(products[i, k]), 0.0)
+            e = exp(-square * scales[0])
+            e4 = (e * e) * (e * e)
+            r_sum += np.sqrt(square)
+            double += e
+            one += e4
+            half += (e4 * e4) * (e4 * e4)
+            value = exp(-0.5 * square * scales[1]) if clusters[column0 + k] != clusters[row0 + i] else 0.0
+            partition += value
+            centred_fields[column0 + k] += value
+        centred_sums[0, row0 + i] += r_sum
+        centred_sums[1, row0 + i] += half
+        centred_sums[2, row0 + i] += one
+        centred_sums[3, row0 + i] += double
+        centred_fields[row0 + i] += partition
 
 
 @njit(nogil=True, cache=True)

@@ -4,15 +4,9 @@ import numpy as np
 
 from fieldsolve.arrays import Array, Indices
 from fieldsolve.diagnose import recentred, sliced
-from fieldsolve.diagnose.metric import Metric, p_value
+from fieldsolve.diagnose.metric import Metric, basic_interval, p_value
 from fieldsolve.diagnose.resampling import Draws, halved
 from fieldsolve.diagnose.statistics import Pooled
-
-
-def centred_divergences(pooled: Pooled, first: Array, second: Array, peak: float) -> dict[str, Array]:
-    """The smoothed divergences of centred rows, for resamples of pairs; their centroids are held fixed."""
-    found = pooled.divergences_of(first, second, peak, centred=True)
-    return {f"{name}_centred": found[name] for name in ("smoothed_kl_a_b", "smoothed_kl_b_a", "smoothed_symmetric_kl")}
 
 
 def relabelled_transport(pooled: Pooled, projections: Array, directions: Array, labels: Array) -> Array:
@@ -28,13 +22,14 @@ def relabelled_transport(pooled: Pooled, projections: Array, directions: Array, 
     return sliced.transport_costs(centred, slot, labels, 1 - labels)[1]
 
 
-def shape_tests(
-    pooled: Pooled, draws: Draws, known: dict[str, Metric], bandwidth: float, tau: float, rng: np.random.Generator
-) -> dict[str, Metric]:
-    """The centred distances and divergences with their p-values and floors; of some clusters if there are many.
+def shape_metrics(pooled: Pooled, draws: Draws, bandwidth: float, tau: float, rng: np.random.Generator) -> dict[str, Metric]:
+    """Centred distances and divergences.
 
-    Exchanges here are of single clusters, and every one of them is centred anew.
+    Every resample has centroids of its own, which no sums over slots foresee: bootstraps and exchanges, here of single
+    clusters, go over the pairs again. Of many clusters some are taken; their bootstrap's bias is scaled to all of them like
+    1/n, its deviations like 1/sqrt(n).
     """
+    values = pooled.centred_values()
     number, part = pooled.independent, min(1.0, recentred.MOST_ROWS / len(pooled.rows))
     chosen = np.zeros(number, dtype=bool)
     chosen[rng.permutation(number)[: int(part * number)]] = True
@@ -42,29 +37,45 @@ def shape_tests(
     is_second = (kept >= pooled.first_rows).astype(np.int64)
     rows = pooled.rows[kept] - pooled.centroids[is_second]
     clusters = np.unique(pooled.clusters[kept], return_inverse=True)[1].astype(np.int64)
-    signs = np.where(is_second, -1.0, 1.0)
-    p_values: dict[str, float] = {}
+    count, resamples = int(clusters.max()) + 1, len(draws.bootstraps)
+    sides = (is_second == 0).astype(np.float64)[None], (is_second == 1).astype(np.float64)[None]
+
+    def statistics(first: Array, second: Array, stretch: float = 1.0) -> Array:
+        return recentred.recentred_statistics(rows, clusters, first, second, bandwidth, tau, stretch)
+
+    observed = statistics(*sides)[0]
+    drawn = rng.multinomial(count, np.full(count, 1 / count), size=resamples)[:, clusters]
+    resampled = statistics(drawn * sides[0], drawn * sides[1])
+    means = resampled.mean(axis=0)
+    share = count / number
+    permuted = None
     if draws.labels is not None:
-        labels = _exchanged(signs, clusters, len(draws.labels), rng)
-        observed = recentred.recentred_statistics(rows, clusters, signs[None], bandwidth, tau)[0]
-        permuted = recentred.recentred_statistics(rows, clusters, labels, bandwidth, tau, relabelled=True)
-        p_values = {name: p_value(float(observed[k]), permuted[:, k]) for k, name in enumerate(recentred.STATISTICS)}
+        first = _exchanged(sides[0][0], clusters, resamples, rng)
+        sizes = float(sides[0].sum()), float(sides[1].sum())
+        shifts = (first / sizes[0] - (1 - first) / sizes[1]) @ rows
+        permuted = statistics(first, 1 - first, recentred.scatter_scale(float(np.sum(rows**2)), sizes, np.sum(shifts**2, axis=1)))
     floors = []
-    for sign in (1.0, -1.0):
-        own = np.flatnonzero(signs == sign)
-        split = 2 * halved(int(clusters.max()) + 1, rng)[:, clusters[own]] - 1
-        floors.append(recentred.recentred_statistics(rows[own], clusters[own], split, bandwidth, tau).mean(axis=0))
+    for side in sides:
+        half = halved(count, rng)[:, clusters]
+        floors.append(statistics(half * side, (1 - half) * side).mean(axis=0))
     found = {}
-    for name, floor in zip(recentred.STATISTICS, np.maximum(*floors), strict=True):
-        one = known[f"{name}_centred"]
-        found[f"{name}_centred"] = Metric(one.value, one.ci_low, one.ci_high, p_values.get(name), float(floor))
+    for index, name in enumerate(recentred.STATISTICS):
+        value = values[name]
+        spread = value + share * (means[index] - observed[index]) + np.sqrt(share) * (resampled[:, index] - means[index])
+        tested = permuted is not None and name not in ("smoothed_kl_a_b", "smoothed_kl_b_a")
+        found[f"{name}_centred"] = Metric(
+            value,
+            *basic_interval(value, spread, number),
+            p_value=p_value(float(observed[index]), permuted[:, index]) if permuted is not None and tested else None,
+            floor=float(max(floor[index] for floor in floors)) if name not in ("smoothed_kl_a_b", "smoothed_kl_b_a") else None,
+        )
     return found
 
 
-def _exchanged(signs: Array, clusters: Indices, resamples: int, rng: np.random.Generator) -> Array:
-    """Signs permuted within clusters, (resamples, M)."""
+def _exchanged(is_first: Array, clusters: Indices, resamples: int, rng: np.random.Generator) -> Array:
+    """Which rows count as the first modality's, 1 or 0, permuted within clusters: (resamples, M)."""
     by_cluster = np.argsort(clusters, kind="stable")
-    orders = np.argsort(clusters[by_cluster] + rng.random((resamples, len(signs))), axis=1)
-    result = np.empty((resamples, len(signs)))
-    result[:, by_cluster] = signs[by_cluster][orders]
+    orders = np.argsort(clusters[by_cluster] + rng.random((resamples, len(is_first))), axis=1)
+    result = np.empty((resamples, len(is_first)))
+    result[:, by_cluster] = is_first[by_cluster][orders]
     return result

@@ -9,7 +9,7 @@ from scipy.stats import t as student
 from fieldsolve import threads
 from fieldsolve.arrays import Array, Indices
 from fieldsolve.diagnose.metric import Metric
-from fieldsolve.diagnose.pairwise import CENTRED, DISTANCE, DOUBLE, HALF, ONE, UNIFORMITY, PairSums, Rows
+from fieldsolve.diagnose.pairwise import DISTANCE, DOUBLE, HALF, ONE, UNIFORMITY, PairSums, Rows
 from fieldsolve.diagnose.resampling import Slots
 
 _CHUNK = 1024  # rows whose log-sums are held at a time
@@ -87,29 +87,24 @@ class Pooled:
         found["cosine_within_a_mean"], found["cosine_within_b_mean"] = self.mean_cosine(first), self.mean_cosine(second)
         return found
 
-    def centred_distances_of(self, first: Array, second: Array) -> dict[str, Array]:
-        """Energy distance and MMD^2 of the modalities with their own centroids taken off, for resamples of pairs.
-
-        A resample's centroids differ from the sample's by a shift, which the cross terms follow to first order:
-        d/dshift of the mean of phi(|x - y - shift|) is minus the mean of phi'(r) (x - y)/r.
-        """
-        counts = self.slots.counts
-        shift = (self.centroid(first) - self.centroids[0]) - (self.centroid(second) - self.centroids[1])
+    def centred_values(self) -> dict[str, float]:
+        """Energy distance, MMD^2 and smoothed KL of the rows with their own modality's centroid taken off."""
+        whole = self.slots.both(np.ones((1, self.slots.groups)))
         sizes = self.first_rows, len(self.rows) - self.first_rows
         found = {}
-        for index, (name, kernel) in enumerate({"energy_distance": DISTANCE, **_KERNELS}.items()):
-            _, within_a, within_b = self._means(kernel, first, second)
-            cross = np.sum((first @ self.pair_sums.sums[CENTRED + kernel]) * second, axis=1) / (
-                (first @ counts) * (second @ counts)
-            )
-            pull = self._pull(self.pair_sums.pulls[index]) / (sizes[0] * sizes[1])
-            cross = cross - shift @ pull * (1 if kernel == DISTANCE else -1)
-            found[name + "_centred"] = (2 * cross - within_a - within_b) * (1 if kernel == DISTANCE else -1)
+        for name, kernel in {"energy_distance": DISTANCE, **_KERNELS}.items():
+            _, within_a, within_b = self._means(kernel, *whole)
+            cross = float(self.pair_sums.centred_sums[kernel].sum()) / (sizes[0] * sizes[1])
+            found[name] = float(2 * cross - within_a[0] - within_b[0]) * (1 if kernel == DISTANCE else -1)
+        entropies = self.divergences_of(*whole, 0.0)
+        for name, own, side in (("smoothed_kl_a_b", "cross_entropy_a_a", 0), ("smoothed_kl_b_a", "cross_entropy_b_b", 1)):
+            others = sizes[1 - side] - self.members[1 - side, self.parts[side]]
+            across = -float(np.mean(np.log(self.pair_sums.centred_fields[self.parts[side]] / others)))
+            found[name] = across - float(entropies[own][0])
+        found["smoothed_symmetric_kl"] = found["smoothed_kl_a_b"] + found["smoothed_kl_b_a"]
         return found
 
-    def divergences_of(
-        self, first: Array, second: Array, peak: float, centred: bool = False, only: slice = slice(None)
-    ) -> dict[str, Array]:
+    def divergences_of(self, first: Array, second: Array, peak: float, only: slice = slice(None)) -> dict[str, Array]:
         """Cross-entropies of each sample with both samples' smoothed densities, and Kullback-Leibler divergences made of them.
 
         H(q_a, q~_b) = -E log q~_b, q~_b the kernel density of the other rows, those of the row's own cluster left out.
@@ -123,7 +118,7 @@ class Pooled:
         def work(begin: int, end: int) -> None:
             for index in range(begin, end):
                 at = blocks[index]
-                field, slot = self._field(at, centred), self.slots.slot_of_row[at]
+                field, slot = self.pair_sums.fields[:, at], self.slots.slot_of_row[at]
                 logs = [
                     np.log(np.maximum(weights @ field, _TINY)) - np.log(mass[:, None] - self._own(bar, at))
                     for weights, mass, bar in zip((first, second), masses, bars, strict=True)
@@ -160,30 +155,12 @@ class Pooled:
         ]
         return cross, within[0], within[1]
 
-    def _pull(self, row_sums: Array) -> Array:
-        """sum_i w_i x_i - sum_j w_j y_j, of the centred rows, w the sums that each row has with the other modality."""
-        total = np.zeros(self.rows.shape[1])
-        for at in self._row_blocks(slice(None)):
-            side = 0 if at.start < self.first_rows else 1
-            total += (1 - 2 * side) * (row_sums[at] @ (self.rows[at] - self.centroids[side]))
-        return total
-
     def _row_blocks(self, only: slice) -> Iterator[slice]:
         """Ranges of rows, each of one modality."""
         begin, end, _ = only.indices(len(self.rows))
         for first, last in ((begin, min(end, self.first_rows)), (max(begin, self.first_rows), end)):
             for at in range(first, last, _CHUNK):
                 yield slice(at, min(at + _CHUNK, last))
-
-    def _field(self, at: slice, centred: bool) -> Array:
-        """The fields of all slots at a range of rows of one modality, (S, rows)."""
-        field = self.pair_sums.fields[:, at]
-        if not centred:
-            return field
-        if at.start < self.first_rows:
-            return np.concatenate([field[: self.slots.first], self.pair_sums.centred_fields[0][:, at]])
-        shifted = slice(at.start - self.first_rows, at.stop - self.first_rows)
-        return np.concatenate([self.pair_sums.centred_fields[1][:, shifted], field[self.slots.first :]])
 
     def _group_means(self, weights: Array) -> tuple[Array, Array]:
         """The mean weight of a group's slots of each modality, (R, G)."""
