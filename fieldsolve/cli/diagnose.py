@@ -10,7 +10,6 @@ import click
 
 from fieldsolve.cli.options import guarded
 
-
 @click.command(short_help="The modality gap of real embeddings.")
 @click.argument("sources", nargs=-1, required=True, metavar="A [B ...]")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help="Write report.html, summary.json, metrics.csv, table.md, table.tex and figures.")

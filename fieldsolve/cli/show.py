@@ -22,8 +22,8 @@ def show(folder: Path, as_json: bool, quiet: bool) -> None:
       fieldsolve show run
       fieldsolve show diagram --json
 
-    DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency or sharpness wrote; a diagram may be unfinished. The
-    figures of the last two are printed only.
+    DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency, sharpness or diagnose wrote; a diagram may be
+    unfinished. The figures of the last three are printed only.
     """
     from fieldsolve import archive
     from fieldsolve.runs import LEDGER
@@ -40,10 +40,15 @@ def show(folder: Path, as_json: bool, quiet: bool) -> None:
 
         report(open_diagram(folder), folder, as_json, quiet)
         return
-    from fieldsolve.cli.study import print_study, read_study
+    from fieldsolve.cli.diagnose import print_diagnosis
+    from fieldsolve.cli.study import SCHEMAS, print_study, read_summary
+    from fieldsolve.diagnose.diagnosis import SCHEMA
 
-    if (study := read_study(folder)) is not None:
+    if (study := read_summary(folder, SCHEMAS)) is not None:
         print_study(study, as_json, quiet)
+        return
+    if (diagnosis := read_summary(folder, (SCHEMA,))) is not None:
+        print_diagnosis(diagnosis, as_json, quiet)
         return
     from fieldsolve.cli.run import print_figures
 

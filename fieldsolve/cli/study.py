@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1", "fieldsolve/diagnose/1")
+SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1")
 
 _TITLES = {
     "negatives": "N", "bias_error": "+-", "expected_bias": "exact", "law_bias": "over the law", "leading": "leading/N",
@@ -53,13 +53,13 @@ def print_study(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
         click.echo("".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def read_study(folder: Path) -> dict[str, Any] | None:
-    """The summary of a study in a folder, or None if it holds something else."""
+def read_summary(folder: Path, schemas: tuple[str, ...]) -> dict[str, Any] | None:
+    """The summary of results with one of these schemas in a folder, or None if it holds something else."""
     try:
         summary = json.loads((folder / "summary.json").read_text())
     except (OSError, ValueError):
         return None
-    return summary if isinstance(summary, dict) and summary.get("schema") in SCHEMAS else None
+    return summary if isinstance(summary, dict) and summary.get("schema") in schemas else None
 
 
 def _cell(value: float | None) -> str:
