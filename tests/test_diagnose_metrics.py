@@ -256,7 +256,7 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 def pooled_of(sample: Sample) -> tuple[Pooled, Array]:
     slots = arranged(sample.clusters, np.random.default_rng(0))
     both = matchings(sample, slots, np.random.default_rng(1))
-    return measuring._pooled(sample, slots, both, 1.2, TAU, None)
+    return measuring._pooled(sample, slots, both, 1.2, TAU, lambda what, done, total: None)
 
 
 def test_a_resample_is_the_statistic_of_its_weighted_rows() -> None:

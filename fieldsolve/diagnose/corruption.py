@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldsolve.arrays import Indices
-from fieldsolve.diagnose.measure import Measurement, measure
-from fieldsolve.diagnose.pairwise import Watch
+from fieldsolve.diagnose.measure import Measurement, Watch, measure
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.errors import InputError
 
@@ -38,7 +37,7 @@ def corrupted(
     check_probabilities(probabilities)
     first_of_cluster = np.unique(sample.clusters[0], return_index=True)[1]
     by_cluster = np.zeros(sample.independent, dtype=np.int64) if groups is None else groups[first_of_cluster]
-    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(9)[8])
+    rng = np.random.default_rng([seed, 1])
     others = _others(sample.clusters[1], by_cluster[sample.clusters[1]], rng)
     chance = rng.random(len(others))
     own = np.arange(len(others))

@@ -1,6 +1,5 @@
 """A diagnosis: every pair of modalities measured, corrupted if asked for, set beside the theory, and put into words."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from fieldsolve.arrays import Indices
 from fieldsolve.diagnose.corruption import Corruption, check_probabilities, corrupted
 from fieldsolve.diagnose.equilibrium import Place, placed
-from fieldsolve.diagnose.measure import RESAMPLES, Measurement, measure
+from fieldsolve.diagnose.measure import RESAMPLES, Measurement, Watch, measure
 from fieldsolve.diagnose.metric import Metric
 from fieldsolve.diagnose.sample import Modality, Sample, matched, temperature
 from fieldsolve.diagnose.verdict import verdict
@@ -117,7 +116,7 @@ def diagnose(
     groups: Indices | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
-    watch: Callable[[str, int, int], None] | None = None,
+    watch: Watch | None = None,
 ) -> Diagnosis:
     """Diagnose the modality gap of two or more matched modalities: all metrics of docs/metrics.md, and the theory beside them.
 
@@ -148,13 +147,13 @@ def diagnose(
     comparisons = []
     for sample in samples:
         said = f"{sample.first.name} and {sample.second.name}"
-        step = None if watch is None else (lambda done, total, said=said: watch(f"{said}: pairs", done, total))
+        step = None if watch is None else (lambda what, done, total, said=said: watch(f"{said}: {what}", done, total))
         measurement = measure(sample, temperature_used, resamples, seed, step)
         if watch is not None:
             watch(f"{said}: equilibria", 0, 1)
-        place = placed(sample, temperature_used, np.random.default_rng(np.random.SeedSequence(seed).spawn(10)[9]))
+        place = placed(sample, temperature_used, np.random.default_rng([seed, 2]))
         kept = None if groups is None else groups[np.unique(pairs[:, 0]) if pairs is not None else slice(None)]
-        step = None if watch is None else (lambda done, total, said=said: watch(f"{said}: corrupted pairs", done, total))
+        step = None if watch is None else (lambda what, done, total, said=said: watch(f"{said}, corrupted: {what}", done, total))
         corruptions = corrupted(sample, corrupt, kept, temperature_used, resamples, seed, step)
         comparisons.append(Comparison(sample, measurement, place, tuple(corruptions)))
     return Diagnosis(modalities, tuple(comparisons), temperature_used, resamples, seed, tuple(notes))

@@ -1,5 +1,6 @@
 """All metrics of two matched modalities: values, confidence intervals, p-values, floors and the shuffle control."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,15 @@ from fieldsolve.diagnose import paired, retrieval
 from fieldsolve.diagnose.marginal import marginal_metrics, separability_metric
 from fieldsolve.diagnose.matching import Matching, matchings
 from fieldsolve.diagnose.metric import Metric
-from fieldsolve.diagnose.pairwise import Watch, pair_sums
+from fieldsolve.diagnose.pairwise import pair_sums
 from fieldsolve.diagnose.resampling import Slots, arranged, drawn
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.shape import shape_metrics
 from fieldsolve.diagnose.statistics import Pooled, effective_rank
 from fieldsolve.kernels import Kernel
+
+#: Told what is being done, and how much of how much.
+Watch = Callable[[str, int, int], None]
 
 RESAMPLES = 999
 
@@ -42,9 +46,14 @@ class Measurement:
 def measure(sample: Sample, tau: float, resamples: int = RESAMPLES, seed: int = 0, watch: Watch | None = None) -> Measurement:
     """Measure all metrics of a sample; docs/metrics.md defines them.
 
-    tau: temperature of the smoothed metrics; resamples: bootstraps and permutations each; seed: of all that is drawn. Same
-    input, same bits, whatever the number of threads.
+    tau: temperature of the smoothed metrics; resamples: bootstraps and permutations each; seed: of all that is drawn; watch: is
+    told what is being done, and how much of how much. Same input, same bits, whatever the number of threads.
     """
+    with threads.one_blas_thread():
+        return _measured(sample, tau, resamples, seed, watch or (lambda what, done, total: None))
+
+
+def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watch) -> Measurement:
     rngs = [np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(6)]
     slots = arranged(sample.clusters, rngs[0])
     draws = drawn(slots, resamples, rngs[1])
@@ -52,21 +61,27 @@ def measure(sample: Sample, tau: float, resamples: int = RESAMPLES, seed: int = 
     both = matchings(sample, slots, rngs[3])
     pooled, hits = _pooled(sample, slots, both, bandwidth, tau, watch)
     peak = Kernel("cosine", tau).log_peak(pooled.rows.shape[1] - 1)
-    metrics = marginal_metrics(pooled, draws, peak, rngs[4])
-    metrics |= shape_metrics(pooled, draws, bandwidth, tau, rngs[5])
-    metrics["linear_separability"] = separability_metric(pooled, draws)
-    metrics |= paired.matched_cosines(pooled, draws, *both) | paired.alignment_within(pooled, draws)
-    metrics["cosine_unmatched_mean"] = paired.unmatched_cosine(pooled, draws, both[0])
-    metrics["cosine_unmatched_sd"] = Metric(float(cosines["unmatched"].std()))
-    for name, level in paired.QUANTILES.items():
-        metrics[f"cosine_unmatched_{name}"] = Metric(float(np.quantile(cosines["unmatched"], level)))
-    metrics["relative_modality_gap"] = paired.relative_modality_gap(pooled, draws, *both)
-    metrics |= paired.recalls(pooled, draws, hits)
-    metrics["effective_rank_a"], metrics["effective_rank_b"] = (effective_rank(pooled, second) for second in (False, True))
+    unmatched = cosines["unmatched"]
+    parts: list[tuple[str, Callable[[], dict[str, Metric]]]] = [
+        ("marginals", lambda: marginal_metrics(pooled, draws, peak, rngs[4])),
+        ("shapes", lambda: shape_metrics(pooled, draws, bandwidth, tau, rngs[5])),
+        ("separability", lambda: {"linear_separability": separability_metric(pooled, draws)}),
+        ("partners", lambda: paired.paired_metrics(pooled, draws, *both, hits)),
+        ("strangers", lambda: {"cosine_unmatched_sd": Metric(float(unmatched.std())), **_quantiles(unmatched)}),
+        ("ranks", lambda: {f"effective_rank_{one}": effective_rank(pooled, one == "b") for one in "ab"}),
+    ]
+    metrics: dict[str, Metric] = {}
+    for done, (what, part) in enumerate(parts):
+        watch(what, done, len(parts))
+        metrics |= part()
     notes = list(sample.notes)
     if draws.labels is None:
         notes.append("clusters are too large for exchanges within them: there are no p-values")
     return Measurement(metrics, cosines | {"matched": both[0].cosines}, slots.groups, bandwidth, tau, tuple(notes))
+
+
+def _quantiles(unmatched: Array) -> dict[str, Metric]:
+    return {f"cosine_unmatched_{name}": Metric(float(np.quantile(unmatched, level))) for name, level in paired.QUANTILES.items()}
 
 
 def _strangers(sample: Sample, rng: np.random.Generator) -> tuple[dict[str, Array], float]:
@@ -83,7 +98,7 @@ def _strangers(sample: Sample, rng: np.random.Generator) -> tuple[dict[str, Arra
 
 
 def _pooled(
-    sample: Sample, slots: Slots, both: tuple[Matching, Matching], bandwidth: float, tau: float, watch: Watch | None
+    sample: Sample, slots: Slots, both: tuple[Matching, Matching], bandwidth: float, tau: float, watch: Watch
 ) -> tuple[Pooled, Array]:
     """The pooled rows after the pass over all pairs, and the hits of both matchings at all depths."""
     rows = np.concatenate([sample.first.rows[slots.orders[0]], sample.second.rows[slots.orders[1]]])
@@ -95,6 +110,9 @@ def _pooled(
         sums[side].sum(axis=0) / slots.counts[side].sum() for side in (slice(slots.first), slice(slots.first, None))
     ])  # fmt: skip
     best, tolerance = np.stack([one.best for one in both]), retrieval.TIES[rows.dtype]
-    passed = pair_sums(rows, slots, clusters, centroids, bandwidth, tau, (best - tolerance, best + tolerance), watch)
+    thresholds = best - tolerance, best + tolerance
+    passed = pair_sums(
+        rows, slots, clusters, centroids, bandwidth, tau, thresholds, lambda done, total: watch("pairs", done, total)
+    )
     hits = np.stack([retrieval.hits(ranks, one, tolerance) for ranks, one in zip(passed.ranks, both, strict=True)])
     return Pooled(rows, slots, clusters, sums, centroids, members, passed), hits

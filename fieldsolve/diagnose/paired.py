@@ -12,6 +12,14 @@ from fieldsolve.diagnose.statistics import Pooled
 QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 
 
+def paired_metrics(pooled: Pooled, draws: Draws, matching: Matching, shuffled: Matching, hits: Array) -> dict[str, Metric]:
+    """All of them; hits: of both matchings at all depths."""
+    found = matched_cosines(pooled, draws, matching, shuffled) | alignment_within(pooled, draws) | recalls(pooled, draws, hits)
+    found["cosine_unmatched_mean"] = unmatched_cosine(pooled, draws, matching)
+    found["relative_modality_gap"] = relative_modality_gap(pooled, draws, matching, shuffled)
+    return found
+
+
 def matched_cosines(pooled: Pooled, draws: Draws, matching: Matching, shuffled: Matching) -> dict[str, Metric]:
     """Mean, spread and quantiles of partners' cosines, and their mean squared distance."""
     group = pooled.group_of_row[matching.partners[0]]

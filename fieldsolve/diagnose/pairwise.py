@@ -14,7 +14,6 @@ from fieldsolve.exponential import REDUCE, exp
 
 Rows = np.ndarray[tuple[int, int], np.dtype[np.float32 | np.float64]]
 Counts = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
-Watch = Callable[[int, int], None]
 
 _TILE = 512  # rows and columns of inner products at a time: they stay in the second-level cache
 _SUPERBLOCKS = 24
@@ -50,7 +49,7 @@ def pair_sums(
     bandwidth: float,
     tau: float,
     thresholds: tuple[Array, Array],
-    watch: Watch | None = None,
+    watch: Callable[[int, int], None],
 ) -> PairSums:
     """Go once over all pairs of the pooled rows (N, d), which are unit vectors in the slots' order.
 
@@ -96,8 +95,7 @@ def pair_sums(
             size = sum((one.stop - one.start) * (other.stop - other.start) for one, other in matches)
             threads.over_blocks(work, len(matches), size * rows.shape[1], matches)
             done += len(matches)
-            if watch is not None:
-                watch(done, pairs)
+            watch(done, pairs)
     result.sums[:] = result.sums + np.swapaxes(result.sums, 1, 2)
     return result
 

@@ -116,7 +116,7 @@ def arranged(clusters: tuple[Indices, Indices], rng: np.random.Generator) -> Slo
     for modality in (0, 1):
         widths = np.array([place[modality] for place in places])
         offsets = np.concatenate([[0], np.cumsum(widths)])
-        position = _position_in_cluster(clusters[modality]) if exchangeable else np.zeros(len(clusters[modality]), np.int64)
+        position = position_in_cluster(clusters[modality]) if exchangeable else np.zeros(len(clusters[modality]), np.int64)
         slot = offsets[group[clusters[modality]]] + position
         orders.append(np.argsort(slot, kind="stable"))
         starts += (starts[-1] + np.cumsum(np.bincount(slot, minlength=int(offsets[-1])))).tolist()
@@ -125,7 +125,8 @@ def arranged(clusters: tuple[Indices, Indices], rng: np.random.Generator) -> Slo
     return Slots((orders[0], orders[1]), np.array(starts), np.concatenate(slot_groups), first_slots, len(places), exchangeable)
 
 
-def _position_in_cluster(cluster: Indices) -> Indices:
+def position_in_cluster(cluster: Indices) -> Indices:
+    """How many earlier rows each row's cluster has."""
     order = np.argsort(cluster, kind="stable")
     sorted_clusters = cluster[order]
     position = np.empty(len(cluster), dtype=np.int64)

@@ -5,7 +5,7 @@ import numpy as np
 from fieldsolve.arrays import Array, Indices
 from fieldsolve.diagnose import recentred, sliced
 from fieldsolve.diagnose.metric import Metric, basic_interval, p_value
-from fieldsolve.diagnose.resampling import Draws, halved
+from fieldsolve.diagnose.resampling import LARGEST_EXCHANGEABLE, Draws, halved, position_in_cluster
 from fieldsolve.diagnose.statistics import Pooled
 
 
@@ -30,10 +30,7 @@ def shape_metrics(pooled: Pooled, draws: Draws, bandwidth: float, tau: float, rn
     1/n, its deviations like 1/sqrt(n).
     """
     values = pooled.centred_values()
-    number, part = pooled.independent, min(1.0, recentred.MOST_ROWS / len(pooled.rows))
-    chosen = np.zeros(number, dtype=bool)
-    chosen[rng.permutation(number)[: int(part * number)]] = True
-    kept = np.flatnonzero(chosen[pooled.clusters])
+    kept, number = _some_rows(pooled, rng), pooled.independent
     is_second = (kept >= pooled.first_rows).astype(np.int64)
     rows = pooled.rows[kept] - pooled.centroids[is_second]
     clusters = np.unique(pooled.clusters[kept], return_inverse=True)[1].astype(np.int64)
@@ -62,14 +59,25 @@ def shape_metrics(pooled: Pooled, draws: Draws, bandwidth: float, tau: float, rn
     for index, name in enumerate(recentred.STATISTICS):
         value = values[name]
         spread = value + share * (means[index] - observed[index]) + np.sqrt(share) * (resampled[:, index] - means[index])
-        tested = permuted is not None and name not in ("smoothed_kl_a_b", "smoothed_kl_b_a")
+        # Directions are parts of a statistic, not statistics of their own.
+        whole = name not in ("smoothed_kl_a_b", "smoothed_kl_b_a")
         found[f"{name}_centred"] = Metric(
             value,
             *basic_interval(value, spread, number),
-            p_value=p_value(float(observed[index]), permuted[:, index]) if permuted is not None and tested else None,
-            floor=float(max(floor[index] for floor in floors)) if name not in ("smoothed_kl_a_b", "smoothed_kl_b_a") else None,
+            p_value=p_value(float(observed[index]), permuted[:, index]) if permuted is not None and whole else None,
+            floor=float(max(floor[index] for floor in floors)) if whole else None,
         )
     return found
+
+
+def _some_rows(pooled: Pooled, rng: np.random.Generator) -> Indices:
+    """The rows of as many clusters as fit, drawn at random; of large clusters the first members only."""
+    position = np.concatenate([position_in_cluster(pooled.clusters[part]) for part in pooled.parts])
+    usable = position < LARGEST_EXCHANGEABLE
+    chosen = np.zeros(pooled.independent, dtype=bool)
+    part = min(1.0, recentred.MOST_ROWS / np.count_nonzero(usable))
+    chosen[rng.permutation(pooled.independent)[: int(part * pooled.independent)]] = True
+    return np.flatnonzero(chosen[pooled.clusters] & usable)
 
 
 def _exchanged(is_first: Array, clusters: Indices, resamples: int, rng: np.random.Generator) -> Array:

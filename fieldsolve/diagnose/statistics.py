@@ -13,7 +13,6 @@ from fieldsolve.diagnose.pairwise import DISTANCE, DOUBLE, HALF, ONE, UNIFORMITY
 from fieldsolve.diagnose.resampling import Slots
 
 _CHUNK = 1024  # rows whose log-sums are held at a time
-_TINY = 1e-300
 _MOMENTS = 1 << 26  # entries of second moments held at a time
 _PARTS = 32
 
@@ -111,7 +110,7 @@ class Pooled:
         peak: log K(0); only: the pooled rows that have weight.
         """
         blocks = list(self._row_blocks(only))
-        sides: list[tuple[Array, Array]] = [(np.zeros(2), np.zeros(2))] * len(blocks)
+        parts = np.empty((len(blocks), 2, 2, len(first)))
         masses = first @ self.slots.counts, second @ self.slots.counts
         bars = [self._group_means(weights) for weights in (first, second)]
 
@@ -119,17 +118,14 @@ class Pooled:
             for index in range(begin, end):
                 at = blocks[index]
                 field, slot = self.pair_sums.fields[:, at], self.slots.slot_of_row[at]
-                logs = [
-                    np.log(np.maximum(weights @ field, _TINY)) - np.log(mass[:, None] - self._own(bar, at))
-                    for weights, mass, bar in zip((first, second), masses, bars, strict=True)
-                ]
-                sides[index] = tuple(
-                    np.stack([np.sum(weights[:, slot] * log, axis=1) for log in logs]) for weights in (first, second)
-                )  # type: ignore[assignment]
+                for of, weights in enumerate((first, second)):
+                    log = np.log(weights @ field) - np.log(masses[of][:, None] - self._own(bars[of], at))
+                    for side, own in enumerate((first, second)):
+                        parts[index, side, of] = np.sum(own[:, slot] * log, axis=1)
 
         with threads.one_blas_thread():
             threads.over_blocks(work, len(blocks), len(first) * len(self.slots.group) * _CHUNK * len(blocks))
-        sums = [np.sum([side[a] for side in sides], axis=0) / masses[a] for a in (0, 1)]
+        sums = [parts[:, side].sum(axis=0) / masses[side] for side in (0, 1)]
         found = {
             "cross_entropy_a_a": -sums[0][0] - peak, "cross_entropy_a_b": -sums[0][1] - peak,
             "cross_entropy_b_a": -sums[1][0] - peak, "cross_entropy_b_b": -sums[1][1] - peak,
