@@ -298,12 +298,26 @@ def test_exchanges_keep_how_many_a_cluster_has_of_each() -> None:
     assert labels.mean() == pytest.approx(0.25, abs=1e-12)
 
 
-def test_large_clusters_have_no_exchanges_but_intervals() -> None:
+def test_large_clusters_have_no_exchanges_but_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recentred, "MOST_ROWS", 450)  # less than there are, more than 16 of each cluster
     x, y, partners = modalities(25, 4, 10, captions=20)
     measured = measure(sample_of(x, y, partners), TAU, 99)
-    assert measured.metrics["centroid_gap"].p_value is None
-    assert measured.metrics["centroid_gap"].ci_low is not None
+    assert all(one.p_value is None for one in measured.metrics.values())
     assert any("too large" in note for note in measured.notes)
+    for name in ("centroid_gap", "energy_distance_centred", "smoothed_symmetric_kl_centred"):
+        low, high = measured.metrics[name].ci_low, measured.metrics[name].ci_high
+        assert low is not None
+        assert high is not None
+        assert low < high
+
+
+def test_a_modality_is_like_itself() -> None:
+    x = modalities(60, 6, 17)[0].astype(np.float32)
+    metrics = measure(sample_of(x, x), TAU, 99).metrics
+    assert all(one.p_value == 1 for name, one in metrics.items() if one.p_value is not None and "separability" not in name)
+    for name in ("centroid_gap", "smoothed_symmetric_kl", "sliced_w2", "alignment", "relative_modality_gap"):
+        assert metrics[name].value == pytest.approx(0, abs=1e-6)
+    assert metrics["recall_a_to_b_at_1"].value == 1
 
 
 def test_recentred_samples_are_those_with_their_means_taken_off(rng: np.random.Generator) -> None:

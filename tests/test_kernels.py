@@ -24,6 +24,16 @@ def test_spectrum_in_high_dimension_does_not_overflow() -> None:
     assert np.all(np.isfinite(Kernel("cosine", 0.01).spectrum(4095, 50)))
 
 
+@pytest.mark.parametrize("dim", [1, 3, 7, 63, 511])
+@pytest.mark.parametrize("tau", [0.1, 0.01, 0.003])
+def test_volumes_are_bessel_functions_in_any_dimension(dim: int, tau: float) -> None:
+    # V exp(-1/tau) = Gamma(d/2) (2 tau)^(d/2 - 1) I_{d/2-1}(1/tau) exp(-1/tau), d = dim + 1
+    half = (dim + 1) / 2
+    expected = special.gammaln(half) + (half - 1) * np.log(2 * tau) + np.log(special.ive(half - 1, 1 / tau))
+    assert -Kernel("cosine", tau).log_peak(dim) == pytest.approx(expected, abs=1e-11)
+    assert np.isfinite(Kernel("cosine", tau).log_peak(100_000))
+
+
 def test_first_eigenvalue_on_the_sphere_is_langevin() -> None:
     tau = 0.3
     assert Kernel("cosine", tau).spectrum(2, 1)[1] == pytest.approx(1 / np.tanh(1 / tau) - tau, rel=1e-14)

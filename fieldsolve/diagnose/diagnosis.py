@@ -1,6 +1,6 @@
 """A diagnosis: every pair of modalities measured, corrupted if asked for, set beside the theory, and put into words."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -10,7 +10,7 @@ from fieldsolve.arrays import Indices
 from fieldsolve.diagnose.corruption import Corruption, check_probabilities, corrupted
 from fieldsolve.diagnose.equilibrium import Place, placed
 from fieldsolve.diagnose.measure import RESAMPLES, Measurement, Watch, measure
-from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.metric import plain
 from fieldsolve.diagnose.sample import Modality, Sample, matched, temperature
 from fieldsolve.diagnose.verdict import verdict
 from fieldsolve.errors import InputError
@@ -45,11 +45,11 @@ class Comparison:
             "clusters": self.sample.independent,
             "groups": self.measurement.groups,
             "bandwidth": self.measurement.bandwidth,
-            "metrics": _plain(self.measurement.metrics),
+            "metrics": plain(self.measurement.metrics),
             "verdict": self.verdict,
             "notes": list(self.measurement.notes),
             "corruption": [
-                {"probability": one.probability, "replaced": one.replaced, "metrics": _plain(one.measurement.metrics)}
+                {"probability": one.probability, "replaced": one.replaced, "metrics": plain(one.measurement.metrics)}
                 for one in self.corruptions
             ],
             "sphere": {
@@ -157,7 +157,3 @@ def diagnose(
         corruptions = corrupted(sample, corrupt, kept, temperature_used, resamples, seed, step)
         comparisons.append(Comparison(sample, measurement, place, tuple(corruptions)))
     return Diagnosis(modalities, tuple(comparisons), temperature_used, resamples, seed, tuple(notes))
-
-
-def _plain(metrics: dict[str, Metric]) -> dict[str, Any]:
-    return {name: asdict(metric) for name, metric in metrics.items()}

@@ -1,7 +1,8 @@
 """A metric with its uncertainty: intervals from bootstraps, p-values from exchanges."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import sqrt
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -10,6 +11,7 @@ from fieldsolve.arrays import Array, Indices
 
 _LEVEL = 0.95
 _NORMAL = 1.959963984540054  # the normal quantile of that level
+_ROUNDING = 1e-9  # of statistics, whose parts are of order 1
 _WEIGHED = 1 << 27  # bytes of weights of pairs held at a time
 
 
@@ -27,6 +29,11 @@ class Metric:
     p_value: float | None = None
     floor: float | None = None
     shuffled: float | None = None
+
+
+def plain(metrics: dict[str, Metric]) -> dict[str, Any]:
+    """Metrics as JSON has them."""
+    return {name: asdict(metric) for name, metric in metrics.items()}
 
 
 def basic_interval(value: float, resampled: Array, groups: int) -> tuple[float, float]:
@@ -62,7 +69,7 @@ def share_interval(value: float, resampled: Array, count: int) -> tuple[float, f
 
 def p_value(observed: float, permuted: Array) -> float:
     """(1 + b)/(1 + B), where b of B permuted statistics reach the observed one, up to rounding [Phipson and Smyth 2010]."""
-    reaches = permuted >= observed - 1e-9 * max(abs(observed), float(np.abs(permuted).max()))
+    reaches = permuted >= observed - _ROUNDING * max(1.0, abs(observed), float(np.abs(permuted).max()))
     return (1 + int(reaches.sum())) / (1 + len(permuted))
 
 

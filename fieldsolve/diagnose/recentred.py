@@ -8,7 +8,7 @@ from fieldsolve.arrays import Array, Indices
 from fieldsolve.exponential import REDUCE, exp
 
 #: Rows at most: memory grows with their square.
-MOST_ROWS = 2000
+MOST_ROWS = 1000
 
 #: What is computed for a resample, in this order.
 STATISTICS = (

@@ -3,6 +3,7 @@
 import csv
 import io
 from base64 import b64encode
+from dataclasses import asdict, fields
 from html import escape
 from math import isfinite
 from typing import Any
@@ -10,12 +11,12 @@ from typing import Any
 from fieldsolve.archive import SUMMARY, to_json
 from fieldsolve.diagnose.definitions import DEFINITIONS, GROUPS
 from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
-from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.metric import Metric, plain
 from fieldsolve.diagnose.pictures import figures
 from fieldsolve.diagnose.retrieval import DEPTHS
 from fieldsolve.plotting import rendered
 
-_COLUMNS = ("value", "ci_low", "ci_high", "p_value", "floor", "shuffled")
+_COLUMNS = tuple(field.name for field in fields(Metric))
 _HEADINGS = ("value", "95 % interval", "p", "floor", "shuffled")
 
 #: What the short tables show.
@@ -66,10 +67,6 @@ def _short(value: float | None) -> str:
     return "-" if value is None or not isfinite(value) else f"{value:.4g}"
 
 
-def _as_dict(metric: Metric) -> dict[str, Any]:
-    return {name: getattr(metric, name) for name in _COLUMNS}
-
-
 def _csv(diagnosis: Diagnosis) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -88,14 +85,14 @@ def _ordered(metrics: dict[str, Metric]) -> dict[str, Metric]:
 
 
 def _markdown(comparison: Comparison) -> str:
-    rows = main_table({name: _as_dict(metric) for name, metric in comparison.measurement.metrics.items()})
+    rows = main_table(plain(comparison.measurement.metrics))
     lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
     caption = f"{comparison.sample.first.name} (a) and {comparison.sample.second.name} (b), {comparison.sample.pairs} pairs\n\n"
     return caption + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _latex(comparison: Comparison) -> str:
-    rows = main_table({name: _as_dict(metric) for name, metric in comparison.measurement.metrics.items()})
+    rows = main_table(plain(comparison.measurement.metrics))
     body = [" & ".join(cell.replace("_", r"\_").replace("%", r"\%") for cell in row) + r" \\" for row in rows]
     return "\n".join([r"\begin{tabular}{lrrrrr}", r"\hline", body[0], r"\hline", *body[1:], r"\hline", r"\end{tabular}", ""])
 
@@ -119,7 +116,7 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
         parts += [_group(group, title, measured.metrics) for group, title in GROUPS.items()]
         for corruption in comparison.corruptions:
             parts.append(f"<h2>With {corruption.replaced:.1%} of the partners replaced (p = {corruption.probability:g})</h2>")
-            parts.append(_rows(main_table({name: _as_dict(metric) for name, metric in corruption.measurement.metrics.items()})))
+            parts.append(_rows(main_table(plain(corruption.measurement.metrics))))
     parts.append(_FOOT)
     return "\n".join(parts)
 
@@ -130,7 +127,7 @@ def _group(group: str, title: str, metrics: dict[str, Metric]) -> str:
         one = DEFINITIONS[name]
         if one.group != group:
             continue
-        cells = _cells(_as_dict(metric))
+        cells = _cells(asdict(metric))
         if metric.shuffled is None and not one.paired:
             cells[-1] = "same"
         numbers = "".join(f"<td class=number>{escape(cell)}</td>" for cell in cells)
