@@ -4,6 +4,7 @@ import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -146,7 +147,10 @@ def _torch(path: Path) -> list[Stored]:
         raise InputError(f"{path}: reading it needs PyTorch, which is not installed; install it, or save as .safetensors or .npy")
     import torch
 
-    content = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        raise InputError(f"{path}: holds more than tensors, and nothing is unpickled; save the tensors alone") from None
     tensors = {path.stem: content} if isinstance(content, torch.Tensor) else content
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise InputError(f"{path}: holds no tensor and no dictionary of tensors")

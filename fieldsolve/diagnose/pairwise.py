@@ -73,13 +73,12 @@ def pair_sums(
 
     def tile(block: slice, other: slice) -> None:
         products = np.asarray(rows[block] @ rows[other].T)
-        places = block.start, other.start, slot, slots.starts, slots.group, clusters
-        if (block.start < first_rows) == (other.start < first_rows):
-            _within(products, *places, scales, result.sums, result.fields)
-            return
-        centred = offsets[block], offsets[other], result.centred_sums, result.centred_fields
-        _across(products, *places, scales, result.sums, result.fields, *centred)
-        _count_above(products, *places[:2], *limits, result.ranks)
+        at = block.start, other.start
+        _add(products, *at, slot, slots.starts, clusters, scales, result.sums, result.fields)
+        if block.start < first_rows <= other.start:
+            centred = offsets[block], offsets[other], result.centred_sums, result.centred_fields
+            _add_centred(products, *at, clusters, scales, *centred)
+            _count_above(products, *at, *limits, result.ranks)
 
     def work(begin: int, end: int, matches: list[tuple[slice, slice]]) -> None:
         for one, other in matches[begin:end]:
@@ -146,17 +145,16 @@ def _centred_offsets(rows: Rows, first_rows: int, centroids: Array) -> Array:
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
-def _within(products, row0, column0, slot, starts, group, clusters, scales, sums, fields):
-    """Add the pairs of a tile of one modality; on the diagonal those above it."""
+def _add(products, row0, column0, slot, starts, clusters, scales, sums, fields):
+    """Add the pairs of a tile; on the diagonal those above it."""
     rows, columns = products.shape
     smoothed = np.zeros(columns)
     for i in range(rows):
-        own = slot[row0 + i]
+        own, cluster = slot[row0 + i], clusters[row0 + i]
         j = i + 1 if row0 == column0 else 0
         while j < columns:
             other = slot[column0 + j]
             end = min(starts[other + 1] - column0, columns)
-            related = group[other] == group[own]
             r_sum = half = one = double = uniform = partition = 0.0
             for k in range(j, end):
                 cosine = np.float64(products[i, k])
@@ -168,17 +166,10 @@ def _within(products, row0, column0, slot, starts, group, clusters, scales, sums
                 one += e4
                 half += (e4 * e4) * (e4 * e4)
                 uniform += exp(-2.0 * square)
-            if related:
-                for k in range(j, end):
-                    if clusters[column0 + k] != clusters[row0 + i]:
-                        value = exp((np.float64(products[i, k]) - 1.0) * scales[1])
-                        partition += value
-                        smoothed[k] += value
-            else:
-                for k in range(j, end):
-                    value = exp((np.float64(products[i, k]) - 1.0) * scales[1])
-                    partition += value
-                    smoothed[k] += value
+            for k in range(j, end):
+                value = exp((np.float64(products[i, k]) - 1.0) * scales[1]) if clusters[column0 + k] != cluster else 0.0
+                partition += value
+                smoothed[k] += value
             sums[0, own, other] += r_sum
             sums[1, own, other] += half
             sums[2, own, other] += one
@@ -193,53 +184,11 @@ def _within(products, row0, column0, slot, starts, group, clusters, scales, sums
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
-def _across(
-    products, row0, column0, slot, starts, group, clusters, scales, sums, fields,
-    row_offsets, column_offsets, centred_sums, centred_fields,
-):  # fmt: skip
-    """Add the pairs of a tile of two modalities, as they are and centred."""
+def _add_centred(products, row0, column0, clusters, scales, row_offsets, column_offsets, sums, fields):
+    """Add the pairs of a tile of two modalities, both centred."""
     rows, columns = products.shape
-    smoothed = np.zeros(columns)
     for i in range(rows):
-        own = slot[row0 + i]
-        j = 0
-        while j < columns:
-            other = slot[column0 + j]
-            end = min(starts[other + 1] - column0, columns)
-            related = group[other] == group[own]
-            r_sum = half = one = double = uniform = partition = 0.0
-            for k in range(j, end):
-                cosine = np.float64(products[i, k])
-                square = max(2.0 - 2.0 * cosine, 0.0)
-                e = exp(-square * scales[0])
-                e4 = (e * e) * (e * e)
-                r_sum += np.sqrt(square)
-                double += e
-                one += e4
-                half += (e4 * e4) * (e4 * e4)
-                uniform += exp(-2.0 * square)
-            if related:
-                for k in range(j, end):
-                    if clusters[column0 + k] != clusters[row0 + i]:
-                        value = exp((np.float64(products[i, k]) - 1.0) * scales[1])
-                        partition += value
-                        smoothed[k] += value
-            else:
-                for k in range(j, end):
-                    value = exp((np.float64(products[i, k]) - 1.0) * scales[1])
-                    partition += value
-                    smoothed[k] += value
-            sums[0, own, other] += r_sum
-            sums[1, own, other] += half
-            sums[2, own, other] += one
-            sums[3, own, other] += double
-            sums[4, own, other] += uniform
-            fields[other, row0 + i] += partition
-            j = end
-        if i + 1 == rows or slot[row0 + i + 1] != own:
-            for k in range(columns):
-                fields[own, column0 + k] += smoothed[k]
-                smoothed[k] = 0.0
+        cluster = clusters[row0 + i]
         r_sum = half = one = double = partition = 0.0
         for k in range(columns):
             square = max(row_offsets[i] + column_offsets[k] - 2.0 * np.float64(products[i, k]), 0.0)
@@ -249,14 +198,14 @@ def _across(
             double += e
             one += e4
             half += (e4 * e4) * (e4 * e4)
-            value = exp(-0.5 * square * scales[1]) if clusters[column0 + k] != clusters[row0 + i] else 0.0
+            value = exp(-0.5 * square * scales[1]) if clusters[column0 + k] != cluster else 0.0
             partition += value
-            centred_fields[column0 + k] += value
-        centred_sums[0, row0 + i] += r_sum
-        centred_sums[1, row0 + i] += half
-        centred_sums[2, row0 + i] += one
-        centred_sums[3, row0 + i] += double
-        centred_fields[row0 + i] += partition
+            fields[column0 + k] += value
+        sums[0, row0 + i] += r_sum
+        sums[1, row0 + i] += half
+        sums[2, row0 + i] += one
+        sums[3, row0 + i] += double
+        fields[row0 + i] += partition
 
 
 @njit(nogil=True, cache=True)

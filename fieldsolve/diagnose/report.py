@@ -29,7 +29,8 @@ _MAIN = (
 
 _PICTURES = {
     "cosines": "The level of partners' cosines says little: what counts is how far they stand out from those of strangers.",
-    "metrics": "How the distributions differ, as they are and centred, beside what two halves of one modality show.",
+    "metrics": "How the distributions differ, as they are and centred, beside what two halves of one modality show. Lines are "
+    "intervals; a value that is mostly noise lies beside its own.",
     "sky": "The pairs on the sphere of their three leading directions, with the potentials that the theory derives from them.",
     "equilibria": "How far apart the theory expects modalities with these potentials at each coupling, and with a penalty.",
     "corruption": "Corrupted matchings: retrieval follows the partners, distances of the marginal distributions do not.",
