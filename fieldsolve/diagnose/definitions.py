@@ -31,6 +31,8 @@ _SHIFTED = (
     "noise, so that values where nothing differs are a little below 0 (see the floor)."
 )
 
+_OF_COSINES = {"mean": "mean", "sd": "standard deviation", "p05": "5 % quantile", "p50": "median", "p95": "95 % quantile"}
+
 
 def _definitions() -> list[Definition]:
     found = [
@@ -205,13 +207,7 @@ def _definitions() -> list[Definition]:
                 f"The same {_SHIFTED}",
             )
         )
-    for suffix, title in (
-        ("mean", "mean"),
-        ("sd", "standard deviation"),
-        ("p05", "5 % quantile"),
-        ("p50", "median"),
-        ("p95", "95 % quantile"),
-    ):
+    for suffix, title in _OF_COSINES.items():
         found.append(
             Definition(
                 f"cosine_matched_{suffix}",
@@ -224,13 +220,7 @@ def _definitions() -> list[Definition]:
                 True,
             )
         )
-    for suffix, title in (
-        ("mean", "mean"),
-        ("sd", "standard deviation"),
-        ("p05", "5 % quantile"),
-        ("p50", "median"),
-        ("p95", "95 % quantile"),
-    ):
+    for suffix, title in _OF_COSINES.items():
         found.append(
             Definition(
                 f"cosine_unmatched_{suffix}",
