@@ -422,9 +422,9 @@ def diagnosis() -> str:
         "pairs",
         "whole diagnosis",
         "growth",
-        "share of the pass",
+        "until all pairs are passed",
         "peak GiB",
-        "pass / dense numpy",
+        "that / dense numpy",
         "dense numpy's peak GiB",
     ]
     return table("Diagnoses in 512 dimensions, 999 bootstraps and exchanges", header, rows)
