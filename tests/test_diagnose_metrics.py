@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, kstest
+from scipy.stats import t as student
 from sklearn.linear_model import RidgeClassifier
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
@@ -21,7 +22,8 @@ from fieldsolve.diagnose.measure import measure
 from fieldsolve.diagnose.metric import p_value, share_interval, weighted_quantiles
 from fieldsolve.diagnose.resampling import arranged, drawn
 from fieldsolve.diagnose.sample import Sample, matched, modality
-from fieldsolve.diagnose.statistics import Pooled
+from fieldsolve.diagnose.shape import relabelled_transport
+from fieldsolve.diagnose.statistics import Pooled, effective_rank
 from fieldsolve.kernels import Kernel
 
 Array = np.ndarray
@@ -285,18 +287,32 @@ def test_a_resample_is_the_statistic_of_its_weighted_rows() -> None:
         assert entropies["cross_entropy_a_b"][r] == pytest.approx(expected, rel=1e-10)
 
 
-def test_exchanges_keep_how_many_a_cluster_has_of_each() -> None:
-    sample = sample_of(*modalities(33, 4, 9, captions=3))
+def test_few_clusters_are_groups_of_their_own_and_many_share_them() -> None:
+    for pairs, groups in ((45, 45), (256, 256), (600, 256)):
+        clusters = np.arange(pairs)
+        slots = arranged((clusters, clusters), np.random.default_rng(0))
+        assert slots.groups == groups
+        assert len(slots.group) == 2 * groups
+        assert slots.counts.max() - slots.counts.min() <= 1
+        assert slots.counts.sum() == 2 * pairs
+        halves = drawn(slots, 1, np.random.default_rng(1)).halves
+        np.testing.assert_array_equal(halves.sum(axis=1), groups // 2)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_exchanges_keep_how_many_a_cluster_has_of_each(turned: bool) -> None:
+    x, y, partners = modalities(33, 4, 9, captions=3)
+    sample = sample_of(y, x, partners[:, ::-1]) if turned else sample_of(x, y, partners)
     slots = arranged(sample.clusters, np.random.default_rng(0))
     labels = drawn(slots, 50, np.random.default_rng(1)).labels
     assert labels is not None
     counts = np.zeros((50, slots.groups))
     for group in range(slots.groups):
         counts[:, group] = labels[:, slots.group == group].sum(axis=1)
-    assert np.all(counts == 1)
-    # Each of the four members is as often the one.
-    assert labels.mean(axis=0) == pytest.approx(0.25, abs=0.25)
-    assert labels.mean() == pytest.approx(0.25, abs=1e-12)
+    own = 3 if turned else 1
+    assert np.all(counts == own)
+    # Each of the four members is as often among them.
+    assert labels.mean(axis=0) == pytest.approx(own / 4, abs=0.25)
 
 
 def test_large_clusters_have_no_exchanges_but_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,6 +372,52 @@ def test_relabelled_rows_keep_their_scatter(rng: np.random.Generator) -> None:
     scaled = recentred.scatter_scale(total, (20.0, 20.0), np.sum(shifts**2, axis=1)) * rows
     scatter = [sum(np.sum((scaled[u == k] - scaled[u == k].mean(axis=0)) ** 2) for k in (0, 1)) for u in first]
     assert np.mean(scatter) == pytest.approx(total, rel=1e-9)
+
+
+def test_intervals_take_off_what_centring_costs() -> None:
+    rng = np.random.default_rng(18)
+    x, y = unit(rng.standard_normal((2, 120, 6)) + np.array([0.5, 0, 0, 0, 0, 0]))
+    metrics = measure(sample_of(x, y), TAU, 399).metrics
+    for name in ("energy_distance_centred", "mmd2_double_centred"):
+        one = metrics[name]
+        assert one.ci_low is not None
+        assert one.ci_high is not None
+        # Nothing differs: the value is below 0 for what the centroids took, and the interval lies around 0.
+        assert one.value < 0
+        assert abs(one.ci_low + one.ci_high) / 2 < 0.5 * abs(one.value)
+
+
+def test_relabelled_transport_is_that_of_stretched_centred_rows() -> None:
+    pooled, _ = pooled_of(sample_of(*modalities(40, 5, 19)[:2]))
+    labels = drawn(pooled.slots, 30, np.random.default_rng(4)).labels
+    assert labels is not None
+    directions = sliced.orthonormal_directions(5, 40, np.random.default_rng(5))
+    found = relabelled_transport(pooled, sliced.projected(pooled.rows, directions), directions, labels)
+    centred = [pooled.rows[part] - pooled.rows[part].mean(axis=0) for part in pooled.parts]
+    rows, first = np.concatenate(centred), labels[:, pooled.slots.slot_of_row]
+    shifts = (first - (1 - first)) @ rows / 40
+    stretched = recentred.scatter_scale(float(np.sum(rows**2)), (40.0, 40.0), np.sum(shifts**2, axis=1)) * rows
+    for chosen, cost in zip(first > 0, found, strict=True):
+        x, y = (stretched[side] - stretched[side].mean(axis=0) for side in (chosen, ~chosen))
+        expected = ot.sliced_wasserstein_distance(x, y, projections=directions, p=2)
+        assert np.sqrt(cost) == pytest.approx(expected, rel=1e-9)
+
+
+def test_effective_ranks_have_the_jackknifes_error() -> None:
+    pooled, _ = pooled_of(sample_of(*modalities(25, 4, 20)[:2]))
+    rows = pooled.rows[pooled.parts[1]]
+
+    def rank(kept: Array) -> float:
+        singular = np.linalg.svd(kept - kept.mean(axis=0), compute_uv=False)
+        shares = singular / singular.sum()
+        return float(np.exp(-np.sum(shares * np.log(shares))))
+
+    left_out = np.array([rank(np.delete(rows, k, axis=0)) for k in range(25)])
+    error = np.sqrt(24 / 25 * np.sum((left_out - left_out.mean()) ** 2))
+    found = effective_rank(pooled, second=True)
+    assert found.value == pytest.approx(rank(rows), rel=1e-9)
+    assert found.ci_high is not None
+    assert found.ci_high - found.value == pytest.approx(student.ppf(0.975, 24) * error, rel=1e-6)
 
 
 def test_some_clusters_stand_for_many(monkeypatch: pytest.MonkeyPatch) -> None:
