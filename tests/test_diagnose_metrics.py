@@ -1,6 +1,7 @@
 """Metrics of matched embeddings against formulas and other libraries; their resamples, tests and intervals."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import dcor
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from fieldsolve import threads
 from fieldsolve.diagnose import measure as measuring
-from fieldsolve.diagnose import recentred, retrieval, shape, sliced
+from fieldsolve.diagnose import paired, recentred, retrieval, shape, sliced
 from fieldsolve.diagnose.definitions import DEFINITIONS
 from fieldsolve.diagnose.matching import Matching, matchings
 from fieldsolve.diagnose.measure import measure
@@ -285,6 +286,37 @@ def test_a_resample_is_the_statistic_of_its_weighted_rows() -> None:
         rows = np.flatnonzero(u)
         expected = -np.sum(u[rows] * np.log((kernel @ v)[rows] / (foreign @ v)[rows])) / u.sum()
         assert entropies["cross_entropy_a_b"][r] == pytest.approx(expected, rel=1e-10)
+
+
+def test_resampled_metrics_of_partners_weigh_their_rows() -> None:
+    sample = sample_of(*modalities(30, 5, 21, captions=2))
+    pooled, _ = pooled_of(sample)
+    both = matchings(sample, pooled.slots, np.random.default_rng(1))
+    draws = drawn(pooled.slots, 1, np.random.default_rng(2))
+    # Three times the same resample: its reflection at the value is both ends of the interval.
+    draws = replace(draws, bootstraps=np.repeat(draws.bootstraps, 3, axis=0))
+    found = paired.matched_cosines(pooled, draws, *both) | paired.alignment_within(pooled, draws)
+    found["relative_modality_gap"] = paired.relative_modality_gap(pooled, draws, *both)
+    found["cosine_unmatched_mean"] = paired.unmatched_cosine(pooled, draws, both[0])
+    weights = draws.bootstraps[0][pooled.group_of_row]
+    products, same = pooled.rows @ pooled.rows.T, pooled.clusters[:, None] == pooled.clusters
+    a, b = pooled.parts
+    outer = np.outer(weights, weights) * (1 - np.eye(len(weights)))
+    share = weights[a][:, None] * same[a, b]
+    cosine = np.sum(share * products[a, b]) / share.sum()
+    within = np.mean([1 - np.sum(outer[part, part] * products[part, part]) / outer[part, part].sum() for part in (a, b)])
+    strangers = outer[a, b] * ~same[a, b]
+    siblings = same[b, b] * (1 - np.eye(60)) * weights[b]
+    resampled = {
+        "cosine_matched_mean": cosine,
+        "cosine_matched_sd": np.sqrt(np.sum(share * products[a, b] ** 2) / share.sum() - cosine**2),
+        "alignment": 2 - 2 * cosine,
+        "relative_modality_gap": (1 - cosine) / (1 - cosine + within),
+        "cosine_unmatched_mean": np.sum(strangers * products[a, b]) / strangers.sum(),
+        "alignment_within_b": np.sum(siblings * (2 - 2 * products[b, b])) / siblings.sum(),
+    }
+    for name, value in resampled.items():
+        assert found[name].ci_low == pytest.approx(2 * found[name].value - value, rel=1e-9), name
 
 
 def test_few_clusters_are_groups_of_their_own_and_many_share_them() -> None:
