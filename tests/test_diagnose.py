@@ -276,6 +276,7 @@ def test_rows_without_partner_are_left_out_and_said(both: Array) -> None:
     sample = matched(first, second, np.stack([np.arange(5, 35)] * 2, axis=1))
     assert sample.pairs == sample.independent == 30
     np.testing.assert_array_equal(sample.second.rows, second.rows[5:35])
+    np.testing.assert_array_equal(sample.partners, [np.arange(30)] * 2)
     assert any("10 rows of a have no partner" in note for note in sample.notes)
 
 
@@ -329,6 +330,9 @@ def test_the_sample_has_its_place_among_equilibria(both: Array) -> None:
     place = placed(matched(*sample_of(both)), 0.3, np.random.default_rng(0))
     np.testing.assert_allclose(place.density.mean(axis=1), 1, atol=1e-9)
     assert place.density.min() >= place.floor * (1 - 1e-9)
+    for points, density in zip(place.pairs.points, place.density, strict=True):
+        centroid = (place.grid.points().T * density).mean(axis=1)
+        assert centroid @ points.mean(axis=0) > 0.95 * np.linalg.norm(centroid) * np.linalg.norm(points.mean(axis=0))
     assert 0 < place.pairs.retained_fraction < 1
     # No state has less energy than the equilibrium, up to its certified gap.
     assert np.all(place.excess >= -1e-9)
@@ -378,6 +382,8 @@ def test_the_command_writes_what_a_colleague_can_read(both: Array, tmp_path: Pat
     assert not re.search(r"(src|href)=.?https?:", page)
     for sentence in summary["verdict"]:
         assert sentence in html.unescape(page)
+    assert f"{summary['dispersion']['least_penalty']:.4f}" in summary["verdict"][-1]
+    assert summary["dispersion"]["least_penalty"] == pytest.approx(1 - summary["dispersion"]["breaks_at"])
     table = csv.DictReader((folder / "metrics.csv").read_text().splitlines())
     rows = {(row["corrupted"], row["metric"]): row for row in table}
     assert float(rows["0.0", "centroid_gap"]["value"]) == gap["value"]
