@@ -90,6 +90,14 @@ def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None
         click.echo()
         for row in rows:
             click.echo("".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+        beside = [row[0] for row in rows[1:] if _is_beside(one["metrics"][row[0]])]
+        if beside:
+            click.echo(f"\nbeside their intervals, which take off the bias of small samples: {', '.join(beside)}")
+
+
+def _is_beside(metric: dict[str, float | None]) -> bool:
+    value, low, high = metric["value"], metric["ci_low"], metric["ci_high"]
+    return value is not None and low is not None and high is not None and not low <= value <= high
 
 
 def _probabilities(text: str | None) -> tuple[float, ...]:
