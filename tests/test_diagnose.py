@@ -96,7 +96,7 @@ def test_every_format_holds_the_same_rows(write: Callable[[Array, Path], tuple[s
         np.testing.assert_allclose(one.rows, expected, atol=1e-7)
 
 
-@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64", ">f4"])
 def test_types_of_storage_round_differently(kind: str, both: Array, tmp_path: Path) -> None:
     np.save(tmp_path / "both.npy", both.astype(kind))
     first, _ = read_modalities((f"{tmp_path}/both.npy",))
@@ -278,6 +278,15 @@ def test_rows_without_partner_are_left_out_and_said(both: Array) -> None:
     np.testing.assert_array_equal(sample.second.rows, second.rows[5:35])
     np.testing.assert_array_equal(sample.partners, [np.arange(30)] * 2)
     assert any("10 rows of a have no partner" in note for note in sample.notes)
+
+
+def test_a_modality_against_itself_and_two_points_have_verdicts(both: Array, tmp_path: Path) -> None:
+    np.save(tmp_path / "same.npy", both[[0, 0]])
+    said = run(tmp_path / "same.npy", "--resamples", "99").output
+    assert "No offset" in said
+    assert "do not differ visibly" in said
+    np.save(tmp_path / "points.npy", np.tile(np.eye(4)[:2], (2, 15, 1)))
+    assert run(tmp_path / "points.npy", "--resamples", "99").exit_code == 0
 
 
 def test_temperatures() -> None:

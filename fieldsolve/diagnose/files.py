@@ -83,9 +83,9 @@ def _stored(path: Path, name: str | None) -> list[Stored]:
         array = _read(path, lambda: np.load(path, allow_pickle=False))
         if not isinstance(array, np.ndarray):
             raise InputError(f"{path}: is no array of numbers (.npy)")
-        return [(path.stem, array, str(array.dtype))]
+        return [(path.stem, array, array.dtype.name)]
     if suffix in (".parquet", ".csv"):
-        return [(name or path.stem, table := _read(path, lambda: _table(path, name)), str(table.dtype))]
+        return [(name or path.stem, table := _read(path, lambda: _table(path, name)), table.dtype.name)]
     arrays: list[Stored] = _read(
         path, lambda: {".npz": _npz, ".safetensors": _safetensors, ".pt": _torch, ".pth": _torch}[suffix](path)
     )
@@ -117,7 +117,7 @@ def _npz(path: Path) -> list[Stored]:
     if not zipfile.is_zipfile(path):
         raise InputError(f"{path}: is no .npz archive, or not whole")
     with np.load(path, allow_pickle=False) as archive:
-        return [(name, archive[name], str(archive[name].dtype)) for name in archive.files]
+        return [(name, archive[name], archive[name].dtype.name) for name in archive.files]
 
 
 def _safetensors(path: Path) -> list[Stored]:

@@ -66,7 +66,7 @@ def modality(name: str, array: np.ndarray, normalize: bool = False, storage: str
     rows that are not finite or zero, embeddings that are all the same, and, unless `normalize`, rows off the unit sphere by
     more than the rounding of their storage.
     """
-    storage = storage or str(array.dtype)
+    storage = storage or array.dtype.name
     if storage not in ROUNDING:
         raise InputError(f"{name}: embeddings are floating-point numbers of 16 to 64 bits, not {storage}; convert them")
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] < 2:

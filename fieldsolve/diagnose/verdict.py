@@ -6,6 +6,7 @@ from fieldsolve.diagnose.metric import Metric
 from fieldsolve.diagnose.sample import Sample
 
 _SIGNIFICANT = 0.05
+_VISIBLE = 1e-6  # centroid gap below which there is none to explain
 
 
 def verdict(sample: Sample, measured: Measurement, place: Place) -> list[str]:
@@ -17,7 +18,7 @@ def verdict(sample: Sample, measured: Measurement, place: Place) -> list[str]:
         _cosines(metrics),
         _retrieval(metrics, sample, a, b),
         _divergence(metrics, measured.tau, a, b),
-        _equilibrium(place),
+        _equilibrium(place, metrics["centroid_gap"]),
         _dispersion(place),
     ]
 
@@ -48,11 +49,12 @@ def _shape(metrics: dict[str, Metric]) -> str:
 
 def _cosines(metrics: dict[str, Metric]) -> str:
     matched, unmatched, spread = metrics["cosine_matched_mean"], metrics["cosine_unmatched_mean"], metrics["cosine_unmatched_sd"]
+    apart = f"{(matched.value - unmatched.value) / spread.value:.1f}" if spread.value > 0 else "no"
     centroids = metrics["centroid_norm_a"].value * metrics["centroid_norm_b"].value * metrics["centroid_cosine"].value
     return (
         f"Matched cosines are {matched.value:.3f} on average and unmatched ones {unmatched.value:.3f}, about the product of "
-        f"the centroids ({centroids:.3f}): the offset sets the level. Partners stand out from strangers by "
-        f"{(matched.value - unmatched.value) / spread.value:.1f} standard deviations."
+        f"the centroids ({centroids:.3f}): the offset sets the level. Partners stand out from strangers by {apart} standard "
+        "deviations."
     )
 
 
@@ -74,7 +76,7 @@ def _divergence(metrics: dict[str, Metric], tau: float, a: str, b: str) -> str:
     )
 
 
-def _equilibrium(place: Place) -> str:
+def _equilibrium(place: Place, gap: Metric) -> str:
     least, most, observed = float(place.equilibrium_gaps[0]), float(place.equilibrium_gaps[-1]), place.centroid_gap
     said = (
         f"On the sphere of the three leading directions ({place.pairs.retained_fraction:.1%} of the squared length) the "
@@ -82,6 +84,8 @@ def _equilibrium(place: Place) -> str:
         f"coupling 0 and {most:.3f} at coupling 1 (CLIP); the sample's energy is {place.excess[0]:.3g} and "
         f"{place.excess[-1]:.3g} nats above them."
     )
+    if gap.value < _VISIBLE or (gap.p_value is not None and gap.p_value > _SIGNIFICANT):
+        return said
     if least > 0.5 * observed:
         return (
             f"{said} The potentials alone hold a gap of that size: each modality is pulled to where its partners are, across "
