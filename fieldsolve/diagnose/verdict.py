@@ -53,7 +53,7 @@ def _cosines(metrics: dict[str, Metric]) -> str:
     centroids = metrics["centroid_norm_a"].value * metrics["centroid_norm_b"].value * metrics["centroid_cosine"].value
     return (
         f"Matched cosines are {matched.value:.3f} on average and unmatched ones {unmatched.value:.3f}, about the product of "
-        f"the centroids ({centroids:.3f}): the offset sets the level. Partners stand out from strangers by {apart} standard "
+        f"the centroids ({centroids:.3f}): the centroids set the level. Partners stand out from strangers by {apart} standard "
         "deviations."
     )
 
