@@ -384,7 +384,7 @@ def test_workers_and_dask_give_the_same_bits(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     expected = values(filled(tmp_path / "1"))
     assert values(filled(tmp_path / "2", in_processes(2))) == expected
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         assert values(filled(tmp_path / "dask", on_cluster(cluster.scheduler_address))) == expected
 
 
@@ -403,7 +403,7 @@ def test_a_killed_worker_costs_nothing(tmp_path: Path) -> None:
 
 def test_a_killed_dask_worker_costs_nothing(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
 
         def killing(tasks: Any, perform: Any) -> Any:
             for k, result in enumerate(on_cluster(cluster.scheduler_address)(tasks, perform)):
@@ -458,7 +458,7 @@ def test_what_is_finished_is_recorded_when_a_run_breaks(tmp_path: Path) -> None:
 
 def test_no_scheduler_and_no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=0, dashboard_address=None) as cluster, pytest.raises(InputError, match="no workers"):
+    with distributed.LocalCluster(n_workers=0, dashboard_address=":0") as cluster, pytest.raises(InputError, match="no workers"):
         next(on_cluster(cluster.scheduler_address)(tasks(spec()), perform))
     monkeypatch.setattr(executors, "_PATIENCE", 0.5)
     with pytest.raises(InputError, match="scheduler"):

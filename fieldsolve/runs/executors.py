@@ -55,7 +55,7 @@ def on_local_cluster(workers: int) -> Run:
     """On a Dask cluster of so many processes, for this run."""
 
     def opened(distributed: Any) -> Any:
-        cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None)
+        cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0")
         return distributed.Client(cluster, timeout=_PATIENCE)
 
     return lambda tasks, perform: _on_dask(tasks, perform, opened, "the local cluster")
