@@ -105,6 +105,16 @@ def test_types_of_storage_round_differently(kind: str, both: Array, tmp_path: Pa
     np.testing.assert_allclose(first.rows, both[0], atol=1e-3 if kind == "float16" else 1e-6)
 
 
+def test_columns_are_taken_by_their_whole_name_first(both: Array, tmp_path: Path) -> None:
+    table = {"e": list(both[0]), "e_url": ["x"] * 40}
+    parquet.write_table(pa.table(table), tmp_path / "x.parquet")
+    np.testing.assert_allclose(read_modalities((f"{tmp_path}/x.parquet::e",) * 2)[0].rows, both[0], atol=1e-7)
+    rows = unit(both[0] * np.array([0, 1, 1, 1, 1, 1]))
+    text = "\n".join(["a,b,c,d,e,f", *(",".join(["0", *map(repr, row[1:].tolist())]) for row in rows)])
+    (tmp_path / "x.csv").write_text(text)
+    np.testing.assert_allclose(read_modalities((f"{tmp_path}/x.csv",) * 2)[0].rows, rows, atol=1e-6)
+
+
 def test_bfloat16_is_read_from_safetensors(both: Array, tmp_path: Path) -> None:
     entries = {name: {"dtype": "BF16", "shape": [40, 6], "data_offsets": [k * 480, (k + 1) * 480]} for k, name in enumerate("ab")}
     (tmp_path / "both.safetensors").write_bytes(header(**entries) + bfloat16(both[0]) + bfloat16(both[1]))

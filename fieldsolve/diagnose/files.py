@@ -171,7 +171,8 @@ def _table(path: Path, name: str | None) -> np.ndarray:
     from pyarrow import csv, parquet
 
     table = parquet.read_table(path) if path.suffix.lower() == ".parquet" else csv.read_csv(path)
-    names = [column for column in table.column_names if name is None or column.startswith(name)]
+    exact = [column for column in table.column_names if column == name]
+    names = exact or [column for column in table.column_names if name is None or column.startswith(name)]
     if not names:
         raise InputError(f"{path}: no column begins with {name!r}; it has {', '.join(table.column_names[:8])}")
     chosen = [table.column(column).combine_chunks() for column in names]
@@ -188,7 +189,13 @@ def _table(path: Path, name: str | None) -> np.ndarray:
         if len(lengths) != 1 or None in lengths or chosen[0].null_count:
             raise InputError(f"{path}: the lists in column {names[0]} have different lengths, or some are missing")
         return np.asarray(chosen[0].flatten().to_numpy(zero_copy_only=False).reshape(len(chosen[0]), -1))
-    foreign = [column for column, values in zip(names, chosen, strict=True) if not pyarrow.types.is_floating(values.type)]
+    # A component that is 0 in every row looks like whole numbers in a CSV.
+    has_fractions = any(pyarrow.types.is_floating(values.type) for values in chosen)
+    foreign = [
+        column
+        for column, values in zip(names, chosen, strict=True)
+        if not (pyarrow.types.is_floating(values.type) or (has_fractions and pyarrow.types.is_integer(values.type)))
+    ]
     if foreign:
         raise InputError(
             f"{path}: column {foreign[0]} holds no floating-point numbers; name the embeddings' columns by their beginning: "

@@ -33,7 +33,8 @@ _PICTURES = {
     "intervals; a value that is mostly noise lies beside its own.",
     "sky": "The pairs on the sphere of their three leading directions, with the potentials that the theory derives from them.",
     "equilibria": "How far apart the theory expects modalities with these potentials at each coupling, and with a penalty.",
-    "corruption": "Corrupted matchings: retrieval follows the partners, distances of the marginal distributions do not.",
+    "corruption": "Corrupted matchings: retrieval follows the partners. The second modality's rows are drawn again, so that its "
+    "distribution moves by sampling only.",
 }
 
 
@@ -116,7 +117,9 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
             parts.append(f"<figure><img alt={name} src='{source}'><figcaption>{_PICTURES[name]}</figcaption></figure>")
         parts += [_group(group, title, measured.metrics) for group, title in GROUPS.items()]
         for corruption in comparison.corruptions:
-            parts.append(f"<h2>With {corruption.replaced:.1%} of the partners replaced (p = {corruption.probability:g})</h2>")
+            parts.append(
+                f"<h2>With {corruption.replaced:.1%} of the partners replaced (probability {corruption.probability:g})</h2>"
+            )
             parts.append(_rows(main_table(plain(corruption.measurement.metrics))))
     parts.append(_FOOT)
     return "\n".join(parts)

@@ -25,7 +25,7 @@ def verdict(sample: Sample, measured: Measurement, place: Place) -> list[str]:
 
 def _offset(metrics: dict[str, Metric], a: str, b: str) -> str:
     gap, separability = metrics["centroid_gap"], metrics["linear_separability"]
-    said = f"centroid gap {_tested(gap)}; two halves of one modality have {gap.floor:.3g}"
+    said = f"centroid gap {_tested(gap)}; two halves of one modality, with half the rows, have {gap.floor:.3g}"
     classified = f"A hyperplane tells them apart on {separability.value:.1%} of unseen rows."
     if gap.p_value is None:
         return f"The centroids of {a} and {b}: {said}. {classified}"
@@ -38,9 +38,13 @@ def _shape(metrics: dict[str, Metric]) -> str:
     raw, centred = metrics["energy_distance"], metrics["energy_distance_centred"]
     if raw.p_value is not None and raw.p_value > _SIGNIFICANT:
         return f"Their distributions do not differ visibly: energy distance {raw.value:.3g} (p = {raw.p_value:.3g})."
-    share = 1 - max(centred.value, 0.0) / raw.value if raw.value > 0 else float("nan")
     left = f"{raw.value:.3g} to {centred.value:.3g}"
-    said = f"taking each modality's centroid off takes {share:.1%} of the energy distance away ({left})"
+    if 0 < centred.value < raw.value:
+        said = (
+            f"taking each modality's centroid off takes {1 - centred.value / raw.value:.1%} of the energy distance away ({left})"
+        )
+    else:
+        said = f"taking each modality's centroid off brings the energy distance from {left}"
     if centred.p_value is None:
         return f"Offset and shape: {said}."
     rest = "the shapes differ as well" if centred.p_value <= _SIGNIFICANT else "no difference of shape is left to see"
