@@ -16,18 +16,22 @@ from numba import njit
 
 import fieldsolve as fs
 from benchmarks.diagnoses import dense_sums, diagnosed, in_a_process
-from fieldsolve import densities, equilibria, threads
-from fieldsolve.bounds import dual, gibbs_bound
-from fieldsolve.curvature import curvature
-from fieldsolve.energies import Energy
-from fieldsolve.grids import Healpix, allpairs
-from fieldsolve.infonce import infonce
-from fieldsolve.kernels import Kernel
+from fieldsolve.diagrams import checked, fill
+from fieldsolve.equilibrium import densities
+from fieldsolve.equilibrium import vertices as equilibria
+from fieldsolve.equilibrium.dual import dual
+from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.gibbs import gibbs_bound
+from fieldsolve.equilibrium.stability import curvature
+from fieldsolve.grids import Healpix, Smoother, allpairs
+from fieldsolve.grids.kernels import Kernel
+from fieldsolve.numerics import threads
 from fieldsolve.reproduce import gibbs, particles, training
-from fieldsolve.reproduce.binned import SAMPLE, encoded_angles, histograms, joint_shares, marginal_shares, symmetric_kl
-from fieldsolve.reproduce.branches import aligned
-from fieldsolve.reproduce.latent import Misaligned
-from fieldsolve.sweeps import checked, fill, in_processes, in_this_process
+from fieldsolve.reproduce.gap.binned import SAMPLE, encoded_angles, histograms, joint_shares, marginal_shares, symmetric_kl
+from fieldsolve.reproduce.gap.branches import aligned
+from fieldsolve.reproduce.gap.latent import Misaligned
+from fieldsolve.runs import in_processes, in_this_process
+from fieldsolve.theorems.infonce import infonce
 
 NSIDES = (64, 256, 1024)
 TAUS = (0.1, 0.01)
@@ -64,7 +68,8 @@ def smoothing() -> str:
         points = grid.points(0, min(grid.size, 1024))
         for tau in TAUS:
             kernel = Kernel("cosine", tau)
-            grid.balance(kernel)
+            smoother = Smoother(grid, kernel)
+            assert smoother.balance.shape == (grid.size,)  # computed once, and kept
             lmax = kernel.harmonics(2) or 0
             spectrum = kernel.spectrum(2, lmax)
 
@@ -76,8 +81,8 @@ def smoothing() -> str:
             copy, transforms, plain, smooth = best(
                 lambda target=target, field=field: np.copyto(target, field),
                 bare,
-                lambda grid=grid, field=field, kernel=kernel: grid.kernel_sum(field, kernel),
-                lambda grid=grid, field=field, kernel=kernel: grid.smooth(field, kernel),
+                lambda grid=grid, field=field, kernel=kernel: Smoother(grid, kernel).sum(field),
+                lambda grid=grid, field=field, kernel=kernel: Smoother(grid, kernel).smooth(field),
             )
             (by_healpy,) = best(
                 lambda field=field, spectrum=spectrum, lmax=lmax: healpy.smoothing(
@@ -148,8 +153,8 @@ def smoothed() -> str:
             out = np.empty_like(state.field)
             step, four, transforms = best(
                 lambda energy=energy, state=state, out=out: energy.step(state, 1.0, out),
-                lambda grid=grid, kernel=kernel, field=field: [grid.smooth(field, kernel) for _ in range(4)],
-                lambda grid=grid, kernel=kernel, field=field: [grid.kernel_sum(field, kernel) for _ in range(4)],
+                lambda grid=grid, kernel=kernel, field=field: [Smoother(grid, kernel).smooth(field) for _ in range(4)],
+                lambda grid=grid, kernel=kernel, field=field: [Smoother(grid, kernel).sum(field) for _ in range(4)],
                 repeat=5,
             )
             rows.append([nside, tau, f"{step / four:.2f}", f"{step / transforms:.2f}", f"{1e3 * step:.1f}"])
@@ -218,7 +223,7 @@ def plain_infonce(anchors: np.ndarray, positives: np.ndarray, negatives: np.ndar
 _PEAK = """
 import numpy as np, resource, sys
 import fieldsolve as fs
-from fieldsolve.kernels import Kernel
+from fieldsolve.grids.kernels import Kernel
 def status(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name + ":")) * 1024
 def peak(function):
@@ -264,7 +269,7 @@ def clarabel() -> str:
     energy = Energy(grid, potential[None], tau)
 
     def ours() -> object:
-        from fieldsolve.descent import descend
+        from fieldsolve.equilibrium.descent import descend
 
         return descend(energy, densities.normalised(np.zeros((1, grid.size)), floor), 1e-9, 10)
 
@@ -296,7 +301,7 @@ def geometry() -> str:
             sigma *= np.exp(-potential / tau - np.log(floor + (1 - floor) * sigma))
             sigma /= sigma.mean()
             steps += 1
-        rows.append([nside, len(fs.unimodal(grid, fs.two_well(), tau, floor).trace), steps])
+        rows.append([nside, len(fs.Problem(fs.two_well(), tau=tau, floor=floor, grid=grid).solve().trace), steps])
     return table("Steps to the floored Gibbs density", ["nside", "descent on rho", "descent on sigma"], rows)
 
 

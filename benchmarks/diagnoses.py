@@ -7,7 +7,8 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from fieldsolve.diagnose import diagnose, modality
+from fieldsolve.diagnose.diagnosis import diagnose
+from fieldsolve.embeddings.modality import modality
 
 
 def in_a_process(function, *arguments):

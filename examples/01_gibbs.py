@@ -25,7 +25,7 @@ class Result:
 
 def solve() -> Result:
     grid = fs.Healpix(64)
-    solutions = [fs.unimodal(grid, fs.two_well(), tau) for tau in TAUS]
+    solutions = [fs.Problem(fs.two_well(), tau=tau, grid=grid).solve() for tau in TAUS]
     return Result(solutions, [float(solution.cap_mass() or 0) for solution in solutions])
 
 
@@ -39,7 +39,7 @@ def check(result: Result) -> None:
 
 
 def plot(result: Result) -> Figure:
-    from fieldsolve.plotting import plot_density
+    from fieldsolve.equilibrium.pictures import plot_density
 
     figure = Figure(figsize=(15, 6.5), layout="constrained")
     panels = [["10", "2.5", "1"], ["0.5", "0.1", "caps"]]

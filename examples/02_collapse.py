@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
+from fieldsolve.grids import Healpix
 
 TAU, FLOOR = 0.5, 1e-3
 NSIDES = (8, 16, 32, 64, 128)
@@ -26,9 +27,9 @@ class Result:
 
 
 def solve() -> Result:
-    potentials = [fs.two_well(), fs.two_well().misaligned(ANGLE)]
-    coupled = [fs.multimodal(fs.Healpix(nside), potentials, TAU, FLOOR) for nside in NSIDES]
-    free = fs.multimodal(fs.Healpix(64), potentials, TAU, FLOOR, coupling=0)
+    potentials = [fs.two_well(), fs.two_well().misaligned(ANGLE, Healpix(1))]
+    coupled = [fs.Problem(potentials, tau=TAU, floor=FLOOR, grid=fs.Healpix(nside)).solve() for nside in NSIDES]
+    free = fs.Problem(potentials, tau=TAU, floor=FLOOR, coupling=0, grid=fs.Healpix(64)).solve()
     # sum_a [(1 - floor) min U_a/tau + floor int U_a/tau] + 2 log floor, at the wells and on a fine grid
     lowest = float(potentials[0].function(potentials[0].wells).min())
     mean = float(potentials[0].on(fs.Healpix(256)).mean())
@@ -48,7 +49,7 @@ def check(result: Result) -> None:
 
 
 def plot(result: Result) -> Figure:
-    from fieldsolve.plotting import plot_density
+    from fieldsolve.equilibrium.pictures import plot_density
 
     figure = Figure(figsize=(15, 6.5), layout="constrained")
     sky = {"projection": "mollweide"}

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
-from fieldsolve.pairs import Pairs, read_pairs
+from fieldsolve.embeddings.pairs import Pairs, read_pairs
 
 TAU, FLOOR = 0.1, 1e-3
 FEATURES = Path(__file__).parents[2] / "shared" / "data" / "features_clip.npy"
@@ -36,9 +36,8 @@ def available() -> bool:
 def solve(path: Path = FEATURES) -> Result:
     pairs = read_pairs((path,))
     centroids = pairs.points.mean(axis=1)
-    grid = fs.Healpix(64)
-    free = fs.multimodal(grid, pairs, TAU, FLOOR, coupling=0)
-    coupled = fs.multimodal(grid, pairs, TAU, FLOOR)
+    problem = fs.Problem(pairs.potentials(), TAU, FLOOR, coupling=0.0, nside=64)
+    free, coupled = problem.solve(), problem.at("coupling", 1.0).solve()
     return Result(pairs, float(np.linalg.norm(centroids[0] - centroids[1])), free, coupled)
 
 

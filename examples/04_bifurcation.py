@@ -11,9 +11,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
-from fieldsolve.continuation import Hysteresis
-from fieldsolve.matched import Transitions
-from fieldsolve.solution import Phase
+from fieldsolve.equilibrium.continuation import Hysteresis
+from fieldsolve.equilibrium.phases import Phase, Transitions
 
 ANGLES = (0.0, 10.0)  # misalignment of the second potential in degrees
 COUPLINGS = [float(coupling) for coupling in np.linspace(0, 0.4, 21)]

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from fieldsolve.diagrams import draw
-from fieldsolve.runs import figure
-from fieldsolve.sweeps import Diagram, fill, in_this_process, read_spec
+from fieldsolve.diagrams import Diagram, fill, read_spec
+from fieldsolve.diagrams.pictures import draw
+from fieldsolve.runs import figure, in_this_process
 
 SPECS = ("coupling_floor.toml", "coupling_tau.toml")
 EVERY = 5

@@ -27,14 +27,14 @@ class Result:
 
 
 def solve() -> Result:
-    first, second = fs.Problem(misalign=ANGLE).potentials()
+    first, second = fs.Problem(misalign=ANGLE).resolved
     lowest = float(first.function(first.wells).min())
     mean = float(first.on(fs.Healpix(512)).mean())
     excess, spikes = {}, {}
     size = np.array([12 * nside**2 for nside in NSIDES])
     for floor in FLOORS:
         continuum = 2 * ((1 - floor) * lowest + floor * mean) / TAU + 2 * np.log(floor)
-        energies = [fs.multimodal(fs.Healpix(nside), [first, second], TAU, floor).energy for nside in NSIDES]
+        energies = [fs.Problem([first, second], tau=TAU, floor=floor, grid=fs.Healpix(nside)).solve().energy for nside in NSIDES]
         excess[floor] = 2 * np.array(energies) - continuum
         spikes[floor] = 2 * floor / size * np.log1p((1 - floor) * size / floor)
     problem = fs.Problem(misalign=ANGLE, tau=TAU, floor=1e-2, coupling=BELOW_FULL)

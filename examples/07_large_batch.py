@@ -8,9 +8,9 @@ negatives, an integral and no sample, runs through what is measured.
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
-from fieldsolve.consistency import Consistency, consistency
-from fieldsolve.equilibria import gibbs
-from fieldsolve.laws import augmented, two_modalities
+from fieldsolve.equilibrium.gibbs import gibbs
+from fieldsolve.theorems.consistency import Consistency, consistency
+from fieldsolve.theorems.laws import augmented, two_modalities
 
 
 def solve() -> dict[str, Consistency]:

@@ -8,12 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
-from fieldsolve.sharpness import Sharpness, sharpness
+from fieldsolve.grids import Healpix
+from fieldsolve.theorems.sharpness import Sharpness, sharpness
 
 
 def solve() -> tuple[Sharpness, Sharpness]:
     grid, wells = fs.Healpix(64), fs.two_well()
-    return sharpness(grid, [wells]), sharpness(grid, [wells, wells.misaligned(40)])
+    return sharpness(grid, [wells]), sharpness(grid, [wells, wells.misaligned(40, Healpix(1))])
 
 
 def check(found: tuple[Sharpness, Sharpness]) -> None:

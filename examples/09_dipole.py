@@ -12,10 +12,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
-from fieldsolve.curvature import curvature
-from fieldsolve.densities import normalised
-from fieldsolve.dispersion import dispersion
-from fieldsolve.plotting import plot_field
+from fieldsolve.equilibrium.densities import normalised
+from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.stability import curvature
+from fieldsolve.theorems.dispersion import dispersion
 
 TAUS = (1.0, 0.3, 0.1)
 FINE, GRID = fs.Healpix(16), fs.Healpix(8)  # for eigenvalues, and for descents
@@ -37,10 +37,12 @@ def solve() -> dict[float, Result]:
         kernel = fs.Kernel("cosine", tau)
         critical = dispersion(kernel).breaks_at
         couplings = [critical + shift for shift in (0.005, 0.01, 0.02, 0.05)]
-        energies = [fs.Energy(FINE, nothing, tau, coupling, kernel) for coupling in couplings]
+        energies = [Energy(FINE, nothing, tau, coupling, kernel) for coupling in couplings]
         eigenvalues = [float(np.mean(curvature(energy, uniform).eigenvalues[:3])) for energy in energies]
         states = [
-            fs.multimodal(GRID, [fs.flat()] * 2, tau, 0.0, coupling, smoothed=True, start="uniform", escape=True)
+            fs.Problem(
+                [fs.flat()] * 2, tau=tau, floor=0.0, coupling=coupling, start="uniform", escape=True, energy="smoothed", grid=GRID
+            ).solve()
             for coupling in (critical - 0.02, critical + 0.02, 1.0)
         ]
         results[tau] = Result(critical, couplings, eigenvalues, states)
@@ -74,7 +76,7 @@ def plot(results: dict[float, Result]) -> Figure:
     above = results[0.3].states[1]
     for column, (density, name) in enumerate(zip(above.density, ("first", "second"), strict=True), start=2):
         ax = figure.add_subplot(1, 3, column, projection="mollweide")
-        plot_field(ax, GRID, density, "density, 1 = uniform", cmap="magma")
+        GRID.sky(ax, density, "density, 1 = uniform", cmap="magma")
         ax.set_title(f"{name} modality, tau 0.3, 0.02 above lambda_c")
     return figure
 

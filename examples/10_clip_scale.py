@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
-from fieldsolve.dispersion import Dispersion, dispersion
+from fieldsolve.theorems.dispersion import Dispersion, dispersion
 
 DIMENSIONS = tuple(2**k for k in range(1, 13))
 TAUS = (0.01, 0.07, 0.5)

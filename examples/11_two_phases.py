@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from fieldsolve.arrays import Array
-from fieldsolve.reproduce.binned import density_symmetric_kl
-from fieldsolve.reproduce.branches import Branches, aligned, followed
-from fieldsolve.reproduce.latent import Misaligned
-from fieldsolve.reproduce.population import minimised
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.reproduce.gap.binned import density_symmetric_kl
+from fieldsolve.reproduce.gap.branches import Branches, aligned, followed
+from fieldsolve.reproduce.gap.latent import Misaligned
+from fieldsolve.reproduce.gap.population import minimised
 
 SIGMAS = np.round(np.arange(0, 0.85, 0.1), 2)
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from fieldsolve.diagnose import Comparison, diagnose, read_modalities
+import fieldsolve as fs
+from fieldsolve.diagnose import Comparison
+from fieldsolve.embeddings.files import read_modalities
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 FILES = (DATA / "features_clip.npy", DATA / "features_clip_random.npy")
-LOGIT_SCALE = 100.0
+TAU = 0.01
 
 
 @dataclass
@@ -31,7 +33,7 @@ def available() -> bool:
 
 
 def solve(files: tuple[Path, ...] = FILES) -> Result:
-    found = [diagnose(*read_modalities((str(path),)), logit_scale=LOGIT_SCALE, resamples=199).comparisons[0] for path in files]
+    found = [fs.diagnose(*read_modalities((path,)), tau=TAU, resamples=199).comparisons[0] for path in files]
     return Result(*found)
 
 

@@ -8,7 +8,9 @@ them apart: the centroid gap sees offsets only, centred distances see shapes onl
 import numpy as np
 from matplotlib.figure import Figure
 
-from fieldsolve.diagnose import Metric, diagnose, modality
+from fieldsolve.diagnose import Metric
+from fieldsolve.diagnose.diagnosis import diagnose
+from fieldsolve.embeddings.modality import modality
 
 PAIRS, DIMENSION, OFFSET, TAU = 300, 16, 0.4, 0.1
 KINDS = ("nothing", "offset", "shape", "both")

@@ -2,7 +2,7 @@
 
 import fieldsolve as fs
 
-solution = fs.unimodal(fs.Healpix(64), fs.two_well(), tau=0.2)
+solution = fs.solve(fs.Problem(fs.two_well(), tau=0.2))
 print(solution.status.value, solution.energy, solution.gap)
 fs.plot(solution).savefig("gibbs.png")
 """
@@ -11,49 +11,49 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fieldsolve.archive import load as load
-    from fieldsolve.archive import save as save
-    from fieldsolve.continuation import follow as follow
-    from fieldsolve.continuation import hysteresis as hysteresis
-    from fieldsolve.energies import Energy as Energy
-    from fieldsolve.errors import InputError as InputError
+    from fieldsolve.diagnose.diagnosis import diagnose as diagnose
+    from fieldsolve.embeddings.pairs import from_embeddings as from_embeddings
+    from fieldsolve.equilibrium.continuation import follow as follow
+    from fieldsolve.equilibrium.continuation import hysteresis as hysteresis
+    from fieldsolve.equilibrium.pictures import plot as plot
+    from fieldsolve.equilibrium.potentials import Potential as Potential
+    from fieldsolve.equilibrium.potentials import flat as flat
+    from fieldsolve.equilibrium.potentials import from_map as from_map
+    from fieldsolve.equilibrium.potentials import mixture as mixture
+    from fieldsolve.equilibrium.potentials import two_well as two_well
+    from fieldsolve.equilibrium.problem import Problem as Problem
+    from fieldsolve.equilibrium.solution import Solution as Solution
+    from fieldsolve.equilibrium.solve import solve as solve
+    from fieldsolve.equilibrium.storage import load as load
+    from fieldsolve.equilibrium.storage import save as save
     from fieldsolve.grids import Circle as Circle
     from fieldsolve.grids import Healpix as Healpix
-    from fieldsolve.kernels import Kernel as Kernel
-    from fieldsolve.pairs import from_embeddings as from_embeddings
-    from fieldsolve.plotting import plot as plot
-    from fieldsolve.potentials import flat as flat
-    from fieldsolve.potentials import from_map as from_map
-    from fieldsolve.potentials import mixture as mixture
-    from fieldsolve.potentials import two_well as two_well
-    from fieldsolve.problems import Problem as Problem
-    from fieldsolve.solution import Solution as Solution
-    from fieldsolve.solve import multimodal as multimodal
-    from fieldsolve.solve import unimodal as unimodal
+    from fieldsolve.grids import Kernel as Kernel
+    from fieldsolve.numerics.errors import InputError as InputError
 
 __version__ = "0.1.0"
 
 # Loaded when first used, so that the command line's help needs neither numpy nor numba.
 _HOMES = {
     "Circle": "grids",
-    "Energy": "energies",
     "Healpix": "grids",
-    "InputError": "errors",
-    "Kernel": "kernels",
-    "Problem": "problems",
-    "Solution": "solution",
-    "flat": "potentials",
-    "follow": "continuation",
-    "from_embeddings": "pairs",
-    "from_map": "potentials",
-    "hysteresis": "continuation",
-    "load": "archive",
-    "mixture": "potentials",
-    "multimodal": "solve",
-    "plot": "plotting",
-    "save": "archive",
-    "two_well": "potentials",
-    "unimodal": "solve",
+    "InputError": "numerics.errors",
+    "Kernel": "grids",
+    "Potential": "equilibrium.potentials",
+    "Problem": "equilibrium.problem",
+    "Solution": "equilibrium.solution",
+    "diagnose": "diagnose.diagnosis",
+    "flat": "equilibrium.potentials",
+    "follow": "equilibrium.continuation",
+    "from_embeddings": "embeddings.pairs",
+    "from_map": "equilibrium.potentials",
+    "hysteresis": "equilibrium.continuation",
+    "load": "equilibrium.storage",
+    "mixture": "equilibrium.potentials",
+    "plot": "equilibrium.pictures",
+    "save": "equilibrium.storage",
+    "solve": "equilibrium.solve",
+    "two_well": "equilibrium.potentials",
 }
 
 __all__ = sorted(_HOMES)

@@ -1,22 +1,26 @@
-"""The command line: parse, call the library, print."""
+"""The command line: parse, call the library, print. No numerics here.
+
+A new command is one file in `commands`, with a click command named `command`; its name is that of the file.
+"""
 
 from importlib import import_module
+from pkgutil import iter_modules
 
 import click
 
-# A command's module is imported when it is asked for; none imports anything slow before it runs.
-_COMMANDS = ("unimodal", "multimodal", "phase-diagram", "stability", "consistency", "sharpness", "reproduce", "diagnose", "show")
+from fieldsolve.cli import commands
 
 
 class _Commands(click.Group):
+    """The commands in their folder: a module is imported when it is asked for, and none imports anything slow before it runs."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return sorted(module.name.replace("_", "-") for module in iter_modules(commands.__path__))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in self.list_commands(ctx):
             return None
-        module = cmd_name.replace("-", "_")
-        command = getattr(import_module(f"fieldsolve.cli.{module}"), module)
+        command = import_module(f"{commands.__name__}.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -1,59 +1,99 @@
-"""Options that commands share, and how what goes wrong becomes an exit code."""
+"""Options, generated from the parameters of problems or shared by commands, and how what goes wrong becomes an exit code."""
 
 import functools
 import sys
 import traceback
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
+
+from fieldsolve.equilibrium.parameters import PARAMETERS, Parameter
+from fieldsolve.numerics.errors import Advice, InputError
 
 INTERNAL, REFUSED, NOT_CONVERGED, CELLS_FAILED, INTERRUPTED = 1, 3, 4, 5, 130  # click's own: 0 done, 2 usage
 
 Command = Callable[..., Any]
 
 
-def solver_options(default_floor: float, starts: str, default_start: str) -> Callable[[Command], Command]:
-    """The options of every solver command, in the order of the help."""
-    options = [
-        click.option("--tau", type=float, default=0.5, show_default=True, help="Temperature, above 0."),
-        click.option(
-            "--floor", type=float, default=default_floor, show_default=True,
-            help="Least density as a fraction of the uniform density, 0 to below 1.",
-        ),
-        click.option("--nside", type=int, help="HEALPix resolution, a power of two up to 2048.  [default: 64]"),
-        click.option("--circle", type=int, metavar="POINTS", help="Solve on so many points of the circle S^1 instead."),
-        click.option(
-            "--critic", type=click.Choice(["cosine", "rbf", "geodesic"]), default="cosine", show_default=True,
-            help="Similarity behind the kernel exp(s/tau): z.z', -|z-z'|^2 or -angle^2.",
-        ),
-        click.option(
-            "--energy", type=click.Choice(["intrinsic", "smoothed"]), default="intrinsic", show_default=True,
-            help="With log rho, or with the log of the kernel-smoothed density.",
-        ),
-        click.option(
-            "--start", metavar="START",
-            help=f"{starts}, or a folder with earlier results.  [default: {default_start}]",
-        ),
-        click.option(
-            "--tol", type=float, metavar="NATS", help="Stop at this stationarity.  [default: 1e-9 intrinsic, 1e-3 smoothed]"
-        ),
-        click.option("--max-steps", type=int, default=10_000, show_default=True, help="Most steps of a descent."),
-        click.option(
-            "--escape", is_flag=True,
-            help="If a smoothed state is a saddle, leave it along its most unstable mode and descend again.",
-        ),
-        click.option("--allow-unresolved", is_flag=True, help="Smooth by kernels narrower than the grid resolves."),
-        click.option("--threads", type=click.IntRange(min=1), help="Most threads.  [default: all cores; same bits for any number]"),
-        click.option(
-            "-o", "--output", metavar="DIR", help="Write summary.json, fields.fits (.npz on the circle), trace.csv and figure.png."
-        ),
+class _Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """The values that a parameter allows; others are errors of usage."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter, self.name = parameter, parameter.kind.__name__
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and self.parameter.is_number:
+            kind: Any = click.FLOAT if self.parameter.kind is float else click.INT
+            value = kind.convert(value, param, ctx)
+        try:
+            return self.parameter.checked(value)
+        except InputError as error:
+            self.fail(str(error), param, ctx)
+
+
+def parameter_option(name: str, help_text: str | None = None, automatic: str | None = None) -> Callable[[Command], Command]:
+    """The option of a problem's parameter; help_text, automatic: what a command says of it and of its default instead."""
+    one = PARAMETERS[name]
+    text = help_text or one.help
+    if one.kind is bool:
+        return click.option(one.flag, name, is_flag=True, default=one.default, help=text)
+    if one.default is None:
+        text += f"  [default: {automatic or one.automatic}]"
+    metavar = one.unit if one.choices is None or one.unit else f"[{'|'.join(one.choices())}]"
+    is_shown = one.default is not None
+    return click.option(
+        one.flag, name, type=_Checked(one), default=one.default, show_default=is_shown, metavar=metavar, help=text
+    )
+
+
+def decorated(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+    """All of these options, in the order of the help."""
+    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def problem_options(starts: str, default_start: str, default_floor: str) -> Callable[[Command], Command]:
+    """The options of commands that solve a problem: one for every parameter besides the potentials', and for terms."""
+    changes: dict[str, dict[str, str]] = {
+        "start": {"help_text": f"{starts}, or a folder with earlier results.", "automatic": default_start},
+        "floor": {"automatic": default_floor},
+    }
+    options = [parameter_option(name, **changes.get(name, {})) for name in PARAMETERS if name not in ("coupling", "misalign")]
+    terms = click.option(
+        "--term",
+        "terms",
+        multiple=True,
+        metavar="TERM",
+        help="Add a term to the energy, as NAME:FIELD=VALUE,...; again for more.",
+    )
+    return decorated([*options, terms])
+
+
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=1), help="Most threads.  [default: all cores; same bits for any number]"
+)
+
+
+def result_options(written: str) -> Callable[[Command], Command]:
+    """The options of commands whose results are printed and can be written; written: what a folder of them holds."""
+    return decorated([
+        threads_option,
+        click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help=f"Write {written}."),
         click.option("--force", is_flag=True, help="Replace earlier results in DIR."),
-        click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table."),
-        click.option("--quiet", is_flag=True, help="Print nothing but errors (and the JSON object)."),
-        click.option("--debug", is_flag=True, help="Show the traceback of an error."),
-    ]  # fmt: skip
-    return lambda command: functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+        *_PRINTING,
+    ])  # fmt: skip
+
+
+_PRINTING = [
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table."),
+    click.option("--quiet", is_flag=True, help="Print nothing but errors (and the JSON object)."),
+    click.option("--debug", is_flag=True, help="Show the traceback of an error."),
+]
+
+#: The options of commands that only print.
+printing_options = decorated(_PRINTING)
 
 
 def guarded(command: Command) -> Command:
@@ -61,10 +101,10 @@ def guarded(command: Command) -> Command:
 
     @functools.wraps(command)
     def run(debug: bool, **options: Any) -> None:
-        from fieldsolve.errors import InputError
-
         try:
-            command(**options)
+            with warnings.catch_warnings():
+                _say_advice(options.get("quiet", False))
+                command(**options)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except (KeyboardInterrupt, Exception) as error:
@@ -80,6 +120,21 @@ def guarded(command: Command) -> Command:
                 _fail(f"internal error: {type(error).__name__}: {error}; run it again with --debug and report it", INTERNAL)
 
     return run
+
+
+def _say_advice(quiet: bool) -> None:
+    """Say fieldsolve's advice as notes, once each; other warnings go their way."""
+    others, said = warnings.showwarning, set[str]()
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, Advice):
+            others(message, category, *place, **more)
+        elif not quiet and str(message) not in said:
+            said.add(str(message))
+            click.echo(f"note: {message}", err=True)
+
+    warnings.showwarning = show
+    warnings.simplefilter("always", Advice)
 
 
 def _fail(message: str, code: int) -> None:

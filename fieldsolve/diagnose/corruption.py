@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.arrays import Indices
-from fieldsolve.diagnose.measure import Measurement, Watch, measure
+from fieldsolve.diagnose.measure import Measurement, measure
 from fieldsolve.diagnose.sample import Sample
-from fieldsolve.errors import InputError
+from fieldsolve.numerics.arrays import Indices
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Watch
 
 
 @dataclass(frozen=True, eq=False)

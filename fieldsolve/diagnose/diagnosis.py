@@ -1,19 +1,21 @@
 """A diagnosis: every pair of modalities measured, corrupted if asked for, set beside the theory, and put into words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
-from fieldsolve.arrays import Indices
 from fieldsolve.diagnose.corruption import Corruption, check_probabilities, corrupted
 from fieldsolve.diagnose.equilibrium import Place, placed
-from fieldsolve.diagnose.measure import RESAMPLES, Measurement, Watch, measure
+from fieldsolve.diagnose.measure import RESAMPLES, Measurement, measure
 from fieldsolve.diagnose.metric import plain
-from fieldsolve.diagnose.sample import Modality, Sample, matched, temperature
+from fieldsolve.diagnose.sample import Sample, matched, temperature
 from fieldsolve.diagnose.verdict import verdict
-from fieldsolve.errors import InputError
+from fieldsolve.embeddings.modality import Modality, modality
+from fieldsolve.numerics.arrays import Indices
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Progress, Watch
 
 SCHEMA = "fieldsolve/diagnose/1"
 
@@ -108,9 +110,8 @@ class Diagnosis:
 
 
 def diagnose(
-    *modalities: Modality,
+    *modalities: Any,
     tau: float | None = None,
-    logit_scale: float | None = None,
     pairs: Indices | None = None,
     corrupt: tuple[float, ...] = (),
     groups: Indices | None = None,
@@ -120,40 +121,53 @@ def diagnose(
 ) -> Diagnosis:
     """Diagnose the modality gap of two or more matched modalities: all metrics of docs/metrics.md, and the theory beside them.
 
-    tau, or logit_scale = 1/tau: the model's temperature, 0.07 without either; pairs: matched rows (m, 2) of two modalities, one
-    by one without; corrupt: probabilities of replacing partners, within groups (one label for each row of the first modality);
-    resamples: bootstraps and permutations each; watch: is told what is being done, and how much of how much. Raises InputError.
+    modalities: embeddings (n, d) of unit rows, anything that numpy can take, or what `read_modalities` returns. tau: the model's
+    temperature, 0.07 without; pairs: matched rows (m, 2) of two modalities, one by one without; corrupt: probabilities of
+    replacing partners, within groups (one label for each row of the first modality); resamples: bootstraps and permutations
+    each; watch: is told what is being done, and how much of how much. Raises InputError.
     """
-    temperature_used = temperature(tau, logit_scale)
+    tau_used, given = temperature(tau), _modalities(modalities)
+    _check(given, pairs, corrupt, groups, resamples)
     notes = (
         []
-        if tau is not None or logit_scale is not None
-        else [f"no temperature was given: {temperature_used:g} is used; give your model's with --tau or --logit-scale"]
+        if tau is not None
+        else [f"no temperature was given: {tau_used:g} is used; give your model's with --tau or --logit-scale"]
     )
-    if len(modalities) < 2:
-        raise InputError(f"a gap is between two modalities; there is {len(modalities)}")
+    comparisons = []
+    for sample in [matched(first, second, pairs) for first, second in combinations(given, 2)]:
+        said = f"{sample.first.name} and {sample.second.name}"
+        measurement = measure(sample, tau_used, resamples, seed, _told(watch, f"{said}: "))
+        if watch is not None:
+            watch(Progress(0, 1, f"{said}: equilibria"))
+        place = placed(sample, tau_used, np.random.default_rng([seed, 2]))
+        kept = None if groups is None else groups[np.unique(pairs[:, 0]) if pairs is not None else slice(None)]
+        corruptions = corrupted(sample, corrupt, kept, tau_used, resamples, seed, _told(watch, f"{said}, corrupted: "))
+        comparisons.append(Comparison(sample, measurement, place, tuple(corruptions)))
+    return Diagnosis(given, tuple(comparisons), tau_used, resamples, seed, tuple(notes))
+
+
+def _modalities(given: tuple[Any, ...]) -> tuple[Modality, ...]:
+    if len(given) < 2:
+        raise InputError(f"a gap is between two modalities; there is {len(given)}")
+    return tuple(one if isinstance(one, Modality) else modality(f"modality {k}", one) for k, one in enumerate(given, start=1))
+
+
+def _check(
+    given: tuple[Modality, ...], pairs: Indices | None, corrupt: tuple[float, ...], groups: Indices | None, resamples: int
+) -> None:
     if resamples < _FEWEST_RESAMPLES:
         raise InputError(f"{resamples} resamples are too few for 95 % intervals; at least {_FEWEST_RESAMPLES} are needed")
-    if len(modalities) > 2 and pairs is not None:
-        raise InputError(f"pairs are of two modalities, and there are {len(modalities)}; compare two at a time")
+    if len(given) > 2 and pairs is not None:
+        raise InputError(f"pairs are of two modalities, and there are {len(given)}; compare two at a time")
     check_probabilities(corrupt)
     if groups is not None and not corrupt:
         raise InputError("groups say within what partners are replaced; give the probabilities of that too (--corrupt)")
-    if groups is not None and groups.shape != (len(modalities[0].rows),):
+    if groups is not None and groups.shape != (len(given[0].rows),):
         raise InputError(
-            f"groups need one label for each of the {len(modalities[0].rows)} rows of {modalities[0].name}, not {groups.shape}"
+            f"groups need one label for each of the {len(given[0].rows)} rows of {given[0].name}, not {groups.shape}"
         )
-    samples = [matched(first, second, pairs) for first, second in combinations(modalities, 2)]
-    comparisons = []
-    for sample in samples:
-        said = f"{sample.first.name} and {sample.second.name}"
-        step = None if watch is None else (lambda what, done, total, said=said: watch(f"{said}: {what}", done, total))
-        measurement = measure(sample, temperature_used, resamples, seed, step)
-        if watch is not None:
-            watch(f"{said}: equilibria", 0, 1)
-        place = placed(sample, temperature_used, np.random.default_rng([seed, 2]))
-        kept = None if groups is None else groups[np.unique(pairs[:, 0]) if pairs is not None else slice(None)]
-        step = None if watch is None else (lambda what, done, total, said=said: watch(f"{said}, corrupted: {what}", done, total))
-        corruptions = corrupted(sample, corrupt, kept, temperature_used, resamples, seed, step)
-        comparisons.append(Comparison(sample, measurement, place, tuple(corruptions)))
-    return Diagnosis(modalities, tuple(comparisons), temperature_used, resamples, seed, tuple(notes))
+
+
+def _told(watch: Watch | None, prefix: str) -> Watch | None:
+    """The same watch, told of what comparison it is."""
+    return watch and (lambda progress: watch(replace(progress, what=prefix + progress.what)))

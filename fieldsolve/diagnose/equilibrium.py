@@ -5,17 +5,17 @@ from math import inf
 
 import numpy as np
 
-from fieldsolve.arrays import Array
-from fieldsolve.densities import from_density
 from fieldsolve.diagnose.sample import Sample
-from fieldsolve.dispersion import Dispersion, dispersion
-from fieldsolve.energies import Energy
-from fieldsolve.grids import Grid, Healpix
-from fieldsolve.kernels import Kernel
-from fieldsolve.laws import empirical
-from fieldsolve.matched import Transitions, transitions
-from fieldsolve.pairs import Pairs, from_embeddings
-from fieldsolve.solve import multimodal
+from fieldsolve.embeddings.pairs import Pairs, from_embeddings
+from fieldsolve.equilibrium.densities import from_density
+from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.phases import Transitions, transitions
+from fieldsolve.equilibrium.problem import Problem
+from fieldsolve.grids import Grid, Healpix, Kernel
+from fieldsolve.grids.smoothing import least_tau, resolves
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.theorems.dispersion import Dispersion, dispersion
+from fieldsolve.theorems.laws import empirical
 
 MOST_PAIRS = 5000
 FLOOR = 1e-3
@@ -85,7 +85,8 @@ def placed(sample: Sample, tau: float, rng: np.random.Generator) -> Place:
     potentials, given = law.potentials(), law.as_potentials()
     state = from_density(np.maximum(law.marginals, 0.0), FLOOR)
     density = state.density()
-    solutions = [multimodal(grid, given, tau, FLOOR, coupling) for coupling in COUPLINGS]
+    problem = Problem(given, tau, FLOOR, grid=grid)
+    solutions = [problem.at("coupling", coupling).solve() for coupling in COUPLINGS]
     excess, divergence = [], inf
     for solution, coupling in zip(solutions, COUPLINGS, strict=True):
         observed = Energy(grid, potentials, tau, coupling).evaluate(density)[0]
@@ -120,6 +121,6 @@ def _grid_for(bandwidth: float) -> tuple[Grid, float]:
     for nside in _NSIDES:
         grid = Healpix(nside)
         kernel = Kernel("cosine", bandwidth**2)
-        if grid.resolves(kernel):
+        if resolves(grid, kernel):
             return grid, bandwidth
-    return grid, 1.001 * float(np.sqrt(grid.least_tau(kernel)))
+    return grid, 1.001 * float(np.sqrt(least_tau(grid, kernel)))

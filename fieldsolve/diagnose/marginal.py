@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from fieldsolve.arrays import Array
 from fieldsolve.diagnose import separability, sliced
 from fieldsolve.diagnose.metric import Metric, basic_interval, p_value, share_interval
 from fieldsolve.diagnose.resampling import Draws
 from fieldsolve.diagnose.shape import relabelled_transport
 from fieldsolve.diagnose.statistics import Pooled
+from fieldsolve.numerics.arrays import Array
 
 _ROOTS = frozenset({"centroid_gap", "centroid_norm_a", "centroid_norm_b", "sliced_w2", "sliced_w2_centred"})
 _MMD = ("mmd2_half", "mmd2_one", "mmd2_double")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.arrays import Array, Indices
 from fieldsolve.diagnose.resampling import Slots
 from fieldsolve.diagnose.sample import Sample
+from fieldsolve.numerics.arrays import Array, Indices
 
 _CHUNK = 8192  # pairs at a time
 

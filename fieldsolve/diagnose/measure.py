@@ -5,8 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve import threads
-from fieldsolve.arrays import Array
 from fieldsolve.diagnose import paired, retrieval
 from fieldsolve.diagnose.marginal import marginal_metrics, separability_metric
 from fieldsolve.diagnose.matching import Matching, matchings
@@ -16,10 +14,10 @@ from fieldsolve.diagnose.resampling import Slots, arranged, drawn
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.shape import shape_metrics
 from fieldsolve.diagnose.statistics import Pooled, effective_rank
-from fieldsolve.kernels import Kernel
-
-#: Told what is being done, and how much of how much.
-Watch = Callable[[str, int, int], None]
+from fieldsolve.grids.kernels import Kernel
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.progress import Progress, Watch
 
 RESAMPLES = 999
 
@@ -50,7 +48,7 @@ def measure(sample: Sample, tau: float, resamples: int = RESAMPLES, seed: int = 
     told what is being done, and how much of how much. Same input, same bits, whatever the number of threads.
     """
     with threads.one_blas_thread():
-        return _measured(sample, tau, resamples, seed, watch or (lambda what, done, total: None))
+        return _measured(sample, tau, resamples, seed, watch or (lambda progress: None))
 
 
 def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watch) -> Measurement:
@@ -72,7 +70,7 @@ def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watc
     ]
     metrics: dict[str, Metric] = {}
     for done, (what, part) in enumerate(parts):
-        watch(what, done, len(parts))
+        watch(Progress(done, len(parts), what))
         metrics |= part()
     notes = list(sample.notes)
     if draws.labels is None:
@@ -111,8 +109,6 @@ def _pooled(
     ])  # fmt: skip
     best, tolerance = np.stack([one.best for one in both]), retrieval.TIES[rows.dtype]
     thresholds = best - tolerance, best + tolerance
-    passed = pair_sums(
-        rows, slots, clusters, centroids, bandwidth, tau, thresholds, lambda done, total: watch("pairs", done, total)
-    )
+    passed = pair_sums(rows, slots, clusters, centroids, bandwidth, tau, thresholds, watch)
     hits = np.stack([retrieval.hits(ranks, one, tolerance) for ranks, one in zip(passed.ranks, both, strict=True)])
     return Pooled(rows, slots, clusters, sums, centroids, members, passed), hits

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from fieldsolve.arrays import Array, Indices
+from fieldsolve.numerics.arrays import Array, Indices
 
 _LEVEL = 0.95
 _NORMAL = 1.959963984540054  # the normal quantile of that level

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from fieldsolve.arrays import Array, Indices
 from fieldsolve.diagnose.matching import Matching
 from fieldsolve.diagnose.metric import Metric, basic_interval, percentile_interval, share_interval, weighted_quantiles
 from fieldsolve.diagnose.resampling import Draws
 from fieldsolve.diagnose.retrieval import DEPTHS
 from fieldsolve.diagnose.statistics import Pooled
+from fieldsolve.numerics.arrays import Array, Indices
 
 QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 

@@ -1,18 +1,16 @@
 """One pass over all pairs of rows: sums of distances and kernels by slots, smoothed densities by slots, ranks."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
-from fieldsolve import threads
-from fieldsolve.arrays import Array, Indices
 from fieldsolve.diagnose.resampling import Slots
-from fieldsolve.exponential import REDUCE, exp
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Indices, Rows
+from fieldsolve.numerics.compiled import REDUCE_NUMBERS, exp, jit
+from fieldsolve.numerics.progress import Progress, Watch
 
-Rows = np.ndarray[tuple[int, int], np.dtype[np.float32 | np.float64]]
 Counts = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 
 _TILE = 512  # rows and columns of inner products at a time: they stay in the second-level cache
@@ -49,7 +47,7 @@ def pair_sums(
     bandwidth: float,
     tau: float,
     thresholds: tuple[Array, Array],
-    watch: Callable[[int, int], None],
+    watch: Watch,
 ) -> PairSums:
     """Go once over all pairs of the pooled rows (N, d), which are unit vectors in the slots' order.
 
@@ -94,7 +92,7 @@ def pair_sums(
             size = sum((one.stop - one.start) * (other.stop - other.start) for one, other in matches)
             threads.over_blocks(work, len(matches), size * rows.shape[1], matches)
             done += len(matches)
-            watch(done, pairs)
+            watch(Progress(done, pairs, "pairs"))
     result.sums[:] = result.sums + np.swapaxes(result.sums, 1, 2)
     return result
 
@@ -144,7 +142,7 @@ def _centred_offsets(rows: Rows, first_rows: int, centroids: Array) -> Array:
     return np.asarray(1 - 2 * own + squared + 2 * other - np.sum(centroids[0] * centroids[1]))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
+@jit(REDUCE_NUMBERS)
 def _add(products, row0, column0, slot, starts, clusters, scales, sums, fields):
     """Add the pairs of a tile; on the diagonal those above it."""
     rows, columns = products.shape
@@ -183,7 +181,7 @@ def _add(products, row0, column0, slot, starts, clusters, scales, sums, fields):
                 smoothed[k] = 0.0
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
+@jit(REDUCE_NUMBERS)
 def _add_centred(products, row0, column0, clusters, scales, row_offsets, column_offsets, sums, fields):
     """Add the pairs of a tile of two modalities, both centred."""
     rows, columns = products.shape
@@ -208,7 +206,7 @@ def _add_centred(products, row0, column0, clusters, scales, row_offsets, column_
         fields[row0 + i] += partition
 
 
-@njit(nogil=True, cache=True)
+@jit()
 def _count_above(products, row0, column0, least, above, ranks):
     """Count, for every row and column of a tile, the cosines above its thresholds and at least there."""
     rows, columns = products.shape

@@ -4,15 +4,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from fieldsolve.arrays import Array
 from fieldsolve.diagnose.corruption import Corruption
 from fieldsolve.diagnose.diagnosis import Comparison
 from fieldsolve.diagnose.equilibrium import Place
 from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metric import Metric
-from fieldsolve.plotting import MODALITY_COLOURS, longitude_latitude, plot_field
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.output.style import GREY, INK, MODALITIES
 
-_INK, _GREY = "#222222", "#999999"
 _MARKED = 1000  # pairs drawn on the sky
 
 _TESTS = {
@@ -45,10 +44,10 @@ def plot_cosines(measured: Measurement, names: tuple[str, str]) -> Figure:
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     ax = figure.subplots()
     shown = (
-        ("matched", "partners", _INK),
-        ("unmatched", "strangers across modalities", _GREY),
-        ("within_a", f"strangers within {names[0]}", MODALITY_COLOURS[0]),
-        ("within_b", f"strangers within {names[1]}", MODALITY_COLOURS[1]),
+        ("matched", "partners", INK),
+        ("unmatched", "strangers across modalities", GREY),
+        ("within_a", f"strangers within {names[0]}", MODALITIES[0]),
+        ("within_b", f"strangers within {names[1]}", MODALITIES[1]),
     )
     values = [measured.cosines[key] for key, _, _ in shown]
     edges = np.linspace(min(float(one.min()) for one in values), max(float(one.max()) for one in values), 121)
@@ -67,12 +66,12 @@ def plot_metrics(measured: Measurement) -> Figure:
     ax = figure.subplots()
     for row, name in enumerate(_TESTS):
         raw, centred = measured.metrics[name], measured.metrics.get(f"{name}_centred")
-        _draw_metric(ax, row - 0.14, raw, _INK, "raw" if row == 0 else None)
+        _draw_metric(ax, row - 0.14, raw, INK, "raw" if row == 0 else None)
         if centred is not None:
-            _draw_metric(ax, row + 0.14, centred, MODALITY_COLOURS[0], "centred" if row == 1 else None)
+            _draw_metric(ax, row + 0.14, centred, MODALITIES[0], "centred" if row == 1 else None)
         if raw.floor is not None and raw.floor > 0:
             ax.plot(
-                raw.floor, row - 0.14, "|", ms=14, color=_GREY, mew=2, label="two halves of one modality" if row == 0 else None
+                raw.floor, row - 0.14, "|", ms=14, color=GREY, mew=2, label="two halves of one modality" if row == 0 else None
             )
     ax.set(
         xscale="log",
@@ -81,7 +80,7 @@ def plot_metrics(measured: Measurement) -> Figure:
         xlabel="value (log scale; values at or below 0 are left out)",
     )
     ax.invert_yaxis()
-    ax.grid(axis="x", color=_GREY, lw=0.3)
+    ax.grid(axis="x", color=GREY, lw=0.3)
     ax.set_title("How far the modalities differ, and how much of it is offset")
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 0))
     return figure
@@ -110,18 +109,18 @@ def plot_sky(place: Place, names: tuple[str, str]) -> Figure:
             ),
         ]
         for ax, (title, field, label) in zip(axes[a], fields, strict=True):
-            plot_field(ax, place.grid, field, label, cmap="magma" if "density of" in title else "cividis")
-            ax.set_title(title, color=MODALITY_COLOURS[a] if "density of" in title else "black", fontsize=11)
+            place.grid.sky(ax, field, label, cmap="magma" if "density of" in title else "cividis")
+            ax.set_title(title, color=MODALITIES[a] if "density of" in title else "black", fontsize=11)
             for b in range(2):
                 points = place.pairs.points[b][:_MARKED]
-                ax.scatter(*longitude_latitude(points), s=3, color=MODALITY_COLOURS[b], alpha=0.6, lw=0)
+                ax.scatter(*_places(place, points), s=3, color=MODALITIES[b], alpha=0.6, lw=0)
         for at, marker in ((0, "o"), (-1, "X")):
             where = place.equilibrium_centroids[at, a] / np.linalg.norm(place.equilibrium_centroids[at, a])
             axes[a, 2].scatter(
-                *longitude_latitude(where[None]),
+                *_places(place, where[None]),
                 s=90,
                 marker=marker,
-                facecolor=MODALITY_COLOURS[a],
+                facecolor=MODALITIES[a],
                 edgecolor="white",
                 label=f"equilibrium at coupling {place.couplings[at]:g}",
             )
@@ -133,6 +132,12 @@ def plot_sky(place: Place, names: tuple[str, str]) -> Figure:
     return figure
 
 
+def _places(place: Place, points: Array) -> tuple[Array, Array]:
+    found = place.grid.places(points)
+    assert found is not None
+    return found
+
+
 def plot_equilibria(place: Place) -> Figure:
     """What the data's own potentials lead to at every coupling, where the sample stands, and what a penalty would do."""
     figure = Figure(figsize=(15, 4.6), layout="constrained")
@@ -141,14 +146,14 @@ def plot_equilibria(place: Place) -> Figure:
         (panels[0], place.equilibrium_gaps, place.centroid_gap, "centroid gap"),
         (panels[1], place.equilibrium_kls, place.symmetric_kl, "symmetric KL (nats)"),
     ):
-        ax.plot(place.couplings, values, "o-", ms=4, color=_INK, label="equilibrium (certified)")
-        ax.axhline(observed, color=MODALITY_COLOURS[0], ls="--", label=f"observed: {observed:.3g}")
+        ax.plot(place.couplings, values, "o-", ms=4, color=INK, label="equilibrium (certified)")
+        ax.axhline(observed, color=MODALITIES[0], ls="--", label=f"observed: {observed:.3g}")
         ax.set(ylabel=what, title=what)
-    panels[2].plot(place.couplings, place.excess, "o-", ms=4, color=_INK, label="observed energy - equilibrium's")
+    panels[2].plot(place.couplings, place.excess, "o-", ms=4, color=INK, label="observed energy - equilibrium's")
     panels[2].set(ylabel="nats", title="how far above equilibrium the sample is")
     for ax in panels:
         if 0 < place.transitions.binodal < 1:
-            ax.axvline(place.transitions.binodal, color=_GREY, lw=0.8, ls=":", label=f"binodal {place.transitions.binodal:.3g}")
+            ax.axvline(place.transitions.binodal, color=GREY, lw=0.8, ls=":", label=f"binodal {place.transitions.binodal:.3g}")
         ax.set(xlabel="coupling lambda (1 is CLIP)", xlim=(-0.02, 1.02))
         upper = ax.secondary_xaxis("top", functions=(lambda x: 1 - x, lambda x: 1 - x))
         upper.set_xlabel("penalty beta = 1 - lambda on the symmetric KL", fontsize=9)
@@ -175,7 +180,7 @@ def plot_corruption(measured: Measurement, corruptions: tuple[Corruption, ...]) 
             values = np.array([one.value for one in found])
             low = np.array([one.value if one.ci_low is None else one.ci_low for one in found])
             high = np.array([one.value if one.ci_high is None else one.ci_high for one in found])
-            colour = MODALITY_COLOURS[index]
+            colour = MODALITIES[index]
             ax.plot(chances[order], values, "o-", ms=4, color=colour, label=name.replace("_", " "))
             ax.fill_between(chances[order], low, high, color=colour, alpha=0.2, lw=0)
         ax.set(xlabel="probability that a partner is replaced", title=title)

@@ -1,11 +1,10 @@
 """Statistics of samples that are centred anew: centroids change with every resample, and pairs across are gone over again."""
 
 import numpy as np
-from numba import njit
 
-from fieldsolve import threads
-from fieldsolve.arrays import Array, Indices
-from fieldsolve.exponential import REDUCE, exp
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.compiled import REDUCE_NUMBERS, exp, jit
 
 #: Rows at most: memory grows with their square.
 MOST_ROWS = 1000
@@ -77,7 +76,7 @@ def _mean_log(weights: Array, kernel: Array, related: Array) -> Array:
     return np.asarray(np.sum(weights * logs, axis=1) / weights.sum(axis=1))
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
+@jit(REDUCE_NUMBERS)
 def _across(
     begin, end, squares, clusters, first, second, shifts, lengths, scales, first_counts, second_counts, across, log_others
 ):

@@ -1,20 +1,17 @@
 """What a diagnosis leaves in its folder: summary, tables, figures, and one page that needs no network."""
 
-import csv
-import io
 from base64 import b64encode
 from dataclasses import asdict, fields
 from html import escape
-from math import isfinite
 from typing import Any
 
-from fieldsolve.archive import SUMMARY, to_json
 from fieldsolve.diagnose.definitions import DEFINITIONS, GROUPS
 from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
 from fieldsolve.diagnose.metric import Metric, plain
 from fieldsolve.diagnose.pictures import figures
 from fieldsolve.diagnose.retrieval import DEPTHS
-from fieldsolve.plotting import rendered
+from fieldsolve.output.pictures import rendered
+from fieldsolve.output.tables import csv_text, markdown, short
 
 _COLUMNS = tuple(field.name for field in fields(Metric))
 _HEADINGS = ("value", "95 % interval", "p", "floor", "shuffled")
@@ -39,7 +36,7 @@ _PICTURES = {
 
 
 def files(diagnosis: Diagnosis) -> dict[str, bytes]:
-    """Every file of a diagnosis by name: summary.json, metrics.csv, table.md, table.tex, report.html and figures."""
+    """Every file of a diagnosis by name besides its summary: metrics.csv, table.md, table.tex, report.html and figures."""
     found: dict[str, bytes] = {}
     pictures: list[dict[str, bytes]] = []
     for index, comparison in enumerate(diagnosis.comparisons, start=1):
@@ -50,7 +47,6 @@ def files(diagnosis: Diagnosis) -> dict[str, bytes]:
     found["table.md"] = "\n".join(_markdown(one) for one in diagnosis.comparisons).encode()
     found["table.tex"] = "\n".join(_latex(one) for one in diagnosis.comparisons).encode()
     found["report.html"] = _html(diagnosis, pictures).encode()
-    found[SUMMARY] = (to_json(diagnosis.summary() | {"files": sorted([*found, SUMMARY])}) + "\n").encode()
     return found
 
 
@@ -61,25 +57,19 @@ def main_table(metrics: dict[str, Any]) -> list[list[str]]:
 
 def _cells(metric: dict[str, Any]) -> list[str]:
     low, high = metric["ci_low"], metric["ci_high"]
-    interval = "-" if low is None else f"{_short(low)} to {_short(high)}"
-    return [_short(metric["value"]), interval, *(_short(metric[name]) for name in ("p_value", "floor", "shuffled"))]
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None or not isfinite(value) else f"{value:.4g}"
+    interval = "-" if low is None else f"{short(low, 4)} to {short(high, 4)}"
+    return [short(metric["value"], 4), interval, *(short(metric[name], 4) for name in ("p_value", "floor", "shuffled"))]
 
 
 def _csv(diagnosis: Diagnosis) -> str:
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["first", "second", "corrupted", "metric", *_COLUMNS])
+    rows = []
     for one in diagnosis.comparisons:
         tables = [(0.0, one.measurement), *((corruption.probability, corruption.measurement) for corruption in one.corruptions)]
         for chance, measurement in tables:
             for name, metric in _ordered(measurement.metrics).items():
-                cells = ["" if (value := getattr(metric, column)) is None else repr(float(value)) for column in _COLUMNS]
-                writer.writerow([one.sample.first.name, one.sample.second.name, chance, name, *cells])
-    return file.getvalue()
+                cells = [None if (value := getattr(metric, column)) is None else float(value) for column in _COLUMNS]
+                rows.append([one.sample.first.name, one.sample.second.name, chance, name, *cells])
+    return csv_text(["first", "second", "corrupted", "metric", *_COLUMNS], rows)
 
 
 def _ordered(metrics: dict[str, Metric]) -> dict[str, Metric]:
@@ -88,9 +78,8 @@ def _ordered(metrics: dict[str, Metric]) -> dict[str, Metric]:
 
 def _markdown(comparison: Comparison) -> str:
     rows = main_table(plain(comparison.measurement.metrics))
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
     caption = f"{comparison.sample.first.name} (a) and {comparison.sample.second.name} (b), {comparison.sample.pairs} pairs\n\n"
-    return caption + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return caption + markdown(rows[0], rows[1:])
 
 
 def _latex(comparison: Comparison) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.arrays import Array, Indices
+from fieldsolve.numerics.arrays import Array, Indices
 
 MOST_SLOTS = 512
 LARGEST_EXCHANGEABLE = 16  # members of a cluster; those of larger ones are not exchanged

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fieldsolve.arrays import Array
 from fieldsolve.diagnose.matching import Matching
 from fieldsolve.diagnose.pairwise import Counts
+from fieldsolve.numerics.arrays import Array
 
 DEPTHS = (1, 5, 10)
 

@@ -7,27 +7,13 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from fieldsolve.arrays import Indices
-from fieldsolve.diagnose.pairwise import Rows
-from fieldsolve.errors import InputError
+from fieldsolve.embeddings.modality import Modality
+from fieldsolve.numerics.arrays import Indices
+from fieldsolve.numerics.errors import InputError
 
 FEWEST_PAIRS = 20
 
-#: How far from 1 the length of a stored unit vector may be: half precision rounds components by 2^-12 of themselves, bfloat16
-#: by 2^-9. What is now in single or double precision may have passed through half.
-ROUNDING = {"bfloat16": 8e-3, "float16": 2e-3, "float32": 2e-3, "float64": 2e-3}
-
 _CONSTANT = 1e-6  # rows that differ by less everywhere are the same
-_CHUNK = 8192  # rows converted at a time
-
-
-@dataclass(frozen=True, eq=False)
-class Modality:
-    """Embeddings of one modality: unit rows (n, d), single precision unless they came in double; lengths as they were given."""
-
-    name: str
-    rows: Rows
-    lengths: tuple[float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,52 +45,23 @@ class Sample:
         return replace(self, second=replace(self.second, rows=np.ascontiguousarray(self.second.rows[rows])))
 
 
-def modality(name: str, array: np.ndarray, normalize: bool = False, storage: str | None = None) -> Modality:
-    """Embeddings (n, d) of one modality, checked and scaled to unit length.
-
-    storage: the type they were stored in, if not the array's. Raises InputError for what is no table of floating-point numbers,
-    rows that are not finite or zero, embeddings that are all the same, and, unless `normalize`, rows off the unit sphere by
-    more than the rounding of their storage.
-    """
-    storage = storage or array.dtype.name
-    if storage not in ROUNDING:
-        raise InputError(f"{name}: embeddings are floating-point numbers of 16 to 64 bits, not {storage}; convert them")
-    if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] < 2:
-        raise InputError(f"{name}: embeddings are a table (n, d) with d of at least 2, not of shape {array.shape}")
-    rows: Rows = np.empty((len(array), array.shape[1]), dtype=np.float64 if storage == "float64" else np.float32)
-    lengths = np.empty(len(rows))
-    for begin in range(0, len(rows), _CHUNK):
-        block = array[begin : begin + _CHUNK].astype(np.float64)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            lengths[begin : begin + _CHUNK] = length = np.linalg.norm(block, axis=1)
-            rows[begin : begin + _CHUNK] = block / length[:, None]
-    _refuse(name, ~np.isfinite(lengths), "have values that are not finite (or too large)", "leave those pairs out")
-    _refuse(name, lengths == 0, "are zero and have no direction", "leave those pairs out")
-    off = np.abs(lengths - 1) > ROUNDING[storage]
-    if off.any() and not normalize:
-        spread = f"lengths from {lengths.min():.6g} to {lengths.max():.6g}"
-        _refuse(name, off, f"are not of unit length ({spread})", "--normalize (normalize=True) scales them")
-    if np.all(np.abs(rows - rows[0]) <= _CONSTANT):
-        raise InputError(f"{name}: all {len(rows)} embeddings are the same; a collapsed encoder has nothing to diagnose")
-    return Modality(name, rows, (float(lengths.min()), float(lengths.max())))
-
-
-def _refuse(name: str, bad: np.ndarray, what: str, remedy: str) -> None:
-    if bad.any():
-        raise InputError(f"{name}: {int(bad.sum())} of {len(bad)} embeddings {what}; first: row {int(np.argmax(bad))}; {remedy}")
-
-
 def matched(first: Modality, second: Modality, partners: Indices | None = None) -> Sample:
     """A sample of two modalities whose rows match one by one, or as `partners` (m, 2) says: row of the first, row of the second.
 
     A row may have several partners, as an image with five captions, but not partners that have others themselves. Rows without
-    any are left out. Raises InputError for unequal dimensions or counts, indices out of range, and too few pairs.
+    any are left out. Raises InputError for unequal dimensions or counts, embeddings that are all
+    the same, indices out of range, and too few pairs.
     """
     if first.rows.shape[1] != second.rows.shape[1]:
         raise InputError(
             f"{first.name} has {first.rows.shape[1]} components and {second.name} {second.rows.shape[1]}; both need the same "
             "embedding space"
         )
+    for one in (first, second):
+        if np.all(np.abs(one.rows - one.rows[0]) <= _CONSTANT):
+            raise InputError(
+                f"{one.name}: all {len(one.rows)} embeddings are the same; a collapsed encoder has nothing to diagnose"
+            )
     sizes = len(first.rows), len(second.rows)
     if partners is None:
         if sizes[0] != sizes[1]:
@@ -165,18 +122,15 @@ def _checked(partners: Indices, sizes: tuple[int, int], names: tuple[str, str]) 
     return np.asarray(distinct.T, dtype=np.int64)
 
 
-def temperature(tau: float | None, logit_scale: float | None) -> float:
-    """tau, or 1/logit scale. Raises InputError for both, and for values out of range."""
-    if tau is not None and logit_scale is not None:
-        raise InputError("the temperature is given by tau or by the logit scale, which is 1/tau; give one of them")
-    value = tau if logit_scale is None else (1 / logit_scale if logit_scale else float("inf"))
-    if value is None:
+def temperature(tau: float | None) -> float:
+    """The temperature that is used. Raises InputError for values out of range."""
+    if tau is None:
         return DEFAULT_TAU
-    if not (isfinite(value) and value >= LEAST_TAU):
+    if not (isfinite(tau) and tau >= LEAST_TAU):
         raise InputError(
-            f"the temperature must be at least {LEAST_TAU} (a logit scale of at most {1 / LEAST_TAU:.0f}), not {value:.4g}"
+            f"the temperature must be at least {LEAST_TAU} (a logit scale of at most {1 / LEAST_TAU:.0f}), not {tau:.4g}"
         )
-    return value
+    return tau
 
 
 #: Below, exp((cosine - 1)/tau) of opposite rows is no longer a number of double precision.

@@ -3,10 +3,9 @@
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from fieldsolve import threads
-from fieldsolve.arrays import Array, Indices
-from fieldsolve.diagnose.pairwise import Rows
 from fieldsolve.diagnose.resampling import Slots
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Indices, Rows
 
 FOLDS = 5
 RIDGE = 1.0  # scikit-learn's default

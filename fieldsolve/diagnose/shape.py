@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from fieldsolve.arrays import Array, Indices
 from fieldsolve.diagnose import recentred, sliced
 from fieldsolve.diagnose.metric import Metric, basic_interval, p_value
 from fieldsolve.diagnose.resampling import LARGEST_EXCHANGEABLE, Draws, halved, position_in_cluster
 from fieldsolve.diagnose.statistics import Pooled
+from fieldsolve.numerics.arrays import Array, Indices
 
 
 def relabelled_transport(pooled: Pooled, projections: Array, directions: Array, labels: Array) -> Array:

@@ -1,12 +1,10 @@
 """Sliced Wasserstein-2: optimal transport between projections on orthonormal directions, for any resample of slots."""
 
 import numpy as np
-from numba import njit
 
-from fieldsolve import threads
-from fieldsolve.arrays import Array, Indices
-from fieldsolve.diagnose.pairwise import Rows
-from fieldsolve.exponential import REDUCE
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Indices, Rows
+from fieldsolve.numerics.compiled import REDUCE_NUMBERS, jit
 
 #: Directions: a whole basis where its projections are few enough, but not fewer than this (of several bases in few dimensions).
 FEWEST_DIRECTIONS = 64
@@ -60,7 +58,7 @@ def transport_costs(projections: Array, slots: Indices, first: Array, second: Ar
     return means[:, 0], means[:, 1]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@jit()
 def _transport(values, slots, first, second, xs, ys, costs):
     """Both costs of every resample along one direction, from values in their order."""
     for r in range(len(first)):
@@ -74,7 +72,7 @@ def _transport(values, slots, first, second, xs, ys, costs):
         costs[r, 1] = costs[r, 0] - (_mean(xs[:n]) - _mean(ys[:m])) ** 2
 
 
-@njit(nogil=True, cache=True, error_model="numpy", inline="always")
+@jit(inline="always")
 def _repeated(into, at, value, times):
     """Append a value so many times; where the next one goes.
 
@@ -90,7 +88,7 @@ def _repeated(into, at, value, times):
     return at + times
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
+@jit(REDUCE_NUMBERS)
 def _mean(values):
     total = 0.0
     for k in range(len(values)):
@@ -98,7 +96,7 @@ def _mean(values):
     return total / len(values)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
+@jit(REDUCE_NUMBERS)
 def _cost(xs, ys):
     """int (F^-1 - G^-1)^2 dt of two sorted samples of equal masses, 1/n and 1/m each."""
     n, m = len(xs), len(ys)

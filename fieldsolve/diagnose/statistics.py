@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from fieldsolve import threads
-from fieldsolve.arrays import Array, Indices
 from fieldsolve.diagnose.metric import Metric
-from fieldsolve.diagnose.pairwise import DISTANCE, DOUBLE, HALF, ONE, UNIFORMITY, PairSums, Rows
+from fieldsolve.diagnose.pairwise import DISTANCE, DOUBLE, HALF, ONE, UNIFORMITY, PairSums
 from fieldsolve.diagnose.resampling import Slots
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Indices, Rows
 
 _CHUNK = 1024  # rows whose log-sums are held at a time
 _MOMENTS = 1 << 26  # entries of second moments held at a time

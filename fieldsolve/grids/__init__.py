@@ -1,8 +1,22 @@
-"""Grids: equal-area points of a sphere, and smoothing of fields on them."""
+"""Grids of homogeneous spaces, critics, kernels, and smoothing of fields on them.
 
-from fieldsolve.grids.base import MOST_SMOOTHED_PAIRS, Grid
-from fieldsolve.grids.circle import Circle
-from fieldsolve.grids.faint import LOG_ACCURACY
-from fieldsolve.grids.healpix import Healpix
+A new grid is one file with a subclass of `Grid` and its line in the table below; a new critic is one class in critics.py.
+Grids know no energy: what they know of kernels is their volume, their spectrum and their sums.
+"""
 
-__all__ = ["LOG_ACCURACY", "MOST_SMOOTHED_PAIRS", "Circle", "Grid", "Healpix"]
+from fieldsolve.grids.circle import Circle as Circle
+from fieldsolve.grids.critics import CRITICS as CRITICS
+from fieldsolve.grids.critics import Critic as Critic
+from fieldsolve.grids.grid import Grid as Grid
+from fieldsolve.grids.healpix import Healpix as Healpix
+from fieldsolve.grids.kernels import Kernel as Kernel
+from fieldsolve.grids.smoothing import Smoother as Smoother
+from fieldsolve.numerics.names import made_of
+
+#: Every kind of grid by its name, as in `healpix:64`.
+GRIDS: dict[str, type[Grid]] = {grid.name: grid for grid in (Healpix, Circle)}
+
+
+def grid_of(text: str) -> Grid:
+    """The grid that a text names, as `str(grid)` writes it: healpix:64, circle:128. Raises InputError for any other."""
+    return made_of(text, GRIDS, "grid")

@@ -3,21 +3,22 @@
 The path for log-densities far below the maximum and for kernels without a short spectrum.
 """
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 
-from fieldsolve.arrays import Array
-
-from fieldsolve import threads
-from fieldsolve.errors import InputError
-from fieldsolve.exponential import REDUCE, exp, sum_of_exponentials
-from fieldsolve.kernels import Kernel
-
+from fieldsolve.grids.critics import Geodesic
+from fieldsolve.grids.kernels import Kernel
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.compiled import FUSE, REDUCE_NUMBERS, exp, jit, sum_of_exponentials
+from fieldsolve.numerics.errors import InputError
 
 #: More pairs than this are refused: at about a nanosecond each they would take hours.
 MOST_PAIRS = 4e12
 
 _CHUNK = 512  # sources at a time, so that exponents stay in the first-level cache
+_COORDINATES = 3  # of points that the compiled loops take
 _TARGETS = 16  # a block: what one thread takes at a time
 _NEGLIGIBLE = 80.0  # a chunk this far below the largest exponent cannot change the sum by a rounding
 
@@ -36,30 +37,54 @@ def sums(targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Arra
     return _over_pairs(_sums, targets, sources, weights, kernel)
 
 
-def _over_pairs(compiled, targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Array:  # type: ignore[no-untyped-def]
+def _over_pairs(compiled: Any, targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Array:
     pairs = float(len(targets)) * len(sources)
     if pairs > MOST_PAIRS:
         raise InputError(
-            f"{pairs:.1e} pairs of points would have to be summed one by one; raise the floor or tau, or use a "
-            "coarser grid"
+            f"{pairs:.1e} pairs of points would have to be summed one by one; raise the floor or tau, or use a coarser grid"
         )
+    is_geodesic = isinstance(kernel.critic, Geodesic)
+    if targets.shape[1] > _COORDINATES or not (is_geodesic or kernel.critic.linear):
+        return _in_blocks(compiled is _log_sums, targets, sources, weights, kernel)
     result = np.empty(len(targets))
     blocks = -(-len(targets) // _TARGETS)
     arguments = _coordinates(targets), _coordinates(sources), np.ascontiguousarray(weights, dtype=np.float64)
-    geodesic = kernel.critic == "geodesic"
-    rate = 1 / kernel.tau if geodesic else kernel.concentration
-    threads.over_blocks(compiled, blocks, int(pairs), *arguments, rate, geodesic, result)
+    rate = 1 / kernel.tau if is_geodesic else kernel.concentration
+    threads.over_blocks(compiled, blocks, int(pairs), *arguments, rate, is_geodesic, result)
+    return result
+
+
+def _in_blocks(in_logarithms: bool, targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Array:
+    """The same for any critic and any number of coordinates, a block of targets at a time, in numpy."""
+    result = np.empty(len(targets))
+
+    def fill(first: int, last: int) -> None:
+        for block in range(first, last):
+            at = slice(block * _TARGETS, (block + 1) * _TARGETS)
+            squares = sum((targets[at, d, None] - sources[None, :, d]) ** 2 for d in range(targets.shape[1]))
+            exponents = kernel.relative_profile(2 * np.arcsin(np.minimum(np.sqrt(squares) / 2, 1.0)))
+            if in_logarithms:
+                exponents += weights
+                top = exponents.max(axis=1)
+                shift = np.where(np.isfinite(top), top, 0.0)
+                with np.errstate(divide="ignore"):
+                    result[at] = shift + np.log(np.exp(exponents - shift[:, None]).sum(axis=1))
+            else:
+                result[at] = (np.exp(exponents) * weights).sum(axis=1)
+
+    work = 40 * len(targets) * len(sources) * targets.shape[1]
+    threads.over_blocks(fill, -(-len(targets) // _TARGETS), work)
     return result
 
 
 def _coordinates(points: Array) -> Array:
     """Points as contiguous coordinate rows, with a third coordinate 0 on the circle."""
-    rows = np.zeros((3, len(points)))
+    rows = np.zeros((_COORDINATES, len(points)))
     rows[: points.shape[1]] = points.T
     return rows
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@jit(FUSE)
 def _exponents(x, y, z, sources, start, stop, rate, geodesic, result):
     """log K(x, y_j) - log K(0): rate (x.y - 1), or -rate angle^2 for the geodesic critic."""
     if geodesic:
@@ -74,7 +99,7 @@ def _exponents(x, y, z, sources, start, stop, rate, geodesic, result):
             result[j - start] = rate * (x * sources[0, j] + y * sources[1, j] + z * sources[2, j] - 1.0)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
+@jit(REDUCE_NUMBERS)
 def _largest(values):
     largest = -np.inf
     for i in range(values.size):
@@ -82,7 +107,7 @@ def _largest(values):
     return largest
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=REDUCE)
+@jit(REDUCE_NUMBERS)
 def _weighted_sum(exponents, weights):
     for i in range(exponents.size):
         exponents[i] = exp(exponents[i])
@@ -92,13 +117,13 @@ def _weighted_sum(exponents, weights):
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+@jit(FUSE)
 def _add(values, other):
     for i in range(values.size):
         values[i] += other[i]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@jit()
 def _log_sums(first, last, targets, sources, log_weights, rate, geodesic, result):
     buffer = np.empty(_CHUNK)
     for i in range(first * _TARGETS, min(last * _TARGETS, result.size)):
@@ -118,7 +143,7 @@ def _log_sums(first, last, targets, sources, log_weights, rate, geodesic, result
         result[i] = shift + np.log(total) if total > 0.0 else -np.inf
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@jit()
 def _sums(first, last, targets, sources, weights, rate, geodesic, result):
     buffer = np.empty(_CHUNK)
     for i in range(first * _TARGETS, min(last * _TARGETS, result.size)):

@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from math import ceil, pi, sqrt
+from typing import Any
 
 import numpy as np
 
-from fieldsolve.arrays import Array, Indices
-
-from fieldsolve.errors import InputError
-from fieldsolve.grids.base import Grid
-from fieldsolve.kernels import Kernel
-
-
+from fieldsolve.grids.grid import Grid, scale_of
+from fieldsolve.grids.kernels import Kernel
+from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.errors import InputError
 
 _PARTS = 4096  # of a point's arc that the rim of a cap cuts
 
@@ -24,6 +22,8 @@ class Circle(Grid):
     """
 
     count: int
+
+    name = "circle"
 
     def __post_init__(self) -> None:
         if self.count < 3:
@@ -97,15 +97,29 @@ class Circle(Grid):
         rest = sqrt(2) * modes[1:]
         return np.concatenate([modes[:1].real, rest.real, -rest.imag])
 
-    def has_short_spectrum(self, kernel: Kernel) -> bool:
+    def zonal(self, degree: int) -> Array:
+        """cos(degree angle)."""
+        return np.asarray(np.cos(degree * self.angles()))
+
+    def log_peak(self, kernel: Kernel) -> float:
+        return kernel.log_peak(1)
+
+    def spectrum(self, kernel: Kernel, lmax: int) -> Array:
+        return kernel.spectrum(1, lmax)
+
+    def has_fast_sum(self, kernel: Kernel) -> bool:
         return True  # the transform of the sampled kernel serves every critic
 
-    def smoothing_error(self, kernel: Kernel) -> float:
+    def sum_error(self, kernel: Kernel) -> float:
         return float(4 * np.finfo(np.float64).eps * (8 + 1 / kernel.width**2))
 
-    def _fast_sum(self, field: Array, kernel: Kernel) -> None:
+    def fast_sum(self, field: Array, kernel: Kernel) -> None:
         # The transform of the sampled kernel, not its spectrum: exact for every kernel, aliases included.
         angle = np.minimum(self.angles(), 2 * pi - self.angles())
         sampled = np.exp(kernel.log_profile(angle, 1))
         product = np.fft.rfft(field) * np.fft.rfft(sampled) / self.count
         field[:] = np.fft.irfft(product, n=self.count)
+
+    def sky(self, ax: Any, field: Array, label: str = "", norm: Any = None, cmap: Any = "cividis") -> None:
+        ax.plot(np.degrees(self.angles()), field, color="black", lw=1.2)
+        ax.set(xlabel="angle (degrees)", ylabel=label, yscale=scale_of(norm))

@@ -1,23 +1,25 @@
 """HEALPix grids of S^2 (RING ordering), with harmonic smoothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from importlib.util import find_spec
 from math import ceil, log2, pi, sqrt
+from pathlib import Path
 from typing import Any
 
 import ducc0
 import numpy as np
 
-from fieldsolve.arrays import Array, Indices
-
-from fieldsolve import threads
-from fieldsolve.errors import InputError
-from fieldsolve.grids.base import Grid
-from fieldsolve.kernels import Kernel
-
+from fieldsolve.grids.grid import Grid, distance_to_nearest, scale_of
+from fieldsolve.grids.kernels import Kernel
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.errors import InputError
 
 LARGEST_NSIDE = 2048
 
+_RASTER = (360, 720)  # latitudes and longitudes of a sky picture
 _SUBDIVISION = 8  # pixels cut by the rim of a cap are divided into so many parts a side
 
 
@@ -29,6 +31,9 @@ class Healpix(Grid):
     """
 
     nside: int
+
+    name = "healpix"
+    projection = "mollweide"
 
     def __post_init__(self) -> None:
         if self.nside not in {2**k for k in range(int(log2(LARGEST_NSIDE)) + 1)}:
@@ -58,15 +63,17 @@ class Healpix(Grid):
         return np.asarray(self._pixels.vec2pix(np.asarray(points, dtype=np.float64), nthreads=1))
 
     def coverage(self, centres: Array, radius: float) -> Array:
+        if radius >= pi:
+            return np.ones(self.size)
         centres = np.asarray(centres, dtype=np.float64)
-        distance = self.evaluate(lambda points: _distance_to_nearest(points, centres))
+        distance = self.evaluate(lambda points: distance_to_nearest(points, centres))
         width = 2 * self.spacing / _SUBDIVISION
         reach = float(self._pixels.max_pixrad()) + width
         covered = (distance <= radius).astype(np.float64)
         rim = np.flatnonzero(np.abs(distance - radius) <= reach)
         for chunk in np.array_split(rim, max(1, len(rim) // 512)):
             # A part counts by its distance from the rim, smoothly: counted as wholes, parts would err by rings of them.
-            depth = np.clip((radius - _distance_to_nearest(self._parts(chunk), centres)) / width, -1, 1)
+            depth = np.clip((radius - distance_to_nearest(self._parts(chunk), centres)) / width, -1, 1)
             inside = (1 + depth + np.sin(np.pi * depth) / np.pi) / 2
             covered[chunk] = inside.reshape(len(chunk), -1).mean(axis=1)
         return covered
@@ -79,18 +86,17 @@ class Healpix(Grid):
         children = (nested[:, None] << 2 * order) + np.arange(_SUBDIVISION**2)
         return np.asarray(fine.pix2vec(children.ravel(), nthreads=1))
 
-    def rotate(self, field: Array, rotation: Array) -> Array:
-        import healpy  # slow to import: 0.8 s
+    def rotation(self, degrees: float) -> Array:
+        """About the y axis, from z to x."""
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
 
+    def rotate(self, field: Array, rotation: Array) -> Array:
         field = np.asarray(field, dtype=np.float64)
         if field.ndim > 1:
             return np.stack([self.rotate(one, rotation) for one in field])
 
-        def interpolated(points: Array) -> Array:
-            theta, phi = healpy.vec2ang(points @ rotation)
-            return np.asarray(healpy.get_interp_val(field, theta, phi))
-
-        return self.evaluate(interpolated)
+        return self.evaluate(lambda points: interpolated(field, points @ rotation))
 
     def finer(self, spacing: float) -> str:
         nside = 2 ** max(0, ceil(log2(sqrt(pi / 3) / spacing)))
@@ -123,14 +129,27 @@ class Healpix(Grid):
         rest = sqrt(2) * alm[order > 0]
         return np.concatenate([alm[order == 0].real, rest.real, -rest.imag])
 
-    def has_short_spectrum(self, kernel: Kernel) -> bool:
+    def zonal(self, degree: int) -> Array:
+        """The Legendre polynomial of z."""
+        coefficients = np.zeros(degree + 1)
+        coefficients[degree] = 1.0
+        legendre = np.polynomial.legendre.legval
+        return self.evaluate(lambda points: np.asarray(legendre(points[:, -1], coefficients), dtype=np.float64))
+
+    def log_peak(self, kernel: Kernel) -> float:
+        return kernel.log_peak(2)
+
+    def spectrum(self, kernel: Kernel, lmax: int) -> Array:
+        return kernel.spectrum(2, lmax)
+
+    def has_fast_sum(self, kernel: Kernel) -> bool:
         return _harmonics(kernel) is not None
 
-    def smoothing_error(self, kernel: Kernel) -> float:
+    def sum_error(self, kernel: Kernel) -> float:
         # Measured: the error is a quarter of this at most, for random, constant and concentrated fields.
         return float(4 * np.finfo(np.float64).eps * (_harmonics(kernel) or 8))
 
-    def _fast_sum(self, field: Array, kernel: Kernel) -> None:
+    def fast_sum(self, field: Array, kernel: Kernel) -> None:
         lmax = _harmonics(kernel)
         assert lmax is not None
         workers = threads.count(10 * self.size)
@@ -138,6 +157,69 @@ class Healpix(Grid):
         alm = ducc0.sht.experimental.adjoint_synthesis(map=field[None], spin=0, lmax=lmax, nthreads=workers, **rings)
         alm *= _factors(kernel, lmax) * (4 * pi / self.size)
         ducc0.sht.experimental.synthesis(alm=alm, map=field[None], spin=0, lmax=lmax, nthreads=workers, **rings)
+
+    def places(self, points: Array) -> tuple[Array, Array]:
+        """Longitude and latitude in radians."""
+        return np.arctan2(points[:, 1], points[:, 0]), np.arcsin(np.clip(points[:, 2], -1, 1))
+
+    def sky(self, ax: Any, field: Array, label: str = "", norm: Any = None, cmap: Any = "cividis") -> None:
+        latitude = np.linspace(-np.pi / 2, np.pi / 2, _RASTER[0] + 1)
+        longitude = np.linspace(-np.pi, np.pi, _RASTER[1] + 1)
+        lat = (latitude[:-1] + latitude[1:])[:, None] / 2
+        lon = (longitude[:-1] + longitude[1:])[None, :] / 2
+        points = np.stack(np.broadcast_arrays(np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)), axis=-1)
+        image = field[self.nearest(points.reshape(-1, 3))].reshape(_RASTER)
+        mesh = ax.pcolormesh(longitude, latitude, image, norm=norm, cmap=cmap, rasterized=True)
+        ax.set(xticklabels=[], yticklabels=[])
+        ax.grid(color="white", lw=0.3, alpha=0.5)
+        bar = ax.figure.colorbar(mesh, ax=ax, orientation="horizontal", shrink=0.8, aspect=40, pad=0.09, label=label)
+        if scale_of(norm) == "linear":
+            bar.ax.locator_params(nbins=6)
+
+    def write_fields(self, folder: Path, fields: Mapping[str, Array]) -> None:
+        """In FITS format, as columns of a map in RING order; where healpy is not installed, as .npz."""
+        if find_spec("healpy") is None:
+            super().write_fields(folder, fields)
+            return
+        import healpy  # slow to import: 0.8 s
+
+        columns = list(fields.values())
+        healpy.write_map(folder / "fields.fits", columns, nest=False, dtype=np.float64, column_names=list(fields))
+
+    def read_fields(self, folder: Path, names: list[str]) -> Array:
+        if (folder / "fields.npz").exists():
+            return super().read_fields(folder, names)
+        if not (folder / "fields.fits").exists():
+            raise FileNotFoundError(2, "missing", str(folder / "fields.fits"))
+        columns = np.atleast_2d(read_fits(folder / "fields.fits", None))
+        if columns.shape != (len(names), self.size):
+            raise ValueError(f"fields of shape {columns.shape} instead of {(len(names), self.size)}")
+        return columns
+
+
+def interpolated(field: Array, points: Array) -> Array:
+    """A HEALPix map in RING order between its pixels' centres, bilinearly, at unit vectors (n, 3)."""
+    healpy = _healpy("interpolating a map")
+    theta, phi = healpy.vec2ang(points)
+    return np.asarray(healpy.get_interp_val(field, theta, phi))
+
+
+def regraded(field: Array, nside: int) -> Array:
+    """A map on a coarser grid: the means over its pixels."""
+    return np.asarray(_healpy("regrading a map").ud_grade(field, nside))
+
+
+def read_fits(path: Path, column: int | None) -> Array:
+    """A column of a FITS map, or all of them, in RING order. Raises what healpy and astropy raise for files that are none."""
+    return np.asarray(_healpy(f"reading {path.name}").read_map(path, field=column, nest=False, dtype=np.float64))
+
+
+def _healpy(what: str) -> Any:
+    try:
+        import healpy  # slow to import: 0.8 s
+    except ImportError:
+        raise InputError(f"{what} needs healpy, which is not installed; pip install healpy, where it has a wheel") from None
+    return healpy
 
 
 @lru_cache(maxsize=16)
@@ -163,9 +245,3 @@ def _factors(kernel: Kernel, lmax: int) -> Array:
     """k_l for every coefficient a_lm in ducc0's order: all l from m for m = 0, then for m = 1, and so on."""
     spectrum = kernel.spectrum(2, lmax)
     return np.concatenate([spectrum[m:] for m in range(lmax + 1)])
-
-
-def _distance_to_nearest(points: Array, centres: Array) -> Array:
-    """Angle to the nearest of the centres, accurate at small angles."""
-    chord = np.min([np.linalg.norm(points - centre, axis=1) for centre in centres], axis=0)
-    return np.asarray(2 * np.arcsin(np.minimum(chord / 2, 1.0)))

@@ -1,22 +1,23 @@
 """A reproduction of one of the paper's experiments: what it computes, in a folder that can be left and taken up at any time."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fieldsolve import runs
-from fieldsolve.archive import SUMMARY
-from fieldsolve.errors import InputError
-from fieldsolve.reproduce import gap_study, gibbs_study, gradient_study
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Watch
+from fieldsolve.output.folders import SUMMARY
+from fieldsolve.reproduce.gap import study as gap
+from fieldsolve.reproduce.gibbs import study as gibbs
+from fieldsolve.reproduce.gradient import study as gradient
 from fieldsolve.reproduce.study import Study
-from fieldsolve.runs import LEDGER, Ledger, Outcome, Progress, Run, Task, configuration, performed
+from fieldsolve.runs import LEDGER, Ledger, Outcome, Run, Task, Work, configuration, fill, performed
 
 _STUDIES: dict[str, tuple[Any, Any]] = {
-    "gradient": (gradient_study, gradient_study.GradientStudy),
-    "gibbs": (gibbs_study, gibbs_study.GibbsStudy),
-    "gap": (gap_study, gap_study.GapStudy),
+    "gradient": (gradient, gradient.GradientStudy),
+    "gibbs": (gibbs, gibbs.GibbsStudy),
+    "gap": (gap, gap.GapStudy),
 }
 EXPERIMENTS = tuple(_STUDIES)
 
@@ -67,11 +68,11 @@ def perform(kind: str, config: dict[str, Any]) -> Outcome:
 
 
 def reproduced(
-    plan: Plan, folder: Path, run: Run, replace: bool = False, watch: Callable[[Progress], None] | None = None
+    plan: Plan, folder: Path, run: Run, replace: bool = False, watch: Watch | None = None
 ) -> Study | list[tuple[Task, Outcome]]:
     """Compute what a folder's ledger does not hold of a plan: the study, or the tasks that failed, to be tried again next time.
 
-    replace: use a folder with another plan's results, and keep what both share. Raises InputError as `runs.fill`.
+    replace: use a folder with another plan's results, and keep what both share. Raises InputError as `fill`.
     """
 
     def is_same(known: str) -> bool:
@@ -82,7 +83,8 @@ def reproduced(
             (folder / SUMMARY).unlink(missing_ok=True)  # without it nothing in the folder counts as results
         return same
 
-    outcomes = runs.fill(folder, plan.to_json(), is_same, plan.tasks, perform, run, True, replace, watch)
+    work = Work(plan.to_json(), is_same, plan.tasks, perform)
+    outcomes = fill(folder, work, run, True, replace, watch)
     return _study(plan, [(task, outcomes[task.key]) for task in plan.tasks])
 
 

@@ -4,7 +4,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fieldsolve.arrays import Array
+from fieldsolve.numerics.arrays import Array
 
 Columns = dict[str, list[Any]]
 

@@ -1,17 +1,18 @@
 """What a reproduction leaves in its folder besides the ledger: tables, report and figures."""
 
-import csv
-import io
-from math import isnan
 from pathlib import Path
 from typing import Any
 
-from fieldsolve.archive import to_json, write_whole
-from fieldsolve.plotting import rendered
-from fieldsolve.reproduce.pictures import figures
+from fieldsolve.output.folders import SUMMARY, write_whole
+from fieldsolve.output.pictures import rendered
+from fieldsolve.output.tables import csv_text, markdown, rows_of, short, to_json
+from fieldsolve.reproduce.gap.pictures import figures as gap_figures
+from fieldsolve.reproduce.gibbs.pictures import figures as gibbs_figures
+from fieldsolve.reproduce.gradient.pictures import figures as gradient_figures
 from fieldsolve.reproduce.plan import Plan
 from fieldsolve.reproduce.study import Columns, Study, counted
 
+_FIGURES: dict[str, Any] = {"gradient": gradient_figures, "gibbs": gibbs_figures, "gap": gap_figures}
 _TITLES = {
     "gradient": "Large-batch gradient consistency (D.1)",
     "gibbs": "Gibbs equilibrium and concentration (D.2)",
@@ -34,7 +35,7 @@ def summary(plan: Plan, study: Study) -> dict[str, Any]:
 
 def write(plan: Plan, study: Study, folder: Path) -> None:
     """Write table.csv, table.md, runs.csv, report.md, summary.json and the figures, each whole or not at all."""
-    pictures = {name: rendered(figure, "png", 110) for name, figure in figures(study).items()}
+    pictures = {name: rendered(figure, "png", 110) for name, figure in _FIGURES[plan.experiment](study).items()}
     write_whole(folder / "table.csv", _csv(study.table).encode())
     write_whole(folder / "table.md", _markdown(study.table).encode())
     write_whole(folder / "runs.csv", _csv(study.runs).encode())
@@ -45,7 +46,7 @@ def write(plan: Plan, study: Study, folder: Path) -> None:
     quick = " in the quick version" if plan.quick else ""
     title = f"# {_TITLES[plan.experiment]}\n\nWith {counted(plan.seeds, 'seed')}{quick}: `{command(plan, folder.name)}`."
     write_whole(folder / "report.md", f"{title}\n\n{sentences}\n\n{_markdown(study.table)}\n{links}\n".encode())
-    write_whole(folder / "summary.json", (to_json(summary(plan, study)) + "\n").encode())
+    write_whole(folder / SUMMARY, (to_json(summary(plan, study)) + "\n").encode())
 
 
 def command(plan: Plan, folder: str) -> str:
@@ -54,27 +55,11 @@ def command(plan: Plan, folder: str) -> str:
 
 
 def _csv(columns: Columns) -> str:
-    file = io.StringIO()
-    rows = zip(*columns.values(), strict=True)
-    csv.writer(file, lineterminator="\n").writerows([list(columns), *([_exact(value) for value in row] for row in rows)])
-    return file.getvalue()
+    return csv_text(list(columns), rows_of(columns))
 
 
 def _markdown(columns: Columns) -> str:
     """Rows are those of the table; where it is wider than long, they are its columns."""
-    cells = [[name, *(_short(value) for value in values)] for name, values in columns.items()]
+    cells = [[name, *(short(value) for value in values)] for name, values in columns.items()]
     rows = cells if len(columns) > len(cells[0]) else [list(row) for row in zip(*cells, strict=True)]
-    lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _exact(value: Any) -> str:
-    if value is None or (isinstance(value, float) and isnan(value)):
-        return ""
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def _short(value: Any) -> str:
-    if value is None or (isinstance(value, float) and isnan(value)):
-        return "-"
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    return markdown(rows[0], rows[1:])

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from typing import Any
 
-from fieldsolve.errors import InputError
+from fieldsolve.numerics.errors import InputError
 from fieldsolve.runs.tasks import Outcome, Perform, Task, ready
 
 Run = Callable[[Sequence[Task], Perform], Iterator[tuple[Task, Outcome]]]

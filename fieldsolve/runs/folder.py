@@ -6,7 +6,8 @@ from pathlib import Path
 from time import monotonic
 
 import fieldsolve
-from fieldsolve.errors import InputError
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Progress, Watch
 from fieldsolve.runs.executors import Run
 from fieldsolve.runs.ledger import LEDGER, Ledger
 from fieldsolve.runs.tasks import Outcome, Perform, Task
@@ -15,31 +16,23 @@ _RECORD_EVERY = 0.2  # seconds: what a killed run loses at most, besides what wa
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a run is: tasks done (those of earlier runs included), of how many, and how many of them failed."""
+class Work:
+    """What a folder is filled with. spec: what the tasks are of, in JSON; is_same: whether a spec that is there is that."""
 
-    done: int
-    total: int
-    failed: int
+    spec: str
+    is_same: Callable[[str], bool]
+    tasks: Sequence[Task]
+    perform: Perform
 
 
 def fill(
-    folder: Path,
-    spec: str,
-    is_same: Callable[[str], bool],
-    tasks: Sequence[Task],
-    perform: Perform,
-    run: Run,
-    retry: bool = False,
-    replace: bool = False,
-    watch: Callable[[Progress], None] | None = None,
+    folder: Path, work: Work, run: Run, retry: bool = False, replace: bool = False, watch: Watch | None = None
 ) -> dict[str, Outcome]:
     """Compute the tasks that a folder's ledger does not hold yet, recording them as they come; failed ones again with retry.
 
-    Stop it at any time and call it again. spec: what the tasks are of, in JSON, kept in the ledger; is_same: whether the spec
-    that is there already is the same; replace: use the ledger of another one all the same, whose common tasks are kept. Returns
-    the outcomes by their tasks' keys. Raises InputError for folders that hold something else, for a ledger that is in use, and
-    if workers run another version.
+    Stop it at any time and call it again. replace: use the ledger of another spec all the same, whose common tasks are kept.
+    Returns the outcomes by their tasks' keys. Raises InputError for folders that hold something else, for a ledger that is in
+    use, and if workers run another version.
     """
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; results need a folder")
@@ -51,24 +44,23 @@ def fill(
         raise InputError(f"{folder}: cannot be made: {error.strerror}; choose a folder that you can write to") from error
     with Ledger(folder / LEDGER) as ledger:
         known = ledger.spec()
-        if known is not None and not is_same(known) and not replace:
+        if known is not None and not work.is_same(known) and not replace:
             raise InputError(
                 f"{folder}: holds results of another spec; choose another folder, or keep what they share with --force"
             )
-        ledger.set_spec(spec)
-        _fill(tasks, ledger, perform, run, retry, watch)
+        ledger.set_spec(work.spec)
+        _fill(work, ledger, run, retry, watch)
         return ledger.outcomes()
 
 
-def _fill(
-    every: Sequence[Task], ledger: Ledger, perform: Perform, run: Run, retry: bool, watch: Callable[[Progress], None] | None
-) -> None:
+def _fill(work: Work, ledger: Ledger, run: Run, retry: bool, watch: Watch | None) -> None:
+    every = work.tasks
     known = ledger.outcomes()
     done = {task.key for task in every if task.key in known and not (retry and known[task.key].figures is None)}
     failed = sum(known[key].figures is None for key in done)
     count, fresh, last = len(done), [], monotonic()
     try:
-        for task, outcome in run([task for task in every if task.key not in done], perform):
+        for task, outcome in run([task for task in every if task.key not in done], work.perform):
             if outcome.version != fieldsolve.__version__:
                 raise InputError(
                     f"a worker runs fieldsolve {outcome.version} and this is {fieldsolve.__version__}; install the same"
@@ -79,6 +71,6 @@ def _fill(
                 ledger.record(fresh)
                 fresh, last = [], monotonic()
             if watch is not None:
-                watch(Progress(count, len(every), failed))
+                watch(Progress(count, len(every), "", failed))
     finally:
         ledger.record(fresh)

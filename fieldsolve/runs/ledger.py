@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fieldsolve.errors import InputError
+from fieldsolve.numerics.errors import InputError
 from fieldsolve.runs.tasks import Outcome, Task, configuration
 
 LEDGER = "ledger.sqlite"

@@ -8,8 +8,8 @@ from time import perf_counter
 from typing import Any
 
 import fieldsolve
-from fieldsolve import threads
-from fieldsolve.archive import finite
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import finite
 
 
 @dataclass(frozen=True)

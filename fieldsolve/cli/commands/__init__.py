@@ -1,0 +1,1 @@
+"""One file a command, named like it; `command` in each is what click runs."""

@@ -1,0 +1,126 @@
+"""fieldsolve diagnose: the modality gap of real embeddings, with uncertainty and with the theory beside the data."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fieldsolve.cli.options import guarded, result_options
+from fieldsolve.cli.studies import running
+
+
+@click.command(name="diagnose", short_help="The modality gap of real embeddings.")
+@click.argument("sources", nargs=-1, required=True, metavar="A [B ...]")
+@click.option(
+    "--tau", type=float, help="Temperature of the model, at least 0.003.  [default: 0.07, where CLIP's training starts]"
+)
+@click.option("--logit-scale", type=float, metavar="SCALE", help="The same as 1/tau; 100 for OpenAI's CLIP.")
+@click.option("--normalize", is_flag=True, help="Scale rows to unit length instead of refusing others.")
+@click.option(
+    "--pairs",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Matched rows, A's and B's from 0, in two columns (.npy or .csv): five captions an image, say.",
+)
+@click.option("--corrupt", metavar="P1,P2,...", help="Measure again with partners replaced with these probabilities.")
+@click.option(
+    "--groups",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="One label a row of A (.npy or text): replace partners within groups only.",
+)
+@click.option(
+    "--resamples", type=click.IntRange(min=1), default=999, show_default=True, help="Bootstraps and permutations, each."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn.")
+@result_options("report.html, summary.json, metrics.csv, table.md, table.tex and figures")
+@guarded
+def command(sources: tuple[str, ...], **options: Any) -> None:
+    """Measure how two or more modalities of matched embeddings differ, and say what it means.
+
+    \b
+    Examples:
+      fieldsolve diagnose images.npy captions.npy --logit-scale 100 -o gap
+      fieldsolve diagnose clip.npz::image clip.npz::text --tau 0.01 --corrupt 0.25,0.5,1 -o gap
+
+    Embeddings are tables (n, d), rows matched one by one: .npy, also (2, n, d); .npz, .safetensors (also bfloat16) and .pt, all
+    arrays or FILE::NAME; .parquet and .csv, FILE::COLUMN (with the extra `tables`). Nothing is unpickled. docs/metrics.md defines
+    the metrics.
+    """
+    from fieldsolve.diagnose.diagnosis import diagnose
+    from fieldsolve.embeddings.files import read_groups, read_modalities, read_pairs_table
+    from fieldsolve.output.folders import check_folder, write_files
+
+    output = options["output"]
+    corrupt = _probabilities(options["corrupt"])
+    if output is not None:
+        check_folder(output, options["force"])
+    with running(options) as watch:
+        found = diagnose(
+            *read_modalities(sources, options["normalize"]),
+            tau=_temperature(options["tau"], options["logit_scale"]),
+            pairs=None if options["pairs"] is None else read_pairs_table(options["pairs"]),
+            corrupt=corrupt,
+            groups=None if options["groups"] is None else read_groups(options["groups"]),
+            resamples=options["resamples"],
+            seed=options["seed"],
+            watch=watch,
+        )
+        if output is not None:
+            from fieldsolve.diagnose.report import files
+
+            write_files(output, found.summary(), files(found), options["force"])
+    print_diagnosis(found.summary(), options["as_json"], options["quiet"])
+    if output is not None and not options["quiet"] and not options["as_json"]:
+        click.echo(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)
+    if not options["quiet"]:
+        for note in found.summary()["notes"]:
+            click.echo(f"note: {note}", err=True)
+
+
+def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
+    """Print one JSON object, verdicts with the main metrics, or nothing."""
+    from fieldsolve.diagnose.report import main_table
+    from fieldsolve.output.tables import aligned, to_json
+
+    if as_json:
+        click.echo(to_json(summary))
+        return
+    if quiet:
+        return
+    for one in summary.get("comparisons", [summary]):
+        click.echo(f"{one['first']} (a) and {one['second']} (b): {one['pairs']} pairs, temperature {summary['tau']:g}\n")
+        for sentence in one["verdict"]:
+            click.echo(sentence)
+        rows = main_table(one["metrics"])
+        click.echo()
+        for line in aligned(rows):
+            click.echo(line)
+        beside = [row[0] for row in rows[1:] if _is_beside(one["metrics"][row[0]])]
+        if beside:
+            click.echo(f"\nbeside their intervals, which take off the bias of small samples: {', '.join(beside)}")
+
+
+def _temperature(tau: float | None, logit_scale: float | None) -> float | None:
+    """tau, or 1/logit scale."""
+    if tau is not None and logit_scale is not None:
+        raise click.UsageError("--tau is 1/--logit-scale; give one of them")
+    return tau if logit_scale is None else 1 / logit_scale if logit_scale else float("inf")
+
+
+def _is_beside(metric: dict[str, float | None]) -> bool:
+    value, low, high = metric["value"], metric["ci_low"], metric["ci_high"]
+    return value is not None and low is not None and high is not None and not low <= value <= high
+
+
+def _probabilities(text: str | None) -> tuple[float, ...]:
+    from fieldsolve.diagnose.corruption import check_probabilities
+
+    if text is None:
+        return ()
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.UsageError(f"--corrupt takes probabilities separated by commas, not {text!r}") from None
+    check_probabilities(found)
+    return found

@@ -1,0 +1,156 @@
+"""fieldsolve phase-diagram: solve over one to three parameters, resumably, and draw the phases."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guarded, printing_options
+
+_FAILURES_SHOWN = 3
+_START = 3.0  # seconds for workers to start and pictures to be drawn, about
+
+
+@click.command(name="phase-diagram", short_help="Phases over one to three parameters.")
+@click.argument("spec", type=click.Path(path_type=Path), metavar="SPEC.toml")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write ledger.sqlite, cells.csv, transitions.csv, branches.csv, diagram.png and .svg; needed unless --dry-run.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Spawned processes, one thread each.  [default: all cores]"
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Solve on a running Dask scheduler, such as tcp://host:8786.")
+@click.option("--local-cluster", is_flag=True, help="Solve on a Dask cluster of --workers processes, for this run.")
+@click.option("--dry-run", is_flag=True, help="Check the spec, count the cells and estimate the time; write nothing.")
+@click.option("--retry-failed", is_flag=True, help="Try cells again that failed in an earlier run.")
+@click.option("--force", is_flag=True, help="Use a folder with the diagram of another spec; common cells are kept.")
+@printing_options
+@guarded
+def command(**options: Any) -> None:
+    """Map the phases of two coupled densities over one to three parameters, every cell with its certified gap.
+
+    \b
+    Examples:
+      fieldsolve phase-diagram examples/coupling_floor.toml -o diagram
+      fieldsolve phase-diagram spec.toml -o diagram --scheduler tcp://cluster:8786
+
+    \b
+    A spec names the axes and what stays fixed:
+      [problem]                 # what stays fixed, if it is not to have its default:
+      potential = "two-well"    # or two: ["two-well", "map.fits"]; maps beside the spec
+      tau = 0.5                 # and likewise floor = 1e-3, coupling = 1.0
+      misalign = 0.0            # degrees
+      nside = 16
+      critic = "cosine"         # or "rbf", "geodesic"
+      energy = "intrinsic"      # or "smoothed"
+      max_steps = 10000         # and tolerance (nats), allow_unresolved = false
+      [axes]                    # one to three among the seven from tau to energy, as lists or ranges
+      coupling = { from = 0.0, to = 0.4, steps = 41 }
+      floor = { from = 1e-4, to = 0.5, steps = 41, spacing = "geometric" }
+      [diagram]                 # may be left out
+      colour = "symmetric_kl"   # or "centroid_gap"
+      certified_gap = 1e-3      # nats; cells above it are hatched
+      hysteresis = true         # over one number, follow its branches up and down too
+
+    Run it again after an interruption: only what is missing is solved. Exit code 5 if cells failed; they are in cells.csv
+    with their reasons.
+    """
+    from fieldsolve.diagrams.spec import read_spec
+    from fieldsolve.runs import executors
+
+    if options["scheduler"] is not None and (options["local_cluster"] or options["workers"]):
+        raise click.UsageError("--scheduler brings its own workers; leave out --workers and --local-cluster")
+    if options["output"] is None and not options["dry_run"]:
+        raise click.UsageError("give a folder with -o DIR, or --dry-run")
+    spec = read_spec(options["spec"])
+    from fieldsolve.numerics import threads
+
+    workers = options["workers"] or threads.count(threads.WORTHWHILE)
+    if options["dry_run"]:
+        _estimate(spec, workers, options["as_json"])
+        return
+    run = executors.in_this_process if workers == 1 else executors.in_processes(workers)
+    if options["scheduler"] is not None:
+        run = executors.on_cluster(options["scheduler"])
+    elif options["local_cluster"]:
+        run = executors.on_local_cluster(workers)
+    from fieldsolve.cli.progress import progress
+    from fieldsolve.diagrams.diagram import fill
+
+    with progress(options["quiet"]) as watch:
+        diagram = fill(spec, options["output"], run, options["retry_failed"], options["force"], watch)
+    report(diagram, options["output"], options["as_json"], options["quiet"])
+
+
+def report(diagram: Any, folder: Path, as_json: bool, quiet: bool) -> None:
+    """Write the table and the pictures of a diagram, say what it holds, and exit with what came of it."""
+    from fieldsolve.diagrams.pictures import write_pictures
+    from fieldsolve.diagrams.tables import summary, write_tables
+    from fieldsolve.output.tables import to_json
+
+    notes = [*write_tables(diagram, folder), *write_pictures(diagram, folder)]
+    figures = summary(diagram)
+    if as_json:
+        click.echo(to_json(figures))
+    elif not quiet:
+        for name, value in figures.items():
+            if name != "schema" and value is not None:
+                click.echo(f"{name.replace('_', ' '):<22}{value if not isinstance(value, float) else format(value, '.6g')}")
+        click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
+    if not quiet:
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
+    if diagram.failures:
+        for task, outcome in diagram.failures[:_FAILURES_SHOWN]:
+            click.echo(f"fieldsolve: {_place(task, diagram.spec)} failed: {outcome.reason}", err=True)
+        more = len(diagram.failures) - _FAILURES_SHOWN
+        others = f"{more} more failed; " if more > 0 else ""
+        click.echo(f"fieldsolve: {others}cells.csv has the reasons of cells, and --retry-failed tries again", err=True)
+        sys.exit(CELLS_FAILED)
+    if figures["not_converged"]:
+        click.echo(
+            f"fieldsolve: {figures['not_converged']} cells did not converge; more max_steps or a larger tolerance may help",
+            err=True,
+        )
+        sys.exit(NOT_CONVERGED)
+
+
+def _place(task: Any, spec: Any) -> str:
+    if task.kind == "branch":
+        first, last = task.config["values"][0], task.config["values"][-1]
+        return f"the branch along {task.config['along']} from {first:g} to {last:g}"
+    name = "the cell" if task.kind == "cell" else "binodal and spinodal"
+    return f"{name} at " + ", ".join(f"{axis} {task.config[axis]}" for axis in spec.axes if axis in task.config)
+
+
+def _estimate(spec: Any, workers: int, as_json: bool) -> None:
+    from fieldsolve.diagrams.tasks import estimated_seconds, tasks
+    from fieldsolve.output.tables import to_json
+
+    every = tasks(spec)
+    seconds = estimated_seconds(every) / workers + _START
+    figures: dict[str, Any] = {
+        "schema": "fieldsolve/phase-diagram-estimate/1",
+        "cells": sum(task.kind == "cell" for task in every),
+        "transitions": sum(task.kind == "transitions" for task in every),
+        "branches": sum(task.kind == "branch" for task in every),
+        "workers": workers,
+        "seconds": seconds,
+    }
+    if as_json:
+        click.echo(to_json(figures))
+    else:
+        curves = "binodal and spinodal for {transitions} settings, ".format(**figures) if figures["transitions"] else ""
+        click.echo(f"{figures['cells']} cells, {curves}{figures['branches']} branches to follow")
+        click.echo(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of cells here")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,85 @@
+"""fieldsolve sharpness: the smoothed energy against the intrinsic one as the kernel sharpens."""
+
+from typing import Any
+
+import click
+
+from fieldsolve.cli.options import guarded, parameter_option, result_options
+from fieldsolve.cli.studies import WRITTEN, deliver, running
+
+
+@click.command(name="sharpness", short_help="Smoothed against intrinsic, over tau.")
+@click.option(
+    "--potential",
+    multiple=True,
+    metavar="U",
+    help="Once for one modality, twice for two; names and default as in unimodal.",
+)
+@click.option("--misalign", type=float, metavar="DEG", help="Two modalities: the second has the last potential rotated by this.")
+@click.option(
+    "--at",
+    type=float,
+    default=0.5,
+    show_default=True,
+    metavar="TAU",
+    help="Temperature of the Gibbs densities that are smoothed.",
+)
+@click.option("--floor", type=float, default=0.0, show_default=True, help="Their floor, 0 to below 1.")
+@parameter_option("critic")
+@click.option("--nside", type=int, help="HEALPix resolution.  [default: 64]")
+@click.option("--circle", type=int, metavar="POINTS", help="So many points of the circle S^1 instead.")
+@click.option(
+    "--from", "highest", type=float, metavar="TAU", help="Highest temperature.  [default: 1; 0.25 for the geodesic critic]"
+)
+@click.option(
+    "--to", "lowest", type=float, metavar="TAU", help="Lowest temperature.  [default: the lowest that the grid resolves]"
+)
+@click.option(
+    "--steps", type=click.IntRange(2, 1000), default=16, show_default=True, help="Temperatures, evenly spaced in logarithms."
+)
+@click.option(
+    "--margin", type=float, metavar="ETA", help="Of the ground states' neighbourhood.  [default: a quarter of the range of U]"
+)
+@result_options(WRITTEN)
+@guarded
+def command(**options: Any) -> None:
+    """Follow |J - F|, the KDE errors and their bounds as tau falls [Thm 3.2, 4.2], and what does not vanish [Rem 4.2].
+
+    \b
+    Examples:
+      fieldsolve sharpness -o sharp
+      fieldsolve sharpness --misalign 40 --to 0.001 --json
+
+    The densities are Gibbs densities at the temperature --at and stay; the kernel sharpens. The last columns are the logarithm of
+    the mass that the Gibbs density at each tau leaves where U exceeds its minimum by ETA or more, and its bound [Prop 3.3].
+    """
+    from fieldsolve.cli.solutions import chosen_grid, default_potential
+    from fieldsolve.equilibrium.potentials import named
+    from fieldsolve.output.folders import check_folder
+    from fieldsolve.theorems.pictures import plot_sharpness
+    from fieldsolve.theorems.sharpness import default_taus
+    from fieldsolve.theorems.sharpness import sharpness as study
+
+    names = options["potential"]
+    if len(names) > 2:
+        raise click.UsageError("--potential is given once or twice")
+    if options["output"] is not None:
+        check_folder(options["output"], options["force"])
+    grid = chosen_grid(options)
+    potentials = [named(name, grid) for name in names or (default_potential(grid),)]
+    if options["misalign"] is not None:
+        potentials = [potentials[0], potentials[-1].misaligned(options["misalign"], grid)]
+    critic = options["critic"]
+    taus = default_taus(grid, critic, options["highest"], options["lowest"], options["steps"])
+    with running(options) as watch:
+        found = study(
+            grid,
+            potentials,
+            taus.tolist(),
+            critic=critic,
+            at=options["at"],
+            floor=options["floor"],
+            margin=options["margin"],
+            watch=watch,
+        )
+    deliver(found.summary(), lambda: plot_sharpness(found), options)

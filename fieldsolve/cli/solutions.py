@@ -1,0 +1,111 @@
+"""What the solver commands share: the problem that options name, and how its solution is printed and written."""
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from fieldsolve.cli.options import NOT_CONVERGED
+from fieldsolve.cli.progress import progress
+from fieldsolve.equilibrium.descent import Status
+from fieldsolve.equilibrium.parameters import PARAMETERS
+from fieldsolve.equilibrium.problem import Problem
+from fieldsolve.equilibrium.solution import CAP_RADIUS, Solution
+from fieldsolve.equilibrium.storage import load, save
+from fieldsolve.grids import Circle, Grid, Healpix, grid_of
+from fieldsolve.numerics import threads
+from fieldsolve.output.folders import check_folder
+from fieldsolve.output.tables import to_json
+
+_ROWS = (
+    "energy", "bound", "gap", "stationarity", "binding", "entropy", "log_partition", "cap_mass", "symmetric_kl",
+    "centroid_gap", "spike_mass", "retained_fraction", "kde_error", "kernel_volume_spread",
+)  # fmt: skip
+
+
+_TITLES = {"symmetric_kl": "symmetric KL", "kde_error": "KDE error"}
+
+
+def chosen_grid(options: dict[str, Any], nside: int = 64) -> Grid:
+    """The grid of --nside, --circle or --grid; nside: what it is without any of them."""
+    given: dict[str, Any] = {name: options.get(name) for name in ("nside", "circle", "grid") if options.get(name) is not None}
+    if len(given) > 1:
+        raise click.UsageError(f"{' and '.join('--' + name for name in given)} each name a grid; give one of them")
+    if "grid" in given:
+        return grid_of(given["grid"])
+    return Circle(given["circle"]) if "circle" in given else Healpix(given.get("nside", nside))
+
+
+def default_potential(grid: Grid) -> str:
+    """The paper's two wells, on the sphere (experiment D.2) or the circle (D.3)."""
+    if grid.components == 2:
+        return "vmf:6@1,0*0.7+6@-1,0*0.3"
+    return "two-well" if grid.components == 3 else "flat"
+
+
+def problem_of(options: dict[str, Any], potentials: Any, grid: Grid) -> Problem:
+    """The problem that options name, with these potentials on this grid."""
+    named = {name: options[name] for name in PARAMETERS if name in options and name not in ("nside", "circle", "grid", "start")}
+    return Problem(potentials, grid=grid, terms=options["terms"], start=_start(options["start"]), **named)
+
+
+def _start(text: str | None) -> Any:
+    """The name of a start, or the densities of earlier results."""
+    return load(text).density if text is not None and Path(text).is_dir() else text
+
+
+def run(problem: Callable[[], Problem], options: dict[str, Any], cap_radius: float = CAP_RADIUS) -> None:
+    """Solve with progress, write what was asked for, print the figures, and exit with what came of it."""
+    folder, quiet, as_json = options["output"], options["quiet"], options["as_json"]
+    if folder is not None:
+        check_folder(folder, options["force"])
+    with threads.limited(options["threads"]) if options["threads"] is not None else nullcontext():
+        with progress(quiet) as watch:
+            made = problem()
+            solution = made.solve(stability=made.energy == "smoothed", watch=watch)
+        summary = solution.summary(cap_radius)
+        if folder is not None:
+            save(solution, folder, options["force"], cap_radius)
+    print_figures(solution, summary, as_json, quiet)
+    if not quiet:
+        if folder is not None and not as_json:
+            click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
+        for note in summary["notes"]:
+            click.echo(f"note: {note}", err=True)
+    if not solution.converged:
+        remedies = {
+            Status.STEPS: "; more --max-steps or a larger --tol may help",
+            Status.STALLED: f"; the stationarity is {solution.stationarity:.1e} nats, which a larger --tol accepts",
+        }
+        click.echo(f"fieldsolve: {solution.status.value}{remedies.get(solution.status, '')}", err=True)
+        sys.exit(NOT_CONVERGED)
+
+
+def print_figures(solution: Solution, summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
+    """Print what a solution and its summary hold: one JSON object, a table, or nothing."""
+    if as_json:
+        click.echo(to_json(summary))
+    elif not quiet:
+        click.echo(_table(solution, summary))
+
+
+def _table(solution: Solution, summary: dict[str, Any]) -> str:
+    lines = [
+        f"{summary['status']} ({summary['steps']} step{'s' if summary['steps'] != 1 else ''}, {summary['seconds']:.3g} s)",
+        f"{'potential':<22}{' | '.join(summary['potential'])}",
+    ]
+    if solution.curvature is not None:
+        lines.append(f"{'local stability':<22}{solution.curvature.sentence}")
+    if solution.phase_sentence is not None:
+        lines.append(f"{'phase':<22}{solution.phase_sentence}")
+    lines += [f"{'term ' + name:<22}{value:.10g}" for name, value in summary["terms"].items()]
+    for name in _ROWS:
+        value = summary.get(name)
+        if value is not None:
+            numbers = "  ".join(f"{number:.10g}" for number in np.ravel(value))
+            lines.append(f"{_TITLES.get(name, name.replace('_', ' ')):<22}{numbers}")
+    return "\n".join(lines)

@@ -1,0 +1,145 @@
+"""What a diagram consists of: cells, transitions and branches, each a pure function of its configuration."""
+
+import hashlib
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from fieldsolve.diagrams.spec import Spec
+from fieldsolve.equilibrium.continuation import CONTINUOUS, follow
+from fieldsolve.equilibrium.parameters import PARAMETERS
+from fieldsolve.equilibrium.potentials import is_map_file
+from fieldsolve.equilibrium.problem import Problem
+from fieldsolve.equilibrium.solution import Solution
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.runs import Outcome, Task, performed
+
+#: The figures of a cell, in the order of the table.
+FIGURES = (
+    "energy", "bound", "gap", "certified", "phase", "matched_stability", "matched_energy", "symmetric_kl", "centroid_gap",
+    "spike_mass", "stationarity", "steps", "converged",
+)  # fmt: skip
+
+
+_TRANSITIONS = 5  # cells that take as long
+
+#: Parameters that binodal and spinodal do not depend on.
+APART_FROM_TRANSITIONS = ("terms", *(name for name, one in PARAMETERS.items() if not one.shapes_phases))
+
+
+def cells(spec: Spec) -> list[Task]:
+    """One task a cell, the last axis fastest."""
+    names = list(spec.axes)
+    return [_task("cell", {**spec.fixed, **dict(zip(names, values, strict=True))}) for values in product(*spec.axes.values())]
+
+
+def curves(spec: Spec) -> list[Task]:
+    """Binodal and spinodal wherever the coupling is an axis: one task for every setting of the other ones."""
+    has_phases = not spec.fixed["terms"] and len(spec.fixed["potential"]) <= 2
+    if "coupling" not in spec.axes or _of(spec, "energy") == ["smoothed"] or not has_phases:
+        return []
+    others = {name: values for name, values in spec.axes.items() if name not in APART_FROM_TRANSITIONS}
+    fixed = {name: value for name, value in spec.fixed.items() if name not in APART_FROM_TRANSITIONS}
+    settings = [dict(zip(others, values, strict=True)) for values in product(*others.values())]
+    return [_task("transitions", {**fixed, **setting}) for setting in settings if {**fixed, **setting}["floor"] > 0]
+
+
+def branches(spec: Spec) -> list[Task]:
+    """The two branches, upwards and downwards, of a diagram over one number."""
+    (name, *others) = spec.axes
+    if others or name not in CONTINUOUS or not spec.hysteresis or len(spec.axes[name]) < 2:
+        return []
+    rising = sorted(spec.axes[name])
+    return [_task("branch", {**spec.fixed, "along": name, "values": values}) for values in (rising, rising[::-1])]
+
+
+def tasks(spec: Spec) -> list[Task]:
+    """Everything that a diagram needs, each thing once; the long ones first."""
+    every = branches(spec) + curves(spec) + cells(spec)
+    return list({task.key: task for task in every}.values())
+
+
+def estimated_seconds(every: list[Task]) -> float:
+    """About how long tasks take on one thread, from solving cells of each kernel and energy here on their smallest grid."""
+    cost: dict[Any, float] = {}
+    for task in sorted((task for task in every if task.kind == "cell"), key=_size):
+        kind = _cost_kind(task)
+        if kind not in cost:
+            alike = [one for one in every if one.kind == "cell" and _cost_kind(one) == kind and _size(one) == _size(task)]
+            probe = alike[len(alike) // 2]
+            perform(probe.kind, probe.config)  # compiles, or loads what is compiled
+            cost[kind] = perform(probe.kind, probe.config).seconds / _size(task)
+    mean = sum(cost.values()) / len(cost)
+    states = {"cell": 1, "transitions": _TRANSITIONS}
+    counts = [states.get(task.kind, len(task.config.get("values", ()))) * _size(task) for task in every]
+    return float(sum(count * cost.get(_cost_kind(task), mean) for count, task in zip(counts, every, strict=True)))
+
+
+def _size(task: Task) -> int:
+    """The points of a task's grid."""
+    along = task.config.get("along")
+    grids: dict[str, Any] = {name: task.config.get(name) for name in ("grid", "nside", "circle") if name != along}
+    return int(Problem(**grids).grid.size)
+
+
+def _cost_kind(task: Task) -> tuple[Any, Any]:
+    """What the time of a cell depends on most, besides its grid."""
+    smoothed = task.config.get("energy") == "smoothed"
+    return smoothed, task.config.get("critic") if smoothed else None
+
+
+def perform(kind: str, config: dict[str, Any]) -> Outcome:
+    """Compute a task of a diagram on one thread."""
+    return performed(_COMPUTED[kind], config)
+
+
+def _cell(config: dict[str, Any]) -> dict[str, Any]:
+    return _figures(_problem(config).solve())
+
+
+def _transitions(config: dict[str, Any]) -> dict[str, Any]:
+    return vars(_problem(config).transitions())
+
+
+def _branch(config: dict[str, Any]) -> dict[str, Any]:
+    plain = {name: value for name, value in config.items() if name not in ("along", "values")}
+    first = _problem({**plain, config["along"]: config["values"][0]})
+    return {"states": [_figures(solution) for solution in follow(first, config["along"], config["values"])]}
+
+
+_COMPUTED = {"cell": _cell, "transitions": _transitions, "branch": _branch}
+
+
+def _problem(config: dict[str, Any]) -> Problem:
+    plain = dict(config)
+    if plain.pop("contents", None) != _contents(config["potential"]):
+        raise InputError("a map file has changed since the diagram was planned, or is another one here; run it again")
+    names = plain.pop("potential")
+    return Problem(potentials=names * 2 if len(names) == 1 else names, **plain)
+
+
+def _figures(solution: Solution) -> dict[str, Any]:
+    summary = solution.summary()
+    summary["spike_mass"] = min(summary["spike_mass"])
+    return {name: summary[name] for name in FIGURES if name in summary}
+
+
+def _of(spec: Spec, name: str) -> list[Any]:
+    return spec.axes[name] if name in spec.axes else [spec.fixed[name]]
+
+
+def _task(kind: str, config: dict[str, Any]) -> Task:
+    contents = _contents(config["potential"])
+    return Task.of(kind, {**config, "contents": contents} if contents else config)
+
+
+def _contents(names: list[str]) -> list[str] | None:
+    """Digests of the map files among the potentials."""
+    paths = [Path(name) for name in names if is_map_file(name) and Path(name).is_file()]
+    return [_digest(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths] or None
+
+
+@lru_cache(maxsize=64)
+def _digest(path: Path, changed: int, size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,149 @@
+"""Floored densities in the log variable: the state that every solver moves."""
+
+from dataclasses import dataclass
+from math import inf, isfinite, log, nan
+from sys import float_info
+
+import numpy as np
+
+from fieldsolve.equilibrium import energy_pass
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
+
+#: The smallest floor above 0: below it, exponentials in double precision lose digits.
+LEAST_FLOOR = 1e-290
+
+_MOST_CORRECTIONS = 100  # some five are usual; the climb is finite, this is for a cycle of roundings
+
+_MASSES = 1e-250, 1e300  # beyond them the compiled exponential has clamped
+_ROUNDING = 8 * float_info.epsilon
+
+
+@dataclass(frozen=True, eq=False)
+class LogDensity:
+    """Densities rho_a = max(floor, exp(field_a - shift_a)) of mean 1, one a modality.
+
+    The logarithm is what is stored, so that a density may fall to exp(-700) and beyond and come back.
+
+    field: (A, N); shift: (A,), the log-normalisers; floor: least density, 0 <= floor < 1.
+    """
+
+    field: Array
+    shift: Array
+    floor: float = 0.0
+
+    @property
+    def log_floor(self) -> float:
+        return log(self.floor) if self.floor > 0 else -inf
+
+    def log_density(self) -> Array:
+        """log rho, shape (A, N)."""
+        return np.maximum(self.field - self.shift[:, None], self.log_floor)
+
+    def density(self) -> Array:
+        """rho, shape (A, N), mean 1; exactly the floor where the floor is active."""
+        result = np.empty_like(self.field)
+
+        def fill(at: slice) -> None:
+            np.subtract(self.field[:, at], self.shift[:, None], out=result[:, at])
+            np.exp(result[:, at], out=result[:, at])
+            np.maximum(result[:, at], self.floor, out=result[:, at])
+
+        threads.over_chunks(fill, self.field.shape[1])
+        return result
+
+    def with_shift(self, shift: Array) -> "LogDensity":
+        return LogDensity(self.field, shift, self.floor)
+
+
+def check_floor(floor: float) -> None:
+    """Raise InputError unless the floor is 0, or at least LEAST_FLOOR and below 1."""
+    if not 0 <= floor < 1:
+        raise InputError(f"the floor must be at least 0 and below 1 (a fraction of the uniform density), not {floor}")
+    if 0 < floor < LEAST_FLOOR:
+        raise InputError(f"a floor above 0 must be at least {LEAST_FLOOR}, for its logarithm's sake, not {floor}")
+
+
+def require_floor(floor: float) -> None:
+    """Raise InputError unless the floor is above 0, as coupled intrinsic energies need it, and below 1."""
+    check_floor(floor)
+    if floor == 0:
+        raise InputError("without a floor the coupled intrinsic energy is unbounded below; give a floor above 0")
+
+
+def corrected_shift(shift: float, mass: float, floored: float, floor: float, size: int) -> float:
+    """The log-normaliser that would make the mass 1 if the floor stayed active where it is now, or NaN without a mass.
+
+    It never exceeds the true one, so that repeating it climbs to the true one and ends: each active set it meets
+    is smaller than the last. mass: sum of the density over the points; floored: number of points at the floor.
+    """
+    active, room = mass - floor * floored, size - floor * floored
+    return shift + log(active / room) if 0 < active < inf else nan
+
+
+def is_normalised(shift: float, corrected: float, floor: float) -> bool:
+    """Whether a correction is below what rounding lets a log-normaliser be known to."""
+    return abs(corrected - shift) <= _ROUNDING * max(1 / (1 - floor), abs(corrected))
+
+
+def normalised(field: Array, floor: float) -> LogDensity:
+    """The density max(floor, exp(field - shift)) with the shift that makes its mean 1.
+
+    This is the entropic projection on the floored simplex: argmin KL(rho || exp(field)) over rho >= floor of mean 1.
+
+    field: (A, N), finite. Raises InputError for a field that is not finite, or a floor outside [0, 1).
+    """
+    check_floor(floor)
+    if not np.isfinite(np.sum(field)):
+        raise InputError("a log-density is not finite")
+    return renormalised(LogDensity(field, field.max(axis=1), floor))
+
+
+def renormalised(state: LogDensity) -> LogDensity:
+    """The state with its true log-normalisers, looked for where its shift says; its field must be finite."""
+    shifts = [_shift(field, state.floor, float(guess)) for field, guess in zip(state.field, state.shift, strict=True)]
+    return state.with_shift(np.array(shifts))
+
+
+def _shift(field: Array, floor: float, shift: float) -> float:
+    sums = energy_pass.partial_sums(1, field.size)[0]
+    log_floor = log(floor) if floor > 0 else -inf
+    corrected = shift
+    for _ in range(_MOST_CORRECTIONS):
+        threads.over_blocks(energy_pass.mass_pass, len(sums), field.size, field, shift, log_floor, sums)
+        totals = sums.sum(axis=0)
+        mass, floored = float(totals[energy_pass.MASS]), float(totals[energy_pass.FLOORED])
+        corrected = corrected_shift(shift, mass, floored, floor, field.size)
+        if not (floored < field.size and _MASSES[0] < mass < _MASSES[1] and isfinite(corrected)):
+            # The guess is so far off that exponentials overflow or vanish; at the largest value they do neither.
+            corrected = float(field.max())
+        elif is_normalised(shift, corrected, floor):
+            break
+        shift = corrected
+    return corrected
+
+
+def from_density(density: Array, floor: float) -> LogDensity:
+    """The state of a given density: the closest one (in relative entropy) that is at least the floor and has mean 1.
+
+    density: (A, N) or (N,), non-negative, any scale; zeros become exp(-1e6).
+    Raises InputError for NaN, infinite or negative values, or for no mass.
+    """
+    density = np.atleast_2d(np.asarray(density, dtype=np.float64))
+    if not np.all(np.isfinite(density)) or np.any(density < 0) or not np.all(density.max(axis=1) > 0):
+        raise InputError("a density must be finite, non-negative and not zero everywhere")
+    with np.errstate(divide="ignore"):
+        field = np.log(density)
+    return normalised(np.maximum(field, -1e6), floor)
+
+
+def symmetric_kl(cross_entropy: Array) -> float:
+    """sum over pairs of H(a, b) + H(b, a) - H(a) - H(b), from the cross-entropies (A, A)."""
+    own = np.diag(cross_entropy)
+    return float(np.sum(cross_entropy - own[:, None]))
+
+
+def spike_mass(density: Array, floor: float) -> Array:
+    """The share of the excess mass that is on the heaviest point. density: (A, N); returns (A,)."""
+    return np.asarray((density.max(axis=1) - floor) / ((1 - floor) * density.shape[1]))

@@ -1,0 +1,38 @@
+"""Gibbs densities, with and without a floor: the minimisers of intrinsic energies without coupling, in closed form."""
+
+from math import inf
+
+import numpy as np
+
+from fieldsolve.equilibrium.densities import LogDensity, normalised
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
+
+
+def log_partition(potential: Array, tau: float) -> float:
+    """log Z = log int exp(-U/tau) dmu; the minimum of the intrinsic functional without a floor is -log Z [Prop 3.2]."""
+    return float(normalised(-potential[None] / tau, 0.0).shift[0])
+
+
+def gibbs(potentials: Array, tau: float, floor: float = 0.0) -> LogDensity:
+    """The Gibbs densities max(floor, exp(-U_a/tau)/c_a), each the minimiser of its intrinsic functional.
+
+    Without a floor the equilibrium of [Prop 3.2]; with one, its entropic projection on the floored simplex.
+    potentials: (A, N). Raises InputError for a floor outside [0, 1), or a tau that is not a positive number.
+    """
+    if not 0 < tau < inf:
+        raise InputError(f"the temperature of a Gibbs density must be a positive number, not {tau}")
+    return normalised(-potentials / tau, floor)
+
+
+def gibbs_bound(potential: Array, tau: float, floor: float = 0.0) -> float:
+    """A lower bound of the intrinsic functional over floored densities, equal to its minimum to rounding.
+
+    max over nu of nu + int min_{a >= floor} [U a/tau + a log a - nu a] dmu, at the nu of the floored Gibbs density;
+    weak duality makes it a bound for any nu. potential: (N,).
+    """
+    state = gibbs(potential[None], tau, floor)
+    multiplier = 1 - state.shift[0]
+    log_density = state.log_density()[0]
+    local = np.exp(log_density) * (potential / tau + log_density - multiplier)
+    return float(multiplier + np.mean(local))

@@ -1,0 +1,113 @@
+"""What a user should know of a solution besides its numbers: tests, and the sentence for each that holds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from fieldsolve.equilibrium.descent import Descent
+from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.phases import MatchedFigures, Phase
+from fieldsolve.equilibrium.problem import TOLERANCES, Problem
+from fieldsolve.equilibrium.stability import Curvature
+from fieldsolve.equilibrium.strategy import DOUBTFUL, GLOBAL
+from fieldsolve.grids.smoothing import can_smooth, resolves
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A solved problem as the notes see it. start: the name that was used; why_unknown: why the curvature is not known."""
+
+    problem: Problem
+    energy: Energy
+    start: str
+    found: Descent
+    bound: float | None
+    matched: MatchedFigures | None
+    curvature: Curvature | None
+    why_unknown: str | None
+
+    @property
+    def gap(self) -> float:
+        """Energy minus bound, 0 without one."""
+        return 0.0 if self.bound is None else self.found.evaluation.value - self.bound
+
+
+def _is_settled_loosely(case: Case) -> bool:
+    return case.problem.energy == "smoothed" and case.problem.nats >= TOLERANCES["smoothed"]
+
+
+def _loosely(case: Case) -> str:
+    return (
+        f"at a tolerance of {case.problem.nats:g} nats the energy has settled, but spikes, entropies and centroids may still "
+        "move; a smaller --tol (tolerance=) settles them"
+    )
+
+
+def _is_unresolved(case: Case) -> bool:
+    return not resolves(case.problem.grid, case.problem.kernel)
+
+
+def _unresolved(case: Case) -> str:
+    kernel = case.problem.kernel
+    return f"the {kernel.critic} kernel at tau = {kernel.tau:g} is narrower than this grid resolves; " + (
+        "smoothing by it was allowed all the same" if kernel.unresolved else "its figures are not given"
+    )
+
+
+def _has_no_figures(case: Case) -> bool:
+    return not _is_unresolved(case) and not can_smooth(case.problem.grid, case.problem.kernel)
+
+
+def _no_figures(case: Case) -> str:
+    kernel = case.problem.kernel
+    return f"the {kernel.critic} kernel at tau = {kernel.tau:g} has no short spectrum; its figures are not given"
+
+
+def _is_of_another_critic(case: Case) -> bool:
+    return case.problem.critic != "cosine" and any(potential.points is not None for potential in case.problem.resolved)
+
+
+def _is_saddle(case: Case) -> bool:
+    return case.curvature is not None and case.curvature.is_saddle
+
+
+def _saddle(case: Case) -> str:
+    remedy = (
+        "pushes along its mode lower the energy by less than the tolerance"
+        if case.problem.escape
+        else "--escape (escape=True) leaves it"
+    )
+    return f"this state is a saddle, not a minimum; {remedy}"
+
+
+def _has_free_ties(case: Case) -> bool:
+    return case.matched is not None and case.matched.phase is not Phase.MATCHED and np.array_equal(*case.problem.values)
+
+
+#: In the order in which they are said.
+NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
+    (_is_settled_loosely, _loosely),
+    (_is_unresolved, _unresolved),
+    (_has_no_figures, _no_figures),
+    (_is_of_another_critic, lambda case: "potentials from pairs are those of the cosine critic"),
+    (lambda case: case.why_unknown is not None, lambda case: f"the local stability is not known: {case.why_unknown}"),
+    (_is_saddle, _saddle),
+    (
+        lambda case: case.start == GLOBAL and case.gap > DOUBTFUL,
+        lambda case: f"the gap is {case.gap:.2g} nats: a lower state may exist; other starts or a finer grid may find it",
+    ),
+    (
+        _has_free_ties,
+        lambda _: (
+            "with equal potentials the intrinsic energy does not say which part of the sphere goes to which modality: "
+            "the cut, and with it the centroid gap, is one of many"
+        ),
+    ),
+)
+
+
+def notes_of(case: Case) -> tuple[str, ...]:
+    """What was done to get the potentials, and every note whose test holds."""
+    own = [note for potential in case.problem.resolved for note in potential.notes]
+    return *dict.fromkeys(own), *(sentence(case) for holds, sentence in NOTES if holds(case))

@@ -1,0 +1,277 @@
+"""A problem: potentials, grid and everything else that an equilibrium depends on, checked, immutable, to and from JSON."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fieldsolve.equilibrium.densities import check_floor
+from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.parameters import DEFAULTS, PARAMETERS
+from fieldsolve.equilibrium.phases import Transitions, transitions
+from fieldsolve.equilibrium.potentials import Potential, digest, is_map_file, listed, named, on_grid, potential_of
+from fieldsolve.equilibrium.terms import Term, term_of
+from fieldsolve.equilibrium.terms.cross_entropy import mixing_of
+from fieldsolve.grids import Circle, Grid, Healpix, Kernel, grid_of
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Watch
+
+if TYPE_CHECKING:
+    from fieldsolve.equilibrium.solution import Solution
+
+#: Default tolerances in nats: smoothed energies are nearly flat along what their kernel smooths away.
+TOLERANCES = {"intrinsic": 1e-9, "smoothed": 1e-3}
+
+_FLOORS = (0.0, 1e-3)  # of one modality, of several
+_NSIDE = 64
+_WORDED = ("grid", "nside", "circle", "start")  # what JSON has other words for
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Densities, one for each potential, and the energy that they minimise: F [(6), Def 4.3] or J [(3), (9)].
+
+    potentials: one, or several in a list, each a Potential, a name (`named`), a map's path, an array of the grid's size or a
+    function of points (n, d); one potential is one modality. grid, or nside or circle for short: where densities live. misalign:
+    rotates the last potential, in degrees. tau, floor, critic, tolerance (nats), max_steps, escape, allow_unresolved: see
+    `parameters`. coupling: a number, or a mixing matrix (A, A) with rows of sum 1. energy: intrinsic or smoothed. terms: what is
+    added to the energy, as Terms or their names. start: a name, densities (A, N), or None for what the energy allows.
+    Raises InputError for anything else, and for a coupled intrinsic energy without a floor, which is unbounded below.
+    """
+
+    potentials: Any = ("two-well", "two-well")
+    tau: float = DEFAULTS["tau"]
+    floor: float | None = DEFAULTS["floor"]
+    coupling: Any = DEFAULTS["coupling"]
+    energy: str = DEFAULTS["energy"]
+    misalign: float = DEFAULTS["misalign"]
+    grid: Any = None
+    nside: int | None = DEFAULTS["nside"]
+    circle: int | None = DEFAULTS["circle"]
+    critic: str = DEFAULTS["critic"]
+    terms: Any = ()
+    start: Any = None
+    tolerance: float | None = DEFAULTS["tolerance"]
+    max_steps: int = DEFAULTS["max_steps"]
+    escape: bool = DEFAULTS["escape"]
+    allow_unresolved: bool = DEFAULTS["allow_unresolved"]
+
+    def __post_init__(self) -> None:
+        grid = _grid(self.grid, self.nside, self.circle)
+        self._set("grid", grid)
+        self._set("nside", grid.nside if isinstance(grid, Healpix) else None)
+        self._set("circle", grid.count if isinstance(grid, Circle) else None)
+        given = listed(self.potentials)
+        self._set("potentials", tuple(str(one) if isinstance(one, Path) else self._accepted(one) for one in given))
+        for name in ("tau", "floor", "misalign", "energy", "tolerance", "max_steps", "escape", "allow_unresolved"):
+            self._set(name, PARAMETERS[name].checked(getattr(self, name)))
+        self._set("critic", str(Kernel(self.critic).critic))
+        if self.floor is None:
+            self._set("floor", _FLOORS[self.modalities > 1])
+        check_floor(self.floor or 0.0)
+        if np.ndim(self.coupling) == 0:
+            self._set("coupling", PARAMETERS["coupling"].checked(self.coupling))
+        else:
+            matrix = mixing_of(np.array(self.coupling, dtype=np.float64), self.modalities)
+            matrix.flags.writeable = False
+            self._set("coupling", matrix)
+        terms = (self.terms,) if isinstance(self.terms, str | Term) else tuple(self.terms)
+        self._set("terms", tuple(term_of(one) for one in terms))
+        if self.start is not None and not isinstance(self.start, str):
+            self._set("start", _densities(self.start))
+        if self.escape and self.energy != "smoothed":
+            raise InputError("escape from saddles is for the smoothed energy; ask for it, or leave escape out")
+        self._require_floor()
+
+    def _accepted(self, given: Any) -> Any:
+        """A potential's name as it is, since maps are read on demand; anything else as a Potential."""
+        if isinstance(given, str):
+            return given if is_map_file(given) else (named(given, self.grid) and given)
+        return potential_of(given, self.grid)
+
+    def _require_floor(self) -> None:
+        mixing = mixing_of(self.coupling, self.modalities)
+        is_coupled = bool(np.any(mixing[~np.eye(self.modalities, dtype=bool)] > 0))
+        if self.floor == 0 and is_coupled and self.energy == "intrinsic":
+            raise InputError(
+                "without a floor the coupled intrinsic energy is unbounded below (one density can vanish where the other "
+                "is not); give a floor above 0, a coupling of 0, or the smoothed energy"
+            )
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    @property
+    def modalities(self) -> int:
+        return len(self.potentials)
+
+    @property
+    def kernel(self) -> Kernel:
+        """The kernel of the critic at the temperature, whether the energy smooths by it or not."""
+        return Kernel(self.critic, self.tau, self.allow_unresolved)
+
+    @property
+    def nats(self) -> float:
+        """The tolerance that is used."""
+        return TOLERANCES[self.energy] if self.tolerance is None else self.tolerance
+
+    def at(self, parameter: str, value: Any) -> "Problem":
+        """The same problem with one parameter changed. Raises InputError for a parameter that it does not have."""
+        if parameter not in self.__dataclass_fields__:
+            raise InputError(f"a problem has no parameter {parameter!r}; it has {', '.join(self.__dataclass_fields__)}")
+        if parameter in ("grid", "nside", "circle"):
+            return replace(self, **{"grid": None, "nside": None, "circle": None, parameter: value})
+        return replace(self, **{parameter: value})
+
+    @cached_property
+    def resolved(self) -> tuple[Potential, ...]:
+        """The potentials themselves, the last one rotated. Raises InputError for maps that cannot be read."""
+        stamps = tuple(digest(Path(one)) if isinstance(one, str) and is_map_file(one) else None for one in self.potentials)
+        return _resolved(self.potentials, stamps, float(self.misalign), self.grid)
+
+    @cached_property
+    def values(self) -> Array:
+        """The potentials at the grid's points, (A, N)."""
+        return np.stack([potential.on(self.grid) for potential in self.resolved])
+
+    def functional(self) -> tuple[Energy, Array]:
+        """The energy of the potentials less their minima, and these, (A,).
+
+        A constant in a potential moves the energy and nothing else, but its digits would be lost to all that follows.
+        """
+        levels = self.values.min(axis=1)
+        kernel = self.kernel if self.energy == "smoothed" else None
+        return Energy(self.grid, self.values - levels[:, None], self.tau, self.coupling, kernel, self.terms), levels
+
+    def solve(self, start: Any = None, stability: bool = False, watch: Watch | None = None) -> "Solution":
+        """Solve it, from another start if one is given; see `fieldsolve.solve`. Raises InputError."""
+        from fieldsolve.equilibrium.solve import solve
+
+        return solve(self if start is None else self.at("start", start), stability, watch)
+
+    def transitions(self) -> Transitions:
+        """Binodal and spinodal, in the coupling. Raises InputError for energies without phases, or without a floor."""
+        energy, _ = replace(self, coupling=0.0, start=None).functional()
+        if not energy.has_phases:
+            raise InputError(
+                "binodal and spinodal are known for the intrinsic energy of two modalities; for the smoothed one see `dispersion`"
+            )
+        return transitions(energy.potentials, self.tau, self.floor or 0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The problem in JSON's values; arrays are named, and `stored` has them."""
+        plain: dict[str, Any] = {name: getattr(self, name) for name in PARAMETERS if name not in _WORDED}
+        plain["grid"] = str(self.grid)
+        plain["potentials"] = [self._named_or_stored(a) for a in range(self.modalities)]
+        if self._is_stored(self.modalities - 1):
+            plain["misalign"] = 0.0  # what is stored is rotated
+        plain["coupling"] = self.coupling if np.ndim(self.coupling) == 0 else self.coupling.tolist()
+        plain["terms"] = [str(term) for term in self.terms]
+        plain["start"] = self.start if self.start is None or isinstance(self.start, str) else {"stored": "start"}
+        return plain
+
+    def stored(self) -> dict[str, Array]:
+        """What JSON cannot hold, (N,) each: potentials that have no name, as the energy has them, and densities to start from."""
+        arrays = {_key("potential", a): self.values[a] for a in range(self.modalities) if self._is_stored(a)}
+        if self.start is not None and not isinstance(self.start, str):
+            arrays |= {_key("start", a): one for a, one in enumerate(self.start)}
+        return arrays
+
+    def _is_stored(self, a: int) -> bool:
+        given = self.potentials[a]
+        return isinstance(given, Potential) and given.name is None
+
+    def _named_or_stored(self, a: int) -> Any:
+        given = self.potentials[a]
+        if self._is_stored(a):
+            used = self.resolved[a]
+            return {
+                "stored": _key("potential", a), "label": used.label, "notes": list(used.notes),
+                "wells": None if used.wells is None else used.wells.tolist(), "retained_fraction": used.retained_fraction,
+            }  # fmt: skip
+        name = str(given.name if isinstance(given, Potential) else given)
+        if is_map_file(name):
+            return {"map": str(Path(name).resolve()), "sha256": digest(Path(name))}
+        return name
+
+    @classmethod
+    def from_json(
+        cls, plain: Mapping[str, Any], stored: Mapping[str, Array], points: Mapping[str, Array] | None = None
+    ) -> "Problem":
+        """The problem that `to_json` wrote, with what `stored` has; points: the embeddings behind stored potentials, by key.
+
+        A map that is no longer there, or has changed since, is replaced by its stored values (`potential_1` and so on), with a
+        note. Raises InputError, KeyError or TypeError for what `to_json` did not write.
+        """
+        fields = dict(plain)
+        grid = grid_of(fields.pop("grid"))
+        potentials: list[Any] = []
+        for a, one in enumerate(fields.pop("potentials")):
+            if isinstance(one, str):
+                potentials.append(one)
+            elif "map" in one and _is_unchanged(one):
+                potentials.append(one["map"])
+            else:
+                potentials.append(_restored(grid, _key("potential", a), one, stored, points or {}))
+                if a == len(plain["potentials"]) - 1:
+                    fields["misalign"] = 0.0
+        if isinstance(fields["start"], dict):
+            fields["start"] = np.stack([stored[_key("start", a)] for a in range(len(potentials))])
+        return cls(potentials=potentials, grid=grid, **fields)
+
+
+def _key(kind: str, a: int) -> str:
+    return f"{kind}_{a + 1}"
+
+
+def _is_unchanged(entry: Mapping[str, Any]) -> bool:
+    path = Path(entry["map"])
+    return path.is_file() and digest(path) == entry["sha256"]
+
+
+def _restored(
+    grid: Grid, key: str, entry: Mapping[str, Any], stored: Mapping[str, Array], points: Mapping[str, Array]
+) -> Potential:
+    if "map" in entry:
+        note = f"{entry['map']}: is not there any more, or has changed; the potential is what was stored of it"
+        return replace(on_grid(grid, stored[key], Path(entry["map"]).name), notes=(note,))
+    wells = None if entry["wells"] is None else np.array(entry["wells"])
+    return replace(
+        on_grid(grid, stored[key], entry["label"]), wells=wells, points=points.get(key), notes=tuple(entry["notes"]),
+        retained_fraction=entry["retained_fraction"],
+    )  # fmt: skip
+
+
+def _grid(grid: Any, nside: int | None, circle: int | None) -> Grid:
+    """The one grid that is meant. Raises InputError for two that differ."""
+    found: list[Grid] = []
+    if grid is not None:
+        if not isinstance(grid, str | Grid):
+            raise InputError(f"a grid is a Grid or its name, such as healpix:64, not {type(grid).__name__}")
+        found.append(grid_of(grid) if isinstance(grid, str) else grid)
+    if nside is not None:
+        found.append(Healpix(PARAMETERS["nside"].checked(nside)))
+    if circle is not None:
+        found.append(Circle(PARAMETERS["circle"].checked(circle)))
+    if any(one != found[0] for one in found):
+        raise InputError(f"a problem has one grid, not {' and '.join(map(str, found))}; give grid, nside or circle")
+    return found[0] if found else Healpix(_NSIDE)
+
+
+def _densities(given: Any) -> Array:
+    try:
+        start = np.atleast_2d(np.array(given, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise InputError(f"a start is a name or densities (A, N), not {type(given).__name__}") from None
+    start.flags.writeable = False
+    return start
+
+
+@lru_cache(maxsize=8)  # a sweep asks for the same ones at every cell, and a map file is slow to read
+def _resolved(given: tuple[Any, ...], _: tuple[str | None, ...], misalign: float, grid: Grid) -> tuple[Potential, ...]:
+    potentials = [potential_of(one, grid) for one in given]
+    return *potentials[:-1], potentials[-1].misaligned(misalign, grid)

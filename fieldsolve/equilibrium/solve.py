@@ -1,0 +1,73 @@
+"""Solving a problem: a start, a descent, a bound, and what follows from them."""
+
+from dataclasses import replace
+from time import perf_counter
+
+import numpy as np
+
+from fieldsolve.equilibrium.descent import Descent
+from fieldsolve.equilibrium.gibbs import log_partition
+from fieldsolve.equilibrium.notes import Case, notes_of
+from fieldsolve.equilibrium.phases import compared, matched_state
+from fieldsolve.equilibrium.problem import Problem
+from fieldsolve.equilibrium.solution import Solution
+from fieldsolve.equilibrium.stability import Curvature
+from fieldsolve.equilibrium.strategy import Search, default_start, found_from, settled
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Watch
+
+
+def solve(problem: Problem, stability: bool = False, watch: Watch | None = None) -> Solution:
+    """Minimise a problem's energy over floored densities on its grid, and bound it where a bound is known.
+
+    One intrinsic density: F(rho) = int U rho/tau + int rho log rho, whose minimiser is the Gibbs density exp(-U/tau)/Z
+    [Prop 3.2], with the floor max(floor, exp(-U/tau)/c), and the bound its energy. Two: F_lambda = (F_1 + F_2 - lambda D)/2 with
+    the symmetric KL divergence D [Def 4.3]; its bound is exact at lambda = 1 [Prop 4.2] and 0, and by duality in between.
+    Smoothed energies J have log K rho in place of log rho [(3), (9)], and no bound.
+
+    stability: whether to find the curvature of a smoothed energy's state; the problem's `escape` needs it. watch: told the steps
+    of descents. Raises InputError.
+    """
+    began = perf_counter()
+    energy, levels = problem.functional()
+    level, floor = float(levels.mean()) / problem.tau, float(problem.floor or 0.0)
+    if stability and energy.kernel is None:
+        raise InputError("local stability is that of smoothed energies; ask for one, or leave it out")
+    search = Search(energy, floor, problem.nats, problem.max_steps, watch)
+    matched = matched_state(energy, floor)
+    start = default_start(energy) if problem.start is None else problem.start
+    found, bound = found_from(search, start, matched)
+    curvature, why_unknown = None, None
+    if stability or problem.escape:
+        found, curvature, why_unknown = _curved(search, found, problem.escape)
+    figures = compared(energy, found.state, matched)
+    name = start if isinstance(start, str) else "given densities"
+    case = Case(problem, energy, name, found, bound, figures, curvature, why_unknown)
+    return Solution(
+        problem=problem,
+        start=name,
+        density=found.state.density(),
+        energy=found.evaluation.value + level,
+        stationarity=found.evaluation.stationarity,
+        bound=None if bound is None else bound + level,
+        matched=figures if figures is None or figures.energy is None else replace(figures, energy=figures.energy + level),
+        curvature=curvature,
+        binding=found.evaluation.binding + levels / problem.tau,
+        cross_entropy=found.evaluation.cross_entropy,
+        added=found.evaluation.added,
+        log_partition=np.array([log_partition(one, problem.tau) for one in energy.potentials]) - levels / problem.tau,
+        status=found.status,
+        trace=replace(found.trace, energy=found.trace.energy + level),
+        seconds=perf_counter() - began,
+        notes=notes_of(case),
+    )
+
+
+def _curved(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curvature | None, str | None]:
+    """The state, left if it is a saddle and that is asked for, its curvature, and why that is not known."""
+    if not found.is_converged:
+        return found, None, "it is that of stationary states, and this one is not converged"
+    try:
+        return *settled(search, found, escape), None
+    except InputError as error:
+        return found, None, str(error)

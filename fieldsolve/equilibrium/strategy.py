@@ -1,0 +1,132 @@
+"""How the lowest state is looked for: which starts, what follows a descent, and when a saddle is left."""
+
+from dataclasses import dataclass, replace
+from math import inf, nan
+
+import numpy as np
+
+from fieldsolve.equilibrium import vertices
+from fieldsolve.equilibrium.densities import LogDensity
+from fieldsolve.equilibrium.descent import Descent, descend
+from fieldsolve.equilibrium.dual import dual, lower_bound
+from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.phases import Matched
+from fieldsolve.equilibrium.stability import Curvature, curvature, perturbed
+from fieldsolve.equilibrium.starts import of_dual
+from fieldsolve.equilibrium.starts import start as starting_state
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Watch
+
+#: The start that looks for the global minimum of two densities.
+GLOBAL = "global"
+
+#: Gap in nats above which a global solve tries more starts, and says that a lower state may exist.
+DOUBTFUL = 1e-3
+
+#: Stationarity at which a fully coupled descent hands over to exact best responses, which need no small steps.
+HANDOVER = 1e-4
+
+_MOST_ESCAPES = 8  # one or two are usual
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """How to descend: to which tolerance in nats, in how many steps, and who watches."""
+
+    energy: Energy
+    floor: float
+    tolerance: float
+    max_steps: int
+    watch: Watch | None = None
+
+    def begin(self, name: str | Array) -> LogDensity:
+        """The state of a start's name, or of given densities."""
+        return starting_state(name, self.energy, self.floor)
+
+    def descend(self, state: LogDensity, bound: float = -inf) -> Descent:
+        """The plain descent from a state."""
+        return descend(self.energy, state, self.tolerance, self.max_steps, self.watch, bound)
+
+    def finish(self, state: LogDensity) -> Descent:
+        """The descent from a state, and where the energy has vertices the exact best responses that it leads to."""
+        if not self.energy.has_vertices:
+            return self.descend(state)
+        found = replace(self, tolerance=max(self.tolerance, HANDOVER)).descend(state)
+        return _by_best_responses(self.energy, found, self.tolerance)
+
+
+def default_start(energy: Energy) -> str:
+    """The start of a problem that names none: what the energy allows."""
+    if energy.modalities == 1:
+        return "uniform"
+    return GLOBAL if energy.has_global_start else "tilted"
+
+
+def found_from(search: Search, start: str | Array, matched: Matched | None) -> tuple[Descent, float | None]:
+    """The state that a start leads to, and the energy's bound. Raises InputError for a start that the energy does not allow."""
+    if isinstance(start, str) and start == GLOBAL:
+        return _lowest(search, matched)
+    return search.finish(search.begin(start)), lower_bound(search.energy, search.floor)
+
+
+def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | None]:
+    """What the start GLOBAL means: the lowest state that is known of two densities, and their energy's bound."""
+    energy, floor = search.energy, search.floor
+    if not energy.has_global_start:
+        raise InputError("a global start needs the bound of two densities and an intrinsic energy; start from tilted or another")
+    if energy.has_vertices:
+        exact = vertices.vertex_minimum(energy.potentials, energy.tau, floor)
+        tilted = search.finish(search.begin("tilted"))
+        if tilted.evaluation.value <= exact.value + tilted.evaluation.rounding:
+            return tilted, exact.value
+        at_best = vertices.at_vertices(exact, energy.grid.size, floor)
+        return replace(search, max_steps=0).descend(at_best), exact.value
+    starts = [] if matched is None else [matched.state]
+    if not energy.has_dual:
+        bound = lower_bound(energy, floor)
+    else:
+        highest = dual(energy.potentials, energy.tau, floor, energy.strength or 0.0)
+        bound = highest.bound
+        starts.append(of_dual(energy, floor, highest))
+    least = -inf if bound is None else bound
+    best = _lowest_of([search.descend(state, least) for state in starts])
+    if bound is not None and best.evaluation.value > bound + DOUBTFUL:
+        more = [search.descend(search.begin(name), least) for name in ("tilted", "random:0")]
+        best = _lowest_of([best, *more])
+    return best, bound
+
+
+def _lowest_of(descents: list[Descent]) -> Descent:
+    return min(descents, key=lambda found: found.evaluation.value)
+
+
+def _by_best_responses(energy: Energy, found: Descent, tolerance: float) -> Descent:
+    """Take the descent to the vertices that exact best responses lead to, whichever modality responds first."""
+    floor, log_densities = found.state.floor, found.state.log_density()
+    best = min(
+        (vertices.best_responses(energy.potentials, energy.tau, log_densities, floor, first) for first in (0, 1)),
+        key=lambda pair: pair.value,
+    )
+    finished = descend(energy, vertices.at_vertices(best, energy.grid.size, floor), tolerance, 0)
+    return Descent(finished.evaluation, finished.status, found.trace.then(finished.trace, np.inf))
+
+
+def settled(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curvature]:
+    """A converged state with its curvature; with `escape` the state that saddles lead to, left along their most unstable mode.
+
+    Raises InputError where the curvature is not known.
+    """
+    energy = search.energy
+    bent = curvature(energy, found.state)
+    for _ in range(_MOST_ESCAPES if escape else 0):
+        away = perturbed(energy, found.state, bent.mode) if bent.is_saddle and bent.mode is not None else None
+        if away is None:
+            break
+        onward = search.finish(away)
+        gained = found.evaluation.value - onward.evaluation.value
+        found = replace(onward, trace=found.trace.then(onward.trace, nan))
+        bent = curvature(energy, found.state)
+        if gained <= search.tolerance:
+            break
+    return found, bent

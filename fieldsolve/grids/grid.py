@@ -1,0 +1,185 @@
+"""What a grid is: equal-area points of a homogeneous space of unit vectors, means over them, and what it knows of kernels."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from fieldsolve.grids.kernels import Kernel
+from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.names import text_of
+
+_CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field
+
+
+class Grid(ABC):
+    """Equal-area points of a homogeneous space embedded among the unit vectors, each with the mass 1/size.
+
+    A field is an array (..., size). Means are plain means. Grids are frozen dataclasses, hashable and cheap, whose fields are
+    what makes them; `str` gives them a name that `grid_of` makes them from again, as in `healpix:64`. What is not
+    abstract here has a default that is right for any such points, if slow; `fieldsolve.testing.check_grid` checks it all.
+
+    name: of the kind of grid; dim: of the space; projection: of matplotlib, for its pictures; file: where fields are stored.
+    """
+
+    name: ClassVar[str]
+    projection: ClassVar[str | None] = None
+    dim: int
+    size: int
+
+    @property
+    @abstractmethod
+    def spacing(self) -> float:
+        """Width of a pixel in radians."""
+
+    @abstractmethod
+    def points(self, first: int = 0, last: int | None = None) -> Array:
+        """Unit vectors of the points from first to last, shape (n, components)."""
+
+    @property
+    def components(self) -> int:
+        """How many coordinates a point has: one more than the dimension on a sphere."""
+        return self.dim + 1
+
+    @property
+    def mass(self) -> float:
+        """Of each point, in the uniform probability measure."""
+        return 1 / self.size
+
+    def __str__(self) -> str:
+        return text_of(self)
+
+    def mean(self, field: Array) -> Array:
+        """int f dmu: the mean over the last axis."""
+        return np.asarray(np.mean(field, axis=-1))
+
+    def evaluate(self, function: Callable[[Array], Array]) -> Array:
+        """The field of a function of points, evaluated a chunk of points at a time; shape (size,)."""
+        result = np.empty(self.size)
+        for first in range(0, self.size, _CHUNK):
+            last = min(first + _CHUNK, self.size)
+            result[first:last] = function(self.points(first, last))
+        return result
+
+    def centroid(self, density: Array) -> Array:
+        """int z rho(z) dmu; density: (..., size), result: (..., components)."""
+        total = np.zeros((*np.shape(density)[:-1], self.components))
+        for first in range(0, self.size, _CHUNK):
+            last = min(first + _CHUNK, self.size)
+            # Not a matrix product: its bits would depend on the number of threads.
+            total += np.einsum("...n,nd->...d", density[..., first:last], self.points(first, last))
+        return np.asarray(total / self.size)
+
+    def nearest(self, points: Array) -> Indices:
+        """Index of the pixel that holds each point; points: (n, components)."""
+        own, points = self.points(), np.asarray(points, dtype=np.float64)
+        step = max(1, _CHUNK * 64 // self.size)
+        parts = [np.argmax(points[first : first + step] @ own.T, axis=1) for first in range(0, len(points), step)]
+        return np.concatenate(parts).astype(np.int64) if parts else np.empty(0, dtype=np.int64)
+
+    def coverage(self, centres: Array, radius: float) -> Array:
+        """Fraction of each pixel within `radius` radians of at least one of the centres (m, components), shape (size,)."""
+        return self.evaluate(lambda points: (distance_to_nearest(points, centres) <= radius).astype(np.float64))
+
+    # How the space turns.
+
+    def rotation(self, degrees: float) -> Array:
+        """The matrix, (components, components), that turns the space by an angle: in the plane of the first two coordinates."""
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        result = np.eye(self.components)
+        result[:2, :2] = [[c, -s], [s, c]]
+        return result
+
+    def rotate(self, field: Array, rotation: Array) -> Array:
+        """The field carried along by a rotation matrix R: its value at x is the field's at R^T x, interpolated."""
+        return np.asarray(field)[..., self.nearest(self.points() @ rotation)]
+
+    # Kernels.
+
+    def log_peak(self, kernel: Kernel) -> float:
+        """log K(0): minus the logarithm of the mean of K/K(0) around a point."""
+        first = self.points(0, 1)[0]
+        angles = self.evaluate(lambda points: 2 * np.arcsin(np.minimum(np.linalg.norm(points - first, axis=1) / 2, 1.0)))
+        return -float(np.log(np.mean(np.exp(kernel.relative_profile(angles)))))
+
+    def log_volume(self, kernel: Kernel) -> float:
+        """log V(tau), the volume of exp(s/tau) around any point [Asm 2.1]."""
+        return kernel.critic.peak / kernel.tau - self.log_peak(kernel)
+
+    def has_fast_sum(self, kernel: Kernel) -> bool:
+        """Whether `fast_sum` has the kernel's sums; else they go over all pairs of points."""
+        return False
+
+    def fast_sum(self, field: Array, kernel: Kernel) -> None:
+        """Replace a field (size,) by (1/N) sum_j K_ij f_j, in less time than all pairs take."""
+        raise NotImplementedError(f"{self} has no fast sums")
+
+    def sum_error(self, kernel: Kernel) -> float:
+        """Bound of the rounding error of a kernel sum relative to its largest value."""
+        return float(4 * np.finfo(np.float64).eps * np.sqrt(self.size))
+
+    def finer(self, spacing: float) -> str:
+        """The smallest grid of this kind whose pixels are at most that wide, in the words a user types."""
+        return f"a {self.name} grid whose points are {spacing:.2g} rad apart"
+
+    # Harmonics: eigenfunctions of every zonal kernel. A grid without them cannot say which modes are unstable.
+
+    @property
+    def largest_degree(self) -> int:
+        """The degree up to which harmonics are nearly orthonormal on the grid. Raises InputError for a grid without any."""
+        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+
+    def spectrum(self, kernel: Kernel, lmax: int) -> Array:
+        """Eigenvalues k_0 = 1 ... k_lmax of smoothing by a kernel, by degree. Raises InputError for a grid without harmonics."""
+        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+
+    def degrees(self, lmax: int) -> Indices:
+        """The degree of each real harmonic up to lmax, in the order of `synthesis` and `analysis`."""
+        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+
+    def synthesis(self, coefficients: Array, lmax: int) -> Array:
+        """The field sum_j c_j Y_j of real harmonics that are orthonormal with respect to mu."""
+        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+
+    def analysis(self, field: Array, lmax: int) -> Array:
+        """int Y_j f dmu by the plain mean: the adjoint of `synthesis`, and its inverse up to the grid's quadrature."""
+        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+
+    def zonal(self, degree: int) -> Array:
+        """The zonal function of a degree about the grid's axis, 1 there, shape (size,)."""
+        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+
+    # Pictures and files.
+
+    def sky(self, ax: Any, field: Array, label: str = "", norm: Any = None, cmap: Any = "cividis") -> None:
+        """Draw a field (size,) on axes of this grid's projection; label: what its values are, with their unit."""
+        ax.plot(np.arange(self.size), field, color="black", lw=1.0)
+        ax.set(xlabel="point", ylabel=label, yscale=scale_of(norm))
+
+    def places(self, points: Array) -> tuple[Array, Array] | None:
+        """Where points (n, components) are on a picture of the sky, or None if they have no place there."""
+        return None
+
+    def write_fields(self, folder: Path, fields: Mapping[str, Array]) -> None:
+        """Write named fields (size,) to a folder, to the last bit, as `read_fields` reads them."""
+        arrays: dict[str, Any] = dict(fields)
+        np.savez(folder / "fields.npz", **arrays)
+
+    def read_fields(self, folder: Path, names: list[str]) -> Array:
+        """The named fields of a folder, (n, size). Raises OSError, ValueError or KeyError if they are not there."""
+        with np.load(folder / "fields.npz", allow_pickle=False) as stored:
+            return np.stack([stored[name] for name in names])
+
+
+def scale_of(norm: Any) -> str:
+    """The scale of an axis that shows what a norm of colours shows: log for a logarithmic one."""
+    return "log" if type(norm).__name__ == "LogNorm" else "linear"
+
+
+def distance_to_nearest(points: Array, centres: Array) -> Array:
+    """Angle to the nearest of the centres, accurate at small angles."""
+    chord = np.min([np.linalg.norm(points - centre, axis=1) for centre in centres], axis=0)
+    return np.asarray(2 * np.arcsin(np.minimum(chord / 2, 1.0)))

@@ -1,0 +1,24 @@
+"""The array types that annotations name, and the plain values that JSON has for them."""
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+#: A table of embeddings, one a row.
+Rows = np.ndarray[tuple[int, int], np.dtype[np.float32 | np.float64]]
+
+
+def finite(value: Any) -> Any:
+    """The same JSON values, with None for every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    return value

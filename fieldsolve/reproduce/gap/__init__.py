@@ -1,0 +1,1 @@
+"""Experiment D.3: linear encoders under controlled misalignment, trained and as the large-batch objective has them."""

@@ -1,0 +1,204 @@
+"""Contracts that every grid, critic and term keeps: run them on one of your own before you register it.
+
+    from fieldsolve.testing import check_grid
+    check_grid(MyGrid(12))
+
+Each raises AssertionError with what is wrong. They are meant for small grids: some compare sums over all pairs of points.
+"""
+
+import tempfile
+from math import pi
+from pathlib import Path
+
+import numpy as np
+
+from fieldsolve.equilibrium.densities import normalised
+from fieldsolve.equilibrium.terms import TERMS, Term, term_of
+from fieldsolve.grids import Circle, Critic, Grid, Healpix, Kernel, Smoother, grid_of
+from fieldsolve.grids.critics import critic_of
+from fieldsolve.grids.smoothing import least_tau
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
+
+_SEED = 20260119
+
+
+def _agree(found: object, expected: object, error: float, what: str) -> None:
+    difference = float(np.max(np.abs(np.asarray(found, dtype=float) - np.asarray(expected, dtype=float))))
+    assert difference <= error, f"{what}: {difference:.3g} apart, at most {error:.3g} allowed"
+
+
+def check_grid(grid: Grid, tau: float | None = None) -> None:
+    """Check that a registered grid keeps what `Grid` promises: its name, points, means, rotations, kernels, pictures and files.
+
+    tau: of the kernel that is used, twice the least that the grid resolves by default. Raises AssertionError.
+    """
+    assert grid_of(str(grid)) == grid, f"{grid} does not come back from its name; is it in the table GRIDS?"
+    assert hash(grid) == hash(grid_of(str(grid))), f"{grid} is not hashed by its fields"
+    _check_points(grid)
+    _check_rotations(grid)
+    _check_kernels(grid, Kernel("cosine", 2 * least_tau(grid, Kernel("cosine", 1.0)) if tau is None else tau))
+    _check_harmonics(grid)
+    _check_output(grid)
+
+
+def _check_points(grid: Grid) -> None:
+    points = grid.points()
+    assert points.shape == (grid.size, grid.components), f"points have the shape {points.shape}"
+    _agree(np.linalg.norm(points, axis=1), 1, 1e-12, "lengths of points")
+    _agree(grid.points(1, 3), points[1:3], 0, "a part of the points against all of them")
+    _agree(grid.mass * grid.size, 1, 1e-12, "the mass of all points")
+    _agree(grid.mean(np.ones((2, grid.size))), np.ones(2), 1e-14, "the mean of 1")
+    _agree(grid.evaluate(lambda at: at[:, 0]), points[:, 0], 0, "the field of a coordinate")
+    _agree(grid.centroid(1 + points[:, 0]), (points * (1 + points[:, :1])).mean(axis=0), 1e-12, "a centroid")
+    assert np.array_equal(grid.nearest(points), np.arange(grid.size)), "a point is not nearest to itself"
+    covered = grid.coverage(points[:1], pi)
+    _agree(covered, 1, 1e-12, "the cap of the whole space")
+    small = grid.coverage(points[:1], 2 * grid.spacing)
+    assert np.all((small >= -1e-12) & (small <= 1 + 1e-12)), "coverages are not between 0 and 1"
+    assert 0 < small.mean() < 0.5, "a small cap covers nothing, or too much"
+
+
+def _check_rotations(grid: Grid) -> None:
+    turn = grid.rotation(30.0)
+    _agree(turn @ turn.T, np.eye(grid.components), 1e-12, "a rotation times its inverse")
+    _agree(grid.rotation(10.0) @ grid.rotation(20.0), turn, 1e-12, "two rotations after each other")
+    smooth = grid.evaluate(lambda at: at @ np.arange(1.0, grid.components + 1))
+    _agree(grid.rotate(smooth, np.eye(grid.components)), smooth, 1e-12, "a field that is not rotated")
+    expected = grid.evaluate(lambda at: (at @ turn) @ np.arange(1.0, grid.components + 1))
+    slope = float(np.linalg.norm(np.arange(1.0, grid.components + 1)))
+    _agree(grid.rotate(smooth, turn), expected, 2 * slope * grid.spacing, "a rotated field")
+
+
+def _check_kernels(grid: Grid, kernel: Kernel) -> None:
+    smoother, rng = Smoother(grid, kernel), np.random.default_rng(_SEED)
+    first, second = rng.exponential(size=(2, grid.size))
+    _agree(smoother.sum(first), smoother.sum_pairs(first), 1e-11 * np.exp(grid.log_peak(kernel)), "kernel sums by two routes")
+    volumes = smoother.sum_pairs(np.ones(grid.size))
+    _agree(np.log(volumes), 0, 0.05, "the volume of the kernel around each point, against the grid's own, in logarithms")
+    _agree(grid.log_volume(kernel), kernel.critic.peak / kernel.tau - grid.log_peak(kernel), 1e-12, "volume and peak")
+    _agree(smoother.smooth(np.ones(grid.size)), 1, 1e-9, "the uniform density, smoothed")
+    _agree(smoother.smooth(first).mean(), first.mean(), 1e-9, "the mass of a smoothed density")
+    _agree(np.mean(second * smoother.smooth(first)), np.mean(first * smoother.smooth(second)), 1e-11, "self-adjointness")
+    assert smoother.smooth(first).min() > 0, "a smoothed density is not positive"
+    spike = np.zeros(grid.size)
+    spike[0] = grid.size
+    exact = smoother.log_rows(np.array([0]), np.arange(grid.size))[0] + np.log(smoother.balance[0] * smoother.balance)
+    _agree(smoother.log_smooth(spike), exact, 1e-9, "the logarithm of a smoothed spike")
+
+
+def _check_harmonics(grid: Grid) -> None:
+    try:
+        most = min(grid.largest_degree, 6)
+    except InputError:
+        return
+    degrees, rng = grid.degrees(most), np.random.default_rng(_SEED)
+    coefficients, field = rng.standard_normal(len(degrees)), rng.standard_normal(grid.size)
+    made = grid.synthesis(coefficients, most)
+    _agree(np.mean(made * field), coefficients @ grid.analysis(field, most), 1e-11, "synthesis and analysis as adjoints")
+    _agree(grid.analysis(made, most), coefficients, 0.1, "analysis of what was synthesised")
+    kernel = Kernel("cosine", max(1.0, 2 * least_tau(grid, Kernel("cosine", 1.0))))
+    for degree, factor in enumerate(grid.spectrum(kernel, most)):
+        zonal = grid.zonal(degree)
+        _agree(Smoother(grid, kernel).smooth(zonal), factor * zonal, 0.05, f"the zonal function of degree {degree}, smoothed")
+
+
+def _check_output(grid: Grid) -> None:
+    from matplotlib.figure import Figure  # slow to import: 0.45 s
+
+    fields = dict(zip(("one", "two"), np.random.default_rng(_SEED).random((2, grid.size)), strict=True))
+    with tempfile.TemporaryDirectory() as folder:
+        grid.write_fields(Path(folder), fields)
+        _agree(grid.read_fields(Path(folder), ["one", "two"]), list(fields.values()), 0, "fields that were written and read")
+    ax = Figure().add_subplot(projection=grid.projection)
+    grid.sky(ax, fields["one"], "a field")
+    assert ax.has_data(), "the sky is empty"
+    places = grid.places(grid.points(0, 2))
+    assert places is None or all(one.shape == (2,) for one in places), "places are two coordinates a point"
+
+
+def check_critic(critic: Critic, tau: float = 0.5) -> None:
+    """Check that a critic keeps what `Critic` promises, on the circle and the sphere: name, profile, slope, kernels.
+
+    tau: at which both spaces are resolved at 96 and 768 points. Raises AssertionError.
+    """
+    assert critic_of(str(critic)) == critic, f"{critic} does not come back from its name"
+    angles = np.linspace(0, pi, 2001)
+    profile = critic.profile(angles)
+    _agree(profile[0], 0, 0, "the profile at angle 0")
+    assert np.all(profile[1:] < 0), "the critic is not largest at angle 0"
+    inner, step = angles[1:-1], 1e-6
+    numerical = (critic.profile(inner + step) - critic.profile(inner - step)) / (2 * step)
+    _agree(critic.slope(inner), numerical, 1e-7 * (1 + np.abs(numerical).max()), "the slope against differences of the profile")
+    assert critic.curvature > 0, "the profile has no maximum of second order at angle 0"
+    if critic.linear is not None:
+        scale, offset = critic.linear
+        _agree(profile, scale * (np.cos(angles) - 1), 1e-12, "the profile against the linear form")
+        _agree(critic.peak, scale - offset, 1e-12, "s(z, z) against the linear form")
+    kernel = Kernel(critic, tau)
+    for grid in (Circle(96), Healpix(8)):
+        _check_kernels(grid, kernel)
+        spectrum = grid.spectrum(kernel, 4)
+        _agree(spectrum[0], 1, 1e-10, "k_0")
+        zonal = grid.zonal(1)
+        _agree(Smoother(grid, kernel).smooth(zonal), spectrum[1] * zonal, 1e-2, "the dipole, smoothed, against the spectrum")
+
+
+def check_term(term: Term, grid: Grid, modalities: int = 2) -> None:
+    """Check that a term keeps what `Term` promises: its name, its variation, its smoothness, its spectrum.
+
+    Registered terms must come back from their names. grid: with some hundred points, that resolves what the term smooths by.
+    Raises AssertionError.
+    """
+    if term.name in TERMS:
+        assert term_of(str(term)) == term, f"{term} does not come back from its name"
+    rng = np.random.default_rng(_SEED)
+    shape = (modalities, grid.size)
+    states = [normalised(size * rng.standard_normal(shape), 1e-3).density() for size in (0.1, 1.0, 2.0)]
+    for density in states:
+        _check_variation(term, grid, density, rng)
+    _check_smoothness(term, grid, states)
+    _check_spectrum(term, grid, modalities)
+
+
+def _check_variation(term: Term, grid: Grid, density: Array, rng: np.random.Generator) -> None:
+    value, variation = term.evaluate(grid, density)
+    assert np.isfinite(value), f"{term}: the value is {value}"
+    assert variation.shape == density.shape, f"{term}: the variation has the shape {variation.shape}"
+    direction = rng.standard_normal(density.shape) * density
+    direction -= direction.mean(axis=1, keepdims=True)
+    slope = float(np.sum(np.mean(variation * direction, axis=1)))
+    ahead, behind = (term.evaluate(grid, density + sign * 3e-5 * direction)[0] for sign in (1, -1))
+    _agree(
+        (ahead - behind) / 6e-5, slope, 1e-5 * (1 + abs(slope) + abs(value)), f"{term}: differences of values, and the variation"
+    )
+
+
+def _check_smoothness(term: Term, grid: Grid, states: list[Array]) -> None:
+    """T(y) <= T(x) + <g, y - x> + (L/A) KL(y || x): relative smoothness, between any two states."""
+    limit = term.smoothness(grid, len(states[0])) / len(states[0])
+    for x in states:
+        value, variation = term.evaluate(grid, x)
+        for y in (one for one in states if one is not x):
+            divergence = float(np.sum(np.mean(y * np.log(y / x), axis=1)))
+            above = term.evaluate(grid, y)[0] - value - float(np.sum(np.mean(variation * (y - x), axis=1)))
+            assert above <= limit * divergence + 1e-9 * (1 + abs(value)), (
+                f"{term}: rises by {above:.6g} where its smoothness allows {limit * divergence:.6g}; steps may raise the energy"
+            )
+
+
+def _check_spectrum(term: Term, grid: Grid, modalities: int) -> None:
+    try:
+        most = min(grid.largest_degree, 3)
+    except InputError:
+        return
+    spectrum, uniform, step = term.spectrum(grid, most, modalities), np.ones((modalities, grid.size)), 1e-3
+    assert spectrum.shape == (most + 1, modalities, modalities), f"{term}: the spectrum has the shape {spectrum.shape}"
+    for degree in range(1, most + 1):
+        harmonic = grid.zonal(degree) / np.sqrt(np.mean(grid.zonal(degree) ** 2))
+        for weights in (np.ones(modalities), np.linspace(1, -1, modalities) if modalities > 1 else np.ones(1)):
+            delta = step * weights[:, None] * harmonic
+            values = [term.evaluate(grid, uniform + sign * delta)[0] for sign in (-1, 0, 1)]
+            measured = modalities * (values[0] - 2 * values[1] + values[2]) / step**2
+            expected = float(weights @ spectrum[degree] @ weights)
+            _agree(measured, expected, 0.02 * (1 + abs(expected)), f"{term}: second variation of degree {degree}")

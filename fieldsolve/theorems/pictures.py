@@ -1,0 +1,122 @@
+"""Pictures of studies: dispersion, large-batch consistency, sharp kernels."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from fieldsolve.grids import Kernel
+from fieldsolve.output.style import COOL, GREEN, GREY, INK, WARM
+from fieldsolve.theorems.consistency import Consistency, Slope
+from fieldsolve.theorems.dispersion import Dispersion
+from fieldsolve.theorems.dispersion import dispersion as dispersion_of
+from fieldsolve.theorems.sharpness import Sharpness
+
+
+def plot_dispersion(dispersion: Dispersion) -> Figure:
+    """A figure of the critical couplings: by degree at one temperature, and over temperatures for the first degrees."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    kernel, degrees = dispersion.kernel, np.arange(1, len(dispersion.spectrum))
+    left.plot(degrees, dispersion.critical_couplings, "o-", color=INK)
+    left.axhline(
+        dispersion.breaks_at, color=WARM, ls="--", label=f"breaks at {dispersion.breaks_at:.4g}, degree {dispersion.mode}"
+    )
+    left.set(xlabel="degree l", ylabel="critical coupling lambda_c", title=f"tau = {kernel.tau:g}")
+    left.legend(frameon=False)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    taus = kernel.tau * np.geomspace(1e-2, 1e2, 81)
+    shown = degrees[:5]
+    others = [dispersion_of(Kernel(kernel.critic, float(tau)), dispersion.dimension, int(shown[-1])) for tau in taus]
+    for degree, couplings in zip(shown, np.array([other.critical_couplings for other in others]).T, strict=True):
+        right.semilogx(taus, couplings, label=f"l = {degree}")
+    right.axvline(kernel.tau, color=GREY, lw=0.8)
+    right.set(xlabel="temperature tau", ylim=(0.24, 0.51), title="over temperatures")
+    right.legend(frameon=False)
+    figure.suptitle(f"Where two matched uniform densities break apart: {kernel.critic} critic on S^{dispersion.dimension - 1}")
+    return figure
+
+
+def plot_consistency(found: Consistency) -> Figure:
+    """A figure of InfoNCE nearing its limit: the bias of its value, and the error of its gradient, over negatives."""
+    figure = Figure(figsize=(12, 4.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    numbers, beginning = found.negatives, min(float(found.negatives[0]), found.onset) / 1.3
+    # To leading order nothing can be said of fewer.
+    large = numbers >= max(found.onset, found.effective)
+    left.errorbar(
+        numbers,
+        np.abs(found.bias),
+        yerr=found.bias_error,
+        fmt="o",
+        ms=4,
+        color=INK,
+        capsize=2,
+        label=f"measured, {found.seeds} seeds",
+    )
+    left.loglog(numbers, np.abs(found.expected_bias), color=WARM, label="its exact expectation")
+    if found.law_bias is not None:
+        left.loglog(numbers, np.abs(found.law_bias), color=GREEN, ls="-.", label="exact, over all pairs")
+    left.loglog(
+        numbers[large], abs(found.leading) / numbers[large], "--", color=GREY, label=f"leading term {found.leading:.3g}/N"
+    )
+    left.set(ylabel="|bias against the batch's limit| (nats)", title=_sloped("value", found.value_slope, -1))
+    right.errorbar(
+        numbers,
+        found.gradient_error,
+        yerr=found.gradient_spread,
+        fmt="o",
+        ms=4,
+        color=INK,
+        capsize=2,
+        label="measured, with spread",
+    )
+    right.loglog(numbers[large], found.expected_gradient_error[large], color=WARM, label="predicted to leading order")
+    right.set(yscale="log", ylabel="relative error of the gradient", title=_sloped("gradient", found.gradient_slope, -0.5))
+    for ax in (left, right):
+        ax.axvspan(beginning, max(found.onset, beginning), color=GREY, alpha=0.2, lw=0, label="positive's own term dominates")
+        ax.set(xlabel="negatives N", xlim=(beginning, numbers[-1] * 1.3))
+        ax.legend(frameon=False, fontsize=8)
+    kind = "unimodal" if found.modalities == 1 else "symmetric"
+    settings = f"{found.kernel.critic} critic, tau = {found.kernel.tau:g}, {found.batch} anchors, {found.label}"
+    figure.suptitle(f"{kind} InfoNCE against its energy: {settings}")
+    return figure
+
+
+def plot_sharpness(found: Sharpness) -> Figure:
+    """A figure of ever sharper kernels: |J - F| under its bounds, the divergence that stays, the mass that concentrates."""
+    figure = Figure(figsize=(15, 4.6), layout="constrained")
+    left, middle, right = figure.subplots(1, 3)
+    left.loglog(
+        found.taus, np.abs(found.difference), "o-", ms=3, color=INK, label=f"|J - F|, last slope {found.difference_rate:.2f}"
+    )
+    left.loglog(found.taus, found.log_error.max(axis=0), color=COOL, label="sup |log(K rho/rho)|")
+    left.loglog(found.taus, found.bound, "--", color=WARM, label="bound by the KDE errors")
+    if found.quadratic_bound is not None:
+        left.loglog(found.taus, found.quadratic_bound, ":", color=GREEN, label="bound by their squares")
+    left.set(xlabel="temperature tau", ylabel="nats", title="smoothed against intrinsic energy")
+    _plot_persistence(middle, found)
+    middle.set(xlabel="temperature tau")
+    right.plot(1 / found.taus, found.log_outside, "o-", ms=3, color=INK, label=f"last rate {found.concentration_rate:.4g}")
+    right.plot(1 / found.taus, found.log_outside_bound, "--", color=WARM, label=f"bound; margin {found.margin:.4g}")
+    right.set(xlabel="1/tau", ylabel="log of mass", title="Gibbs mass away from the ground states")
+    for ax in (left, middle, right):
+        ax.legend(frameon=False, fontsize=8)
+    figure.suptitle(f"Sharp kernels: {found.critic} critic, densities of tau = {found.at:g}, {' | '.join(found.labels)}")
+    return figure
+
+
+def _plot_persistence(ax: Axes, found: Sharpness) -> None:
+    ax.semilogx(found.taus, found.kde_error.max(axis=0), color=COOL, label=f"KDE error, last slope {found.kde_rate:.2f}")
+    if found.modalities == 1:
+        ax.set(ylabel="density", title="KDE error", yscale="log")
+        return
+    ax.semilogx(found.taus, found.smoothed_symmetric_kl, "o-", ms=3, color=INK, label="symmetric KL, smoothed")
+    ax.axhline(found.symmetric_kl, color=WARM, ls="--", label="symmetric KL of the densities")
+    ax.set(ylabel="nats (divergence), density (error)", title="the divergence stays")
+
+
+def _sloped(what: str, slope: Slope | None, exponent: float) -> str:
+    if slope is None:
+        return f"{what}: N does not reach the asymptotic regime"
+    return f"{what}: slope {slope.value:.3f} +- {slope.error:.3f} from N = {slope.since} (theory {exponent:g})"

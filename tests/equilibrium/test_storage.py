@@ -1,0 +1,157 @@
+"""Results on disk: whole or not at all, and back again to the last bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+import fieldsolve as fs
+from fieldsolve.equilibrium import storage as archive
+from fieldsolve.equilibrium.potentials import flat, mixture, two_well
+from fieldsolve.equilibrium.solution import Solution
+from fieldsolve.grids import Circle, Healpix
+from fieldsolve.numerics.errors import InputError
+
+
+def solutions() -> dict[str, Solution]:
+    rng = np.random.default_rng(1)
+    pairs = fs.from_embeddings(*(rng.standard_normal((2, 40, 6)) + 1), normalize=True).potentials()
+    wells = mixture(np.array([[1.0, 0.0]]), 3.0)
+    return {
+        "unimodal": fs.Problem(two_well(), tau=0.3, floor=0.05, grid=Healpix(8)).solve(),
+        "multimodal": fs.Problem([two_well(), flat()], tau=0.3, floor=1e-3, grid=Healpix(8)).solve(),
+        "pairs": fs.Problem(pairs, tau=0.3, floor=1e-3, coupling=0.5, grid=Healpix(8)).solve(),
+        "circle": fs.Problem([wells, wells], tau=0.3, floor=1e-3, energy="smoothed", grid=Circle(40)).solve(),
+        "unresolved": fs.Problem(two_well(), tau=0.01, grid=Healpix(2)).solve(),
+    }
+
+
+@pytest.mark.parametrize("kind", list(solutions()))
+def test_results_come_back_to_the_last_bit(kind: str, tmp_path: Path) -> None:
+    solution = solutions()[kind]
+    folder = tmp_path / "new" / "run"
+    archive.save(solution, folder)
+    again = fs.load(folder)
+    np.testing.assert_array_equal(again.density, solution.density)
+    np.testing.assert_array_equal(again.potentials, solution.potentials)
+    for name in ("energy", "stationarity", "length"):
+        np.testing.assert_array_equal(getattr(again.trace, name), getattr(solution.trace, name))
+    assert again.summary() == solution.summary()
+    assert (again.pairs is None) == (solution.pairs is None)
+    names = {path.name for path in folder.iterdir()}
+    fields = "fields.npz" if kind == "circle" else "fields.fits"
+    assert names - {"pairs.npz"} == {"summary.json", fields, "trace.csv", "figure.png"}
+    assert [path.name for path in folder.parent.iterdir()] == ["run"]
+
+
+def test_existing_folders_are_kept(tmp_path: Path) -> None:
+    solution = solutions()["unimodal"]
+    folder = tmp_path / "run"
+    archive.save(solution, folder)
+    before = (folder / "summary.json").read_bytes()
+    with pytest.raises(InputError, match="--force"):
+        archive.save(solution, folder)
+    archive.save(solution, folder, overwrite=True)
+    assert (folder / "summary.json").read_bytes() == before
+    (folder / "notes.txt").write_text("mine")
+    archive.save(solutions()["pairs"], folder, overwrite=True)
+    archive.save(solution, folder, overwrite=True)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert not (folder / "pairs.npz").exists()
+    (tmp_path / "link").symlink_to(folder)
+    archive.save(solution, tmp_path / "link", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert fs.load(folder).energy == solution.energy
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="no fieldsolve results"):
+        archive.save(solution, foreign, overwrite=True)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="is a file"):
+        archive.save(solution, tmp_path / "file")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    archive.save(solution, empty)
+    assert fs.load(empty).energy == solution.energy
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_failed_write_leaves_nothing_and_loses_nothing(
+    overwrite: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solution = solutions()["unimodal"]
+    folder = tmp_path / "run"
+    if overwrite:
+        archive.save(solution, folder)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(archive, "_trace_text", full)
+    with pytest.raises(InputError, match="the disk is full"):
+        archive.save(solution, folder, overwrite=overwrite)
+    assert [path.name for path in tmp_path.iterdir()] == (["run"] if overwrite else [])
+    if overwrite:
+        assert fs.load(folder).energy == solution.energy
+
+
+def test_results_are_complete_only_once_everything_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed at any moment of a replacement, a folder holds whole results or says that it holds none."""
+    first, second = solutions()["unimodal"], solutions()["multimodal"]
+    renamed, rename = [], Path.rename
+    monkeypatch.setattr("fieldsolve.equilibrium.pictures.plot", lambda solution: Figure())  # pictures take seconds each
+    for fatal in range(4):
+        folder = tmp_path / f"run{fatal}"
+        archive.save(first, folder)
+        renamed.clear()
+
+        def killed(self: Path, target: Path, fatal: int = fatal) -> Path:
+            if len(renamed) == fatal:
+                raise KeyboardInterrupt
+            renamed.append(target)
+            return rename(self, target)
+
+        monkeypatch.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            archive.save(second, folder, overwrite=True)
+        monkeypatch.setattr(Path, "rename", rename)
+        with pytest.raises(InputError, match="no complete"):
+            fs.load(folder)
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(archive, "_fields", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        archive.save(solutions()["unimodal"], tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_without_results_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no complete"):
+        fs.load(tmp_path)
+    (tmp_path / "summary.json").write_text("{")
+    with pytest.raises(InputError, match="cannot be read"):
+        fs.load(tmp_path)
+    (tmp_path / "summary.json").write_text('{"schema": "other/1"}')
+    with pytest.raises(InputError, match="schema"):
+        fs.load(tmp_path)
+    folder = tmp_path / "run"
+    archive.save(solutions()["unimodal"], folder)
+    (folder / "fields.fits").unlink()
+    with pytest.raises(InputError, match=r"fields\.fits is missing"):
+        fs.load(folder)
+
+
+def test_results_without_a_trace_are_incomplete(tmp_path: Path) -> None:
+    archive.save(fs.Problem(flat(), tau=1.0, grid=Circle(8)).solve(), tmp_path / "run")
+    (tmp_path / "run" / "trace.csv").unlink()
+    with pytest.raises(InputError, match=r"trace\.csv is missing"):
+        fs.load(tmp_path / "run")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="no complete fieldsolve results"):
+        fs.load(tmp_path / "file")
