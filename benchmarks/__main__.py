@@ -18,18 +18,20 @@ import fieldsolve as fs
 from benchmarks.diagnoses import dense_sums, diagnosed, in_a_process
 from fieldsolve.diagrams import checked, fill
 from fieldsolve.equilibrium import densities
-from fieldsolve.equilibrium import vertices as equilibria
 from fieldsolve.equilibrium.dual import dual
 from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.gibbs import gibbs as gibbs_density
 from fieldsolve.equilibrium.gibbs import gibbs_bound
 from fieldsolve.equilibrium.stability import curvature
 from fieldsolve.grids import Healpix, Smoother, allpairs
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics import threads
-from fieldsolve.reproduce import gibbs, particles, training
+from fieldsolve.reproduce.gap import training
 from fieldsolve.reproduce.gap.binned import SAMPLE, encoded_angles, histograms, joint_shares, marginal_shares, symmetric_kl
 from fieldsolve.reproduce.gap.branches import aligned
 from fieldsolve.reproduce.gap.latent import Misaligned
+from fieldsolve.reproduce.gibbs import model as gibbs
+from fieldsolve.reproduce.gibbs import particles
 from fieldsolve.runs import in_processes, in_this_process
 from fieldsolve.theorems.infonce import infonce
 
@@ -99,7 +101,7 @@ def smoothing() -> str:
                 f"{transforms / copy:.1f}", f"{by_healpy / smooth:.1f}", f"{pairs / smooth:.0f}",
             ])  # fmt: skip
     header = [
-        "nside", "tau", "kernel_sum / ducc0", "smooth / ducc0", "smooth / copy", "ducc0 / copy", "healpy / smooth",
+        "nside", "tau", "sum / ducc0", "smooth / ducc0", "smooth / copy", "ducc0 / copy", "healpy / smooth",
         "all pairs / smooth",
     ]  # fmt: skip
     return table("Smoothing", header, rows)
@@ -125,7 +127,7 @@ def descent() -> str:
         potential = fs.two_well().on(grid)
         for label, modalities, coupling in (("one modality", 1, 0.0), ("two, coupling 0.5", 2, 0.5)):
             energy = Energy(grid, np.stack([potential] * modalities), 0.5, coupling)
-            state = equilibria.gibbs(energy.potentials, 0.5, 1e-3)
+            state = gibbs_density(energy.potentials, 0.5, 1e-3)
             out = np.empty_like(state.field)
             target = np.empty_like(field)
             step, read, copy = best(
@@ -149,7 +151,7 @@ def smoothed() -> str:
         for tau in (0.5, 0.1):
             kernel = Kernel("cosine", tau)
             energy = Energy(grid, np.stack([potential] * 2), tau, 0.5, kernel)
-            state = equilibria.gibbs(energy.potentials, tau, 1e-3)
+            state = gibbs_density(energy.potentials, tau, 1e-3)
             out = np.empty_like(state.field)
             step, four, transforms = best(
                 lambda energy=energy, state=state, out=out: energy.step(state, 1.0, out),
@@ -158,18 +160,18 @@ def smoothed() -> str:
                 repeat=5,
             )
             rows.append([nside, tau, f"{step / four:.2f}", f"{step / transforms:.2f}", f"{1e3 * step:.1f}"])
-    header = ["nside", "tau", "step / four smoothings", "step / four kernel sums", "step in ms"]
+    header = ["nside", "tau", "step / four smoothings", "step / four sums", "step in ms"]
     return table("One smoothed mirror step of two modalities, energy and stationarity included", header, rows)
 
 
 def stability() -> str:
     """What the lowest eigenvalues of the constrained Hessian cost, in smoothings of one modality."""
     grid, rows = Healpix(64), []
-    smooth, spent = Healpix.smooth, [0]
+    smooth, spent = Smoother.smooth, [0]
 
-    def counted(self: Healpix, field: np.ndarray, kernel: Kernel) -> np.ndarray:
+    def counted(self: Smoother, field: np.ndarray) -> np.ndarray:
         spent[0] += np.ndim(field) == 1
-        return smooth(self, field, kernel)
+        return smooth(self, field)
 
     states = {"two uniform densities, 0.25 beyond lambda_c": 0.25, "0.01 beyond": 0.01, "0.02 below": -0.02}
     for tau in (1.0, 0.3, 0.1):
@@ -178,13 +180,13 @@ def stability() -> str:
         for label, shift in states.items():
             energy = Energy(grid, np.zeros((2, grid.size)), tau, critical + shift, kernel)
             state = densities.normalised(np.zeros((2, grid.size)), 0.0)
-            Healpix.smooth, spent[0] = counted, 0
+            Smoother.smooth, spent[0] = counted, 0
             found = curvature(energy, state)
-            Healpix.smooth = smooth
+            Smoother.smooth = smooth
             every = spent[0]
-            spent[0], Healpix.smooth = 0, counted
+            spent[0], Smoother.smooth = 0, counted
             curvature(energy, state, most=1)
-            Healpix.smooth = smooth
+            Smoother.smooth = smooth
             rows.append([tau, label, f"{'' if found.are_all else 'at least '}{found.unstable}", spent[0], every])
     header = ["tau", "state", "unstable modes", "smoothings, six lowest", "smoothings, all unstable ones counted"]
     return table("Lowest eigenvalues of the Hessian at nside 64, two modalities", header, rows)
@@ -223,7 +225,7 @@ def plain_infonce(anchors: np.ndarray, positives: np.ndarray, negatives: np.ndar
 _PEAK = """
 import numpy as np, resource, sys
 import fieldsolve as fs
-from fieldsolve.grids.kernels import Kernel
+from fieldsolve.grids import Kernel, Smoother
 def status(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name + ":")) * 1024
 def peak(function):
@@ -232,8 +234,8 @@ def peak(function):
     function()
     return (status("VmHWM") - before) / (8 * grid.size)
 kernel = Kernel("cosine", 0.01)
-fs.unimodal(fs.Healpix(32), fs.two_well(), 0.5)
-fs.Healpix(32).smooth(np.ones(12288), Kernel("cosine", 0.1))
+fs.Problem(fs.two_well(), nside=32).solve()
+Smoother(fs.Healpix(32), Kernel("cosine", 0.1)).smooth(np.ones(12288))
 grid = fs.Healpix({nside})
 field = np.ones(grid.size)
 """
@@ -242,10 +244,10 @@ field = np.ones(grid.size)
 def memory() -> str:
     nside = 1024
     tasks = {
-        "smooth (its result is one of them)": "grid.balance(kernel); print(peak(lambda: grid.smooth(field, kernel)))",
-        "kernel_sum (its result is one of them)": "print(peak(lambda: grid.kernel_sum(field, kernel)))",
-        "unimodal, floor 1e-3": "print(peak(lambda: fs.unimodal(grid, fs.two_well(), 0.5, 1e-3)))",
-        "unimodal, and its summary": "print(peak(lambda: fs.unimodal(grid, fs.two_well(), 0.5, 1e-3).summary()))",
+        "smooth (its result is one of them)": "s = Smoother(grid, kernel); s.balance; print(peak(lambda: s.smooth(field)))",
+        "sum (its result is one of them)": "print(peak(lambda: Smoother(grid, kernel).sum(field)))",
+        "unimodal, floor 1e-3": "print(peak(lambda: fs.Problem(fs.two_well(), 0.5, 1e-3, grid=grid).solve()))",
+        "unimodal, and its summary": "print(peak(lambda: fs.Problem(fs.two_well(), 0.5, 1e-3, grid=grid).solve().summary()))",
     }
     rows: list[list[object]] = []
     for label, code in tasks.items():
@@ -295,7 +297,7 @@ def geometry() -> str:
     for nside in (4, 8, 16):
         grid, tau, floor = Healpix(nside), 0.2, 0.1
         potential = fs.two_well().on(grid)
-        exact = equilibria.gibbs(potential[None], tau, floor).density()[0]
+        exact = gibbs_density(potential[None], tau, floor).density()[0]
         sigma, steps = np.ones(grid.size), 0
         while np.abs(floor + (1 - floor) * sigma - exact).max() > 1e-10:
             sigma *= np.exp(-potential / tau - np.log(floor + (1 - floor) * sigma))
@@ -313,7 +315,7 @@ def bound() -> str:
     with threads.limited(1):
         for nside in (8, 16, 32, 64, 128):
             problem = fs.Problem(tau=1.0, floor=1e-2, nside=nside, misalign=10.0)
-            potentials = np.stack([potential.on(problem.grid) for potential in problem.potentials()])
+            potentials = np.stack([potential.on(problem.grid) for potential in problem.resolved])
             size = potentials.shape[1]
             duals, steps, cells, evaluations = 0.0, 0.0, 0.0, 0
             for coupling in couplings:
@@ -378,7 +380,7 @@ def sampled() -> str:
 
     def field(nside: int) -> float:
         grid = Healpix(nside)
-        density = equilibria.gibbs(gibbs.potential().on(grid)[None], tau, 0.0).density()[0]
+        density = gibbs_density(gibbs.potential().on(grid)[None], tau, 0.0).density()[0]
         return float(grid.mean(density * grid.coverage(gibbs.wells(), gibbs.CAP_RADIUS)))
 
     def particle_share() -> float:

@@ -16,7 +16,7 @@ from fieldsolve.equilibrium.densities import (
 )
 from fieldsolve.equilibrium.mirror_step import Move, mean_pass
 from fieldsolve.equilibrium.terms import Binding, CrossEntropy, Term
-from fieldsolve.equilibrium.terms.cross_entropy import coupled, mixing_of
+from fieldsolve.equilibrium.terms.cross_entropy import coupled, is_coupled, mixing_of
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.smoothing import LOG_ACCURACY
 from fieldsolve.numerics.arrays import Array
@@ -125,10 +125,10 @@ class Energy:
         """Whether the energy is local: with log rho, and with nothing added."""
         return self.kernel is None and not self.added
 
-    @property
+    @cached_property
     def is_coupled(self) -> bool:
         """Whether a density's energy depends on another one's, through logarithms."""
-        return bool(np.any(self.mixing[~np.eye(self.modalities, dtype=bool)] > 0))
+        return is_coupled(self.mixing)
 
     @property
     def needs_floor(self) -> bool:

@@ -14,8 +14,9 @@ from fieldsolve.equilibrium.parameters import DEFAULTS, PARAMETERS
 from fieldsolve.equilibrium.phases import Transitions, transitions
 from fieldsolve.equilibrium.potentials import Potential, digest, is_map_file, listed, named, on_grid, potential_of
 from fieldsolve.equilibrium.terms import Term, term_of
-from fieldsolve.equilibrium.terms.cross_entropy import mixing_of
+from fieldsolve.equilibrium.terms.cross_entropy import is_coupled, mixing_of
 from fieldsolve.grids import Circle, Grid, Healpix, Kernel, grid_of
+from fieldsolve.grids.critics import critic_of
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
@@ -69,7 +70,7 @@ class Problem:
         self._set("potentials", tuple(str(one) if isinstance(one, Path) else self._accepted(one) for one in given))
         for name in ("tau", "floor", "misalign", "energy", "tolerance", "max_steps", "escape", "allow_unresolved"):
             self._set(name, PARAMETERS[name].checked(getattr(self, name)))
-        self._set("critic", str(Kernel(self.critic).critic))
+        self._set("critic", str(critic_of(self.critic)))
         if self.floor is None:
             self._set("floor", _FLOORS[self.modalities > 1])
         check_floor(self.floor or 0.0)
@@ -94,9 +95,7 @@ class Problem:
         return potential_of(given, self.grid)
 
     def _require_floor(self) -> None:
-        mixing = mixing_of(self.coupling, self.modalities)
-        is_coupled = bool(np.any(mixing[~np.eye(self.modalities, dtype=bool)] > 0))
-        if self.floor == 0 and is_coupled and self.energy == "intrinsic":
+        if self.floor == 0 and self.energy == "intrinsic" and is_coupled(mixing_of(self.coupling, self.modalities)):
             raise InputError(
                 "without a floor the coupled intrinsic energy is unbounded below (one density can vanish where the other "
                 "is not); give a floor above 0, a coupling of 0, or the smoothed energy"
@@ -109,7 +108,7 @@ class Problem:
     def modalities(self) -> int:
         return len(self.potentials)
 
-    @property
+    @cached_property
     def kernel(self) -> Kernel:
         """The kernel of the critic at the temperature, whether the energy smooths by it or not."""
         return Kernel(self.critic, self.tau, self.allow_unresolved)

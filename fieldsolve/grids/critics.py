@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from math import pi
 from typing import ClassVar
 
@@ -39,7 +40,7 @@ class Critic(ABC):
     def slope(self, angle: Array) -> Array:
         """ds/dangle at angles in radians."""
 
-    @property
+    @cached_property
     def curvature(self) -> float:
         """-d^2 s/dangle^2 at 0: the kernel exp(s/tau) has the width sqrt(tau/curvature) to leading order in tau."""
         return float(-self.slope(np.asarray(_SMALL)) / _SMALL)
@@ -97,4 +98,10 @@ class Geodesic(Critic):
 
 def critic_of(critic: Critic | str) -> Critic:
     """A critic, or the one that a text names. Raises InputError for an unknown name."""
-    return made_of(critic, CRITICS, "critic") if isinstance(critic, str) else critic
+    return _made(critic, CRITICS.get(critic.partition(":")[0])) if isinstance(critic, str) else critic
+
+
+@lru_cache(maxsize=64)
+def _made(text: str, _: type[Critic] | None) -> Critic:
+    """The critic of a text, made anew when its name means another class."""
+    return made_of(text, CRITICS, "critic")

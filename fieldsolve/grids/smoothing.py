@@ -143,9 +143,9 @@ class Smoother:
         if np.ndim(field) > 1:
             return np.stack([self.smooth(one) for one in field])
         balance, result = self.balance, np.empty(self.grid.size)
-        threads.over_chunks(lambda at: np.multiply(balance[at], field[at], out=result[at]), self.grid.size)
+        _multiply(balance, np.asarray(field), result)
         self.sum_into(result)
-        threads.over_chunks(lambda at: np.multiply(balance[at], result[at], out=result[at]), self.grid.size)
+        _multiply(balance, result, result)
         return result
 
     def smooth_by_pairs(self, field: Array) -> Array:
@@ -188,6 +188,14 @@ class Smoother:
         if len(split.lost):
             result[split.lost] = np.exp(split.lost_part())
         return result
+
+
+def _multiply(first: Array, second: Array, out: Array) -> None:
+    """The product of two fields, by several threads where that pays."""
+    if threads.count(out.size) == 1:
+        np.multiply(first, second, out=out)
+    else:
+        threads.over_chunks(lambda at: np.multiply(first[at], second[at], out=out[at]), out.size)
 
 
 @lru_cache(maxsize=2)

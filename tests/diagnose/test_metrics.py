@@ -581,6 +581,8 @@ def test_shares_have_wilsons_interval() -> None:
 
     resampled = np.random.default_rng(0).binomial(50, 0.2, 200_000) / 50
     assert share_interval(0.2, resampled, 50) == pytest.approx(wilson(10, 50), abs=2e-3)
+    # Rows of large clusters count for less than one each: what counts is how much the share varies between resamples.
+    assert share_interval(0.2, resampled, 1000) == pytest.approx(wilson(10, 50), abs=2e-3)
     assert share_interval(1.0, np.ones(99), 40) == pytest.approx(wilson(40, 40))
     # Not more observations than there are clusters, however little resamples vary.
     assert share_interval(0.5, 0.5 + 1e-3 * resampled, 40) == pytest.approx(wilson(20, 40))

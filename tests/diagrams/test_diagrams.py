@@ -20,9 +20,11 @@ import pytest
 from fieldsolve import InputError
 from fieldsolve.diagrams import diagram as diagram_module
 from fieldsolve.diagrams.diagram import Diagram, fill, open_diagram
-from fieldsolve.diagrams.spec import checked, read_spec
+from fieldsolve.diagrams.pictures import write_pictures
+from fieldsolve.diagrams.spec import AXES, checked, read_spec
 from fieldsolve.diagrams.tables import branches_table, dataset, table, transitions_table, write_tables
 from fieldsolve.diagrams.tasks import branches, cells, curves, estimated_seconds, perform, tasks
+from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.numerics.progress import Progress
 from fieldsolve.output.folders import write_whole
@@ -536,3 +538,43 @@ def test_the_dataset(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored["energy"], diagram.field("energy"))
         assert stored["phase"].values.tolist() == diagram.words("phase").tolist()
         assert stored["certified"].values[:, 1].tolist() == [False, False]
+
+
+# --- any parameter is an axis
+
+AXES_TRIED = {
+    "tau": [0.5, 1.0], "floor": [0.01, 0.1], "coupling": [0.1, 0.3], "misalign": [0.0, 20.0], "nside": [2, 4], "circle": [30, 60],
+    "tolerance": [1e-6, 1e-4], "max_steps": [3, 1000], "critic": ["cosine", "rbf"], "energy": ["intrinsic", "smoothed"],
+}  # fmt: skip
+
+
+def test_every_number_and_word_of_a_problem_is_an_axis() -> None:
+    numbers = {name for name, one in PARAMETERS.items() if one.is_number}
+    assert numbers | {"critic", "energy"} == set(AXES) == set(AXES_TRIED)
+
+
+@pytest.mark.parametrize("axis", sorted(AXES_TRIED))
+def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
+    problem = {name: value for name, value in {"tau": 1.0, "nside": 2, "coupling": 0.2}.items() if name not in (axis, "nside")}
+    problem |= {"potential": "flat"} if axis == "circle" else {"nside": 2} if axis != "nside" else {}
+    diagram = fill(checked({"problem": problem, "axes": {axis: AXES_TRIED[axis]}}), tmp_path / "d", in_this_process)
+    assert diagram.failures == []
+    rows = list(csv.DictReader(io.StringIO(table(diagram))))
+    name = "energy_kind" if axis == "energy" else axis
+    assert [row[name] for row in rows] == [str(value) for value in AXES_TRIED[axis]]
+    for value, energy in zip(AXES_TRIED[axis], diagram.field("energy"), strict=True):
+        names = ["flat" if axis == "circle" else "two-well"] * 2
+        plain = {key: given for key, given in {**problem, "floor": 1e-3}.items() if key not in (axis, "potential")}
+        assert energy == Problem(names, **plain).at(axis, value).solve().energy
+    assert write_pictures(diagram, tmp_path / "d") == []
+    write_tables(diagram, tmp_path / "d")
+    assert table(open_diagram(tmp_path / "d")) == table(diagram)
+
+
+def test_three_modalities_and_terms_have_diagrams_without_transitions(tmp_path: Path) -> None:
+    raw = {"problem": {"potential": ["two-well"] * 3, "nside": 2, "floor": 0.05}, "axes": {"coupling": [0.1, 0.5]}}
+    diagram = fill(checked(raw), tmp_path / "d", in_this_process)
+    assert (diagram.failures, diagram.curves) == ([], [])
+    assert write_pictures(diagram, tmp_path / "d") == []
+    with pytest.raises(InputError, match="unknown term"):
+        checked({"problem": {"terms": ["mmd"]}, "axes": {"tau": [1.0]}})

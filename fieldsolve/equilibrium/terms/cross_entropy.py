@@ -102,6 +102,11 @@ def mixing_of(coupling: float | Array, modalities: int) -> Array:
     return mixing
 
 
+def is_coupled(mixing: Array) -> bool:
+    """Whether a density's cross-entropy is against another one's."""
+    return len(mixing) > 1 and bool(np.any(mixing - np.diag(np.diag(mixing))))
+
+
 def _add_pull(smoother: Smoother, variation: Array, log_ratio: Array, top: float, weight: Array) -> None:
     """Add K exp(log_ratio), whose largest exponent is top, to a variation; the ratio is used up."""
 
