@@ -16,7 +16,7 @@ from numba import njit
 
 import fieldsolve as fs
 from benchmarks.diagnoses import dense_sums, diagnosed, in_a_process
-from fieldsolve.diagrams import checked, fill
+from fieldsolve.diagrams import fill, spec_of
 from fieldsolve.equilibrium import densities
 from fieldsolve.equilibrium.dual import dual
 from fieldsolve.equilibrium.energy import Energy
@@ -27,8 +27,8 @@ from fieldsolve.grids import Healpix, Smoother, allpairs
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics import threads
 from fieldsolve.reproduce.gap import training
-from fieldsolve.reproduce.gap.binned import SAMPLE, encoded_angles, histograms, joint_shares, marginal_shares, symmetric_kl
-from fieldsolve.reproduce.gap.branches import aligned
+from fieldsolve.reproduce.gap.binned import SAMPLE, binned_symmetric_kl, encoded_angles, histograms, joint_shares, marginal_shares
+from fieldsolve.reproduce.gap.branches import aligned_minimum
 from fieldsolve.reproduce.gap.latent import Misaligned
 from fieldsolve.reproduce.gibbs import model as gibbs
 from fieldsolve.reproduce.gibbs import particles
@@ -169,7 +169,7 @@ def stability() -> str:
     grid, rows = Healpix(64), []
     smooth, spent = Smoother.smooth, [0]
 
-    def counted(self: Smoother, field: np.ndarray) -> np.ndarray:
+    def counting(self: Smoother, field: np.ndarray) -> np.ndarray:
         spent[0] += np.ndim(field) == 1
         return smooth(self, field)
 
@@ -179,12 +179,12 @@ def stability() -> str:
         critical = 0.5 - kernel.spectrum(2, 1)[1] / 4
         for label, shift in states.items():
             energy = Energy(grid, np.zeros((2, grid.size)), tau, critical + shift, kernel)
-            state = densities.normalised(np.zeros((2, grid.size)), 0.0)
-            Smoother.smooth, spent[0] = counted, 0
+            state = densities.normalise(np.zeros((2, grid.size)), 0.0)
+            Smoother.smooth, spent[0] = counting, 0
             found = curvature(energy, state)
             Smoother.smooth = smooth
             every = spent[0]
-            spent[0], Smoother.smooth = 0, counted
+            spent[0], Smoother.smooth = 0, counting
             curvature(energy, state, most=1)
             Smoother.smooth = smooth
             rows.append([tau, label, f"{'' if found.are_all else 'at least '}{found.unstable}", spent[0], every])
@@ -273,7 +273,7 @@ def clarabel() -> str:
     def ours() -> object:
         from fieldsolve.equilibrium.descent import descend
 
-        return descend(energy, densities.normalised(np.zeros((1, grid.size)), floor), 1e-9, 10)
+        return descend(energy, densities.normalise(np.zeros((1, grid.size)), floor), 1e-9, 10)
 
     (solve,) = best(ours, repeat=50)
     found = ours()
@@ -312,7 +312,7 @@ def bound() -> str:
     couplings = (0.05, 0.15, 0.3, 0.6, 0.95)
     rows: list[list[object]] = []
     seconds = {}
-    with threads.limited(1):
+    with threads.limit(1):
         for nside in (8, 16, 32, 64, 128):
             problem = fs.Problem(tau=1.0, floor=1e-2, nside=nside, misalign=10.0)
             potentials = np.stack([potential.on(problem.grid) for potential in problem.resolved])
@@ -356,7 +356,7 @@ def sweep() -> str:
             "coupling": {"from": 0.0, "to": 0.4, "steps": count},
             "floor": {"from": 1e-4, "to": 0.5, "steps": count, "spacing": "geometric"},
         }
-        spec = checked({"problem": {"tau": 1.0, "nside": nside}, "axes": axes})
+        spec = spec_of({"problem": {"tau": 1.0, "nside": nside}, "axes": axes})
         rates = []
         for run in (in_this_process, in_processes(2)):
             with tempfile.TemporaryDirectory() as folder:
@@ -374,8 +374,8 @@ def sampled() -> str:
     """The paper's quantities from samples, as it has them, and from fields; errors against what is exact, on one thread."""
     at, sigma, rows = gibbs.TAUS.index(0.5), 0.5, []
     tau, law = gibbs.TAUS[at], Misaligned(sigma)
-    exact_mass, state = float(gibbs.cap_masses()[0][at]), aligned(law, 10)[0]
-    exact_gap = symmetric_kl(marginal_shares(joint_shares(law, state)))
+    exact_mass, state = float(gibbs.cap_masses()[0][at]), aligned_minimum(law, 10)[0]
+    exact_gap = binned_symmetric_kl(marginal_shares(joint_shares(law, state)))
     pairs = law.sample(SAMPLE, np.random.default_rng(1))
 
     def field(nside: int) -> float:
@@ -384,14 +384,14 @@ def sampled() -> str:
         return float(grid.mean(density * grid.coverage(gibbs.wells(), gibbs.CAP_RADIUS)))
 
     def particle_share() -> float:
-        return float(gibbs.in_cap(particles.settled(tau, gibbs.wells(), gibbs.CONCENTRATION, 0)).mean())
+        return float(gibbs.in_cap(particles.settle_particles(tau, gibbs.wells(), gibbs.CONCENTRATION, 0)).mean())
 
     def trained_gap() -> float:
-        return symmetric_kl(histograms(encoded_angles(training.trained(law, 0), pairs)))
+        return binned_symmetric_kl(histograms(encoded_angles(training.train(law, 0), pairs)))
 
     def minimum_gap() -> float:
-        found, _ = aligned(Misaligned(sigma, 1024), 1, seed=3)
-        return symmetric_kl(marginal_shares(joint_shares(law, found)))
+        found, _ = aligned_minimum(Misaligned(sigma, 1024), 1, seed=3)
+        return binned_symmetric_kl(marginal_shares(joint_shares(law, found)))
 
     cases = [
         ("cap mass at tau 0.5", exact_mass, ("768 particles, 5000 steps, one seed", particle_share), [
@@ -402,7 +402,7 @@ def sampled() -> str:
             ("population minimum from one start, exact bins", minimum_gap),
         ]),
     ]  # fmt: skip
-    with threads.limited(1), threads.one_blas_thread():
+    with threads.limit(1), threads.one_blas_thread():
         for what, exact, (name, baseline), others in cases:
             (base,) = best(baseline, repeat=1)
             rows.append([what, name, f"{abs(baseline() - exact):.1e}", "1", f"{base:.3g} s"])

@@ -27,7 +27,7 @@ class Result:
 
 
 def solve() -> Result:
-    potentials = [fs.two_well(), fs.two_well().misaligned(ANGLE, Healpix(1))]
+    potentials = [fs.two_well(), fs.two_well().misalign(ANGLE, Healpix(1))]
     coupled = [fs.Problem(potentials, tau=TAU, floor=FLOOR, grid=fs.Healpix(nside)).solve() for nside in NSIDES]
     free = fs.Problem(potentials, tau=TAU, floor=FLOOR, coupling=0, grid=fs.Healpix(64)).solve()
     # sum_a [(1 - floor) min U_a/tau + floor int U_a/tau] + 2 log floor, at the wells and on a fine grid

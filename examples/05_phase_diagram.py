@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from fieldsolve.diagrams import Diagram, fill, read_spec
 from fieldsolve.diagrams.pictures import draw
-from fieldsolve.runs import figure, in_this_process
+from fieldsolve.runs import in_this_process, value_of
 
 SPECS = ("coupling_floor.toml", "coupling_tau.toml")
 EVERY = 5
@@ -36,14 +36,14 @@ def check(diagrams: list[Diagram]) -> None:
         assert not diagram.failures
         assert diagram.certified().all()
         binodal, spinodal = (
-            np.array([figure(outcome, name) for _, outcome in diagram.curves]) for name in ("binodal", "spinodal")
+            np.array([value_of(outcome, name) for _, outcome in diagram.curves]) for name in ("binodal", "spinodal")
         )
         assert np.all(binodal <= spinodal)
         coupling = np.array(diagram.spec.axes["coupling"])[:, None]
         stability = diagram.words("matched_stability")
         np.testing.assert_array_equal(stability == "stable", coupling <= binodal)
         np.testing.assert_array_equal(stability == "unstable", coupling >= spinodal)
-    np.testing.assert_allclose([figure(outcome, "spinodal") for _, outcome in diagrams[0].curves], 0.25, atol=1e-6)
+    np.testing.assert_allclose([value_of(outcome, "spinodal") for _, outcome in diagrams[0].curves], 0.25, atol=1e-6)
 
 
 def plot(diagrams: list[Diagram]) -> Figure:

@@ -14,7 +14,7 @@ from fieldsolve.theorems.sharpness import Sharpness, sharpness
 
 def solve() -> tuple[Sharpness, Sharpness]:
     grid, wells = fs.Healpix(64), fs.two_well()
-    return sharpness(grid, [wells]), sharpness(grid, [wells, wells.misaligned(40, Healpix(1))])
+    return sharpness(grid, [wells]), sharpness(grid, [wells, wells.misalign(40, Healpix(1))])
 
 
 def check(found: tuple[Sharpness, Sharpness]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
-from fieldsolve.equilibrium.densities import normalised
+from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.stability import curvature
 from fieldsolve.theorems.dispersion import dispersion
@@ -32,7 +32,7 @@ class Result:
 def solve() -> dict[float, Result]:
     results = {}
     nothing = np.zeros((2, FINE.size))
-    uniform = normalised(nothing, 0.0)
+    uniform = normalise(nothing, 0.0)
     for tau in TAUS:
         kernel = fs.Kernel("cosine", tau)
         critical = dispersion(kernel).breaks_at

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.reproduce.gap.binned import density_symmetric_kl
-from fieldsolve.reproduce.gap.branches import Branches, aligned, followed
+from fieldsolve.reproduce.gap.branches import Branches, aligned_minimum, follow_phases
 from fieldsolve.reproduce.gap.latent import Misaligned
-from fieldsolve.reproduce.gap.population import minimised
+from fieldsolve.reproduce.gap.population import minimise
 
 SIGMAS = np.round(np.arange(0, 0.85, 0.1), 2)
 
@@ -28,14 +28,14 @@ class Result:
 
 def solve() -> Result:
     gaps = []
-    state, _ = aligned(Misaligned(float(SIGMAS[0])), 4)
+    state, _ = aligned_minimum(Misaligned(float(SIGMAS[0])), 4)
     for sigma in SIGMAS.tolist():
         law = Misaligned(sigma)
         assert state is not None
-        state = minimised(law, state)
+        state = minimise(law, state)
         assert state is not None
         gaps.append(density_symmetric_kl(law, state)[0])
-    return Result(followed(SIGMAS.tolist()), np.array(gaps))
+    return Result(follow_phases(SIGMAS.tolist()), np.array(gaps))
 
 
 def check(result: Result) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fieldsolve.equilibrium.densities import normalised
+from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.equilibrium.terms import TERMS, Term, term_of
 from fieldsolve.grids import Circle, Critic, Grid, Healpix, Kernel, Smoother, grid_of
 from fieldsolve.grids.critics import critic_of
@@ -154,7 +154,7 @@ def check_term(term: Term, grid: Grid, modalities: int = 2) -> None:
         assert term_of(str(term)) == term, f"{term} does not come back from its name"
     rng = np.random.default_rng(_SEED)
     shape = (modalities, grid.size)
-    states = [normalised(size * rng.standard_normal(shape), 1e-3).density() for size in (0.1, 1.0, 2.0)]
+    states = [normalise(size * rng.standard_normal(shape), 1e-3).density() for size in (0.1, 1.0, 2.0)]
     for density in states:
         _check_variation(term, grid, density, rng)
     _check_smoothness(term, grid, states)

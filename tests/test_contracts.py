@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 import fieldsolve as fs
 from fieldsolve.cli import main
 from fieldsolve.equilibrium.terms import TERMS, Binding, CrossEntropy, Term, term_of
-from fieldsolve.equilibrium.terms.cross_entropy import coupled
+from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix
 from fieldsolve.grids import CRITICS, GRIDS, Circle, Critic, Grid, Healpix, Kernel, Smoother, grid_of
 from fieldsolve.grids.critics import critic_of
 from fieldsolve.numerics.errors import InputError
@@ -130,7 +130,7 @@ def test_the_terms_that_are_always_there_keep_their_contract(modalities: int, ke
     potentials = np.random.default_rng(1).uniform(-1, 1, (modalities, grid.size))
     check_term(Binding(potentials, 0.5), grid, modalities)
     for coupling in (0.0, 0.3, 1.0):
-        check_term(CrossEntropy(coupled(coupling, modalities), kernel), grid, modalities)
+        check_term(CrossEntropy(coupling_matrix(coupling, modalities), kernel), grid, modalities)
     lopsided = np.random.default_rng(2).dirichlet(np.ones(modalities), modalities)
     check_term(CrossEntropy(lopsided, kernel), grid, modalities)
 

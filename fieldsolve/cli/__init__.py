@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 import click
 
 from fieldsolve.cli import commands
+from fieldsolve.cli.options import collected_advice
 
 
 class _Commands(click.Group):
@@ -27,9 +28,11 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="fieldsolve")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Solve the population geometry of contrastive learning on sphere grids.
 
     Exit codes: 0 done, 1 internal error, 2 usage, 3 input refused, 4 not converged, 5 some
     cells of a diagram failed, 130 interrupted.
     """
+    ctx.obj = ctx.with_resource(collected_advice())  # options of commands are read only after this

@@ -4,7 +4,8 @@ import functools
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class _Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             kind: Any = click.FLOAT if self.parameter.kind is float else click.INT
             value = kind.convert(value, param, ctx)
         try:
-            return self.parameter.checked(value)
+            return self.parameter.check(value)
         except InputError as error:
             self.fail(str(error), param, ctx)
 
@@ -49,7 +50,7 @@ def parameter_option(name: str, help_text: str | None = None, automatic: str | N
     )
 
 
-def decorated(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
+def decorate(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
     """All of these options, in the order of the help."""
     return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
 
@@ -68,7 +69,7 @@ def problem_options(starts: str, default_start: str, default_floor: str) -> Call
         metavar="TERM",
         help="Add a term to the energy, as NAME:FIELD=VALUE,...; again for more.",
     )
-    return decorated([*options, terms])
+    return decorate([*options, terms])
 
 
 threads_option = click.option(
@@ -78,7 +79,7 @@ threads_option = click.option(
 
 def result_options(written: str) -> Callable[[Command], Command]:
     """The options of commands whose results are printed and can be written; written: what a folder of them holds."""
-    return decorated([
+    return decorate([
         threads_option,
         click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help=f"Write {written}."),
         click.option("--force", is_flag=True, help="Replace earlier results in DIR."),
@@ -93,18 +94,16 @@ _PRINTING = [
 ]
 
 #: The options of commands that only print.
-printing_options = decorated(_PRINTING)
+printing_options = decorate(_PRINTING)
 
 
-def guarded(command: Command) -> Command:
+def guard(command: Command) -> Command:
     """Turn exceptions of a command into one clear sentence on stderr and an exit code; --debug shows the traceback too."""
 
     @functools.wraps(command)
     def run(debug: bool, **options: Any) -> None:
         try:
-            with warnings.catch_warnings():
-                _say_advice(options.get("quiet", False))
-                command(**options)
+            command(**options)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except (KeyboardInterrupt, Exception) as error:
@@ -118,23 +117,29 @@ def guarded(command: Command) -> Command:
                 _fail(f"cannot read or write: {error.strerror or error}", REFUSED)
             else:
                 _fail(f"internal error: {type(error).__name__}: {error}; run it again with --debug and report it", INTERNAL)
+        finally:
+            for advice in [] if options.get("quiet") else click.get_current_context().obj or []:
+                click.echo(f"note: {advice}", err=True)
 
     return run
 
 
-def _say_advice(quiet: bool) -> None:
-    """Say fieldsolve's advice as notes, once each; other warnings go their way."""
-    others, said = warnings.showwarning, set[str]()
+@contextmanager
+def collected_advice() -> Iterator[list[str]]:
+    """What fieldsolve advises while this is open, each thing once, instead of as warnings; other warnings go their way."""
+    said: list[str] = []
+    with warnings.catch_warnings():
+        others = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if not issubclass(category, Advice):
-            others(message, category, *place, **more)
-        elif not quiet and str(message) not in said:
-            said.add(str(message))
-            click.echo(f"note: {message}", err=True)
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, Advice):
+                others(message, category, *place, **more)
+            elif str(message) not in said:
+                said.append(str(message))
 
-    warnings.showwarning = show
-    warnings.simplefilter("always", Advice)
+        warnings.showwarning = show
+        warnings.simplefilter("always", Advice)
+        yield said
 
 
 def _fail(message: str, code: int) -> None:

@@ -63,14 +63,14 @@ def run(problem: Callable[[], Problem], options: dict[str, Any], cap_radius: flo
     folder, quiet, as_json = options["output"], options["quiet"], options["as_json"]
     if folder is not None:
         check_folder(folder, options["force"])
-    with threads.limited(options["threads"]) if options["threads"] is not None else nullcontext():
+    with threads.limit(options["threads"]) if options["threads"] is not None else nullcontext():
         with progress(quiet) as watch:
             made = problem()
             solution = made.solve(stability=made.energy == "smoothed", watch=watch)
         summary = solution.summary(cap_radius)
         if folder is not None:
             save(solution, folder, options["force"], cap_radius)
-    print_figures(solution, summary, as_json, quiet)
+    print_solution(solution, summary, as_json, quiet)
     if not quiet:
         if folder is not None and not as_json:
             click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
@@ -85,7 +85,7 @@ def run(problem: Callable[[], Problem], options: dict[str, Any], cap_radius: flo
         sys.exit(NOT_CONVERGED)
 
 
-def print_figures(solution: Solution, summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
+def print_solution(solution: Solution, summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     """Print what a solution and its summary hold: one JSON object, a table, or nothing."""
     if as_json:
         click.echo(to_json(summary))

@@ -27,11 +27,11 @@ def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str,
     output = options["output"]
     if output is not None:
         from fieldsolve.output.folders import write_files
-        from fieldsolve.output.pictures import rendered
+        from fieldsolve.output.pictures import render
         from fieldsolve.output.tables import csv_text, rows_of
 
         table = csv_text(summary["columns"], rows_of({name: summary[name] for name in summary["columns"]}))
-        files = {"table.csv": table.encode(), "figure.png": rendered(draw(), "png")}
+        files = {"table.csv": table.encode(), "figure.png": render(draw(), "png")}
         write_files(output, summary, files, options["force"])
     print_study(summary, options["as_json"], options["quiet"])
     if output is not None and not options["quiet"] and not options["as_json"]:
@@ -40,7 +40,7 @@ def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str,
 
 def print_study(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     """Print one JSON object, report and table, or nothing."""
-    from fieldsolve.output.tables import aligned, short, to_json
+    from fieldsolve.output.tables import align, short, to_json
 
     if as_json:
         click.echo(to_json(summary))
@@ -52,7 +52,7 @@ def print_study(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     columns = [
         [_TITLES.get(name, name.replace("_", " ")), *(short(one, 4) for one in summary[name])] for name in summary["columns"]
     ]
-    for line in aligned(list(zip(*columns, strict=True))):
+    for line in align(list(zip(*columns, strict=True))):
         click.echo(line)
 
 
@@ -62,7 +62,7 @@ def running(options: dict[str, Any]) -> Iterator[Watch | None]:
     from fieldsolve.numerics import threads
 
     with (
-        threads.limited(options["threads"]) if options["threads"] is not None else nullcontext(),
+        threads.limit(options["threads"]) if options["threads"] is not None else nullcontext(),
         progress(options["quiet"]) as watch,
     ):
         yield watch

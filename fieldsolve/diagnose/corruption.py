@@ -20,7 +20,7 @@ class Corruption:
     measurement: Measurement
 
 
-def corrupted(
+def corrupt_partners(
     sample: Sample,
     probabilities: tuple[float, ...],
     groups: Indices | None,

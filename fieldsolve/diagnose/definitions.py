@@ -342,7 +342,7 @@ GROUPS = {
 }
 
 
-def markdown() -> str:
+def documentation() -> str:
     """The tables of docs/metrics.md."""
     lines = []
     for group, title in GROUPS.items():

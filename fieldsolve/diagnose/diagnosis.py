@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.diagnose.corruption import Corruption, check_probabilities, corrupted
-from fieldsolve.diagnose.equilibrium import Place, placed
+from fieldsolve.diagnose.corruption import Corruption, check_probabilities, corrupt_partners
+from fieldsolve.diagnose.equilibrium import Place, place_sample
 from fieldsolve.diagnose.measure import RESAMPLES, Measurement, measure
 from fieldsolve.diagnose.metric import plain
-from fieldsolve.diagnose.sample import Sample, matched, temperature
+from fieldsolve.diagnose.sample import Sample, match, temperature
 from fieldsolve.diagnose.verdict import verdict
 from fieldsolve.embeddings.modality import Modality, modality
 from fieldsolve.numerics.arrays import Indices
@@ -134,14 +134,14 @@ def diagnose(
         else [f"no temperature was given: {tau_used:g} is used; give your model's with --tau or --logit-scale"]
     )
     comparisons = []
-    for sample in [matched(first, second, pairs) for first, second in combinations(given, 2)]:
+    for sample in [match(first, second, pairs) for first, second in combinations(given, 2)]:
         said = f"{sample.first.name} and {sample.second.name}"
         measurement = measure(sample, tau_used, resamples, seed, _told(watch, f"{said}: "))
         if watch is not None:
             watch(Progress(0, 1, f"{said}: equilibria"))
-        place = placed(sample, tau_used, np.random.default_rng([seed, 2]))
+        place = place_sample(sample, tau_used, np.random.default_rng([seed, 2]))
         kept = None if groups is None else groups[np.unique(pairs[:, 0]) if pairs is not None else slice(None)]
-        corruptions = corrupted(sample, corrupt, kept, tau_used, resamples, seed, _told(watch, f"{said}, corrupted: "))
+        corruptions = corrupt_partners(sample, corrupt, kept, tau_used, resamples, seed, _told(watch, f"{said}, corrupted: "))
         comparisons.append(Comparison(sample, measurement, place, tuple(corruptions)))
     return Diagnosis(given, tuple(comparisons), tau_used, resamples, seed, tuple(notes))
 

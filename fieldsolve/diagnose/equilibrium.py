@@ -66,7 +66,7 @@ class Place:
         return float(self.couplings[np.argmin(np.abs(self.equilibrium_gaps - self.centroid_gap))])
 
 
-def placed(sample: Sample, tau: float, rng: np.random.Generator) -> Place:
+def place_sample(sample: Sample, tau: float, rng: np.random.Generator) -> Place:
     """Project a sample's pairs to S^2, estimate densities and potentials there, and solve at all couplings.
 
     At most MOST_PAIRS pairs are used, drawn without replacement. Raises InputError for what cannot be projected.

@@ -10,7 +10,7 @@ from fieldsolve.diagnose.marginal import marginal_metrics, separability_metric
 from fieldsolve.diagnose.matching import Matching, matchings
 from fieldsolve.diagnose.metric import Metric
 from fieldsolve.diagnose.pairwise import pair_sums
-from fieldsolve.diagnose.resampling import Slots, arranged, drawn
+from fieldsolve.diagnose.resampling import Slots, arrange, draw
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.shape import shape_metrics
 from fieldsolve.diagnose.statistics import Pooled, effective_rank
@@ -53,8 +53,8 @@ def measure(sample: Sample, tau: float, resamples: int = RESAMPLES, seed: int = 
 
 def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watch) -> Measurement:
     rngs = [np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(6)]
-    slots = arranged(sample.clusters, rngs[0])
-    draws = drawn(slots, resamples, rngs[1])
+    slots = arrange(sample.clusters, rngs[0])
+    draws = draw(slots, resamples, rngs[1])
     cosines, bandwidth = _strangers(sample, rngs[2])
     both = matchings(sample, slots, rngs[3])
     pooled, hits = _pooled(sample, slots, both, bandwidth, tau, watch)

@@ -10,7 +10,7 @@ from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
 from fieldsolve.diagnose.metric import Metric, plain
 from fieldsolve.diagnose.pictures import figures
 from fieldsolve.diagnose.retrieval import DEPTHS
-from fieldsolve.output.pictures import rendered
+from fieldsolve.output.pictures import render
 from fieldsolve.output.tables import csv_text, markdown, short
 
 _COLUMNS = tuple(field.name for field in fields(Metric))
@@ -41,7 +41,7 @@ def files(diagnosis: Diagnosis) -> dict[str, bytes]:
     pictures: list[dict[str, bytes]] = []
     for index, comparison in enumerate(diagnosis.comparisons, start=1):
         prefix = "" if len(diagnosis.comparisons) == 1 else f"{index}_"
-        pictures.append({name: rendered(figure, "png", 100) for name, figure in figures(comparison).items()})
+        pictures.append({name: render(figure, "png", 100) for name, figure in figures(comparison).items()})
         found |= {f"{prefix}{name}.png": picture for name, picture in pictures[-1].items()}
     found["metrics.csv"] = _csv(diagnosis).encode()
     found["table.md"] = "\n".join(_markdown(one) for one in diagnosis.comparisons).encode()

@@ -68,18 +68,18 @@ class Draws:
     halves: Array
 
 
-def drawn(slots: Slots, resamples: int, rng: np.random.Generator) -> Draws:
+def draw(slots: Slots, resamples: int, rng: np.random.Generator) -> Draws:
     """Draw so many bootstraps and exchanges."""
     groups = slots.groups
     return Draws(
         whole=np.ones((1, groups)),
         bootstraps=rng.multinomial(groups, np.full(groups, 1 / groups), size=resamples).astype(np.float64),
         labels=_exchanged(slots, rng.random((resamples, len(slots.group)))) if slots.exchangeable else None,
-        halves=halved(groups, rng),
+        halves=halve(groups, rng),
     )
 
 
-def halved(count: int, rng: np.random.Generator) -> Array:
+def halve(count: int, rng: np.random.Generator) -> Array:
     """Random halves of so many things, 1 or 0: (splits, count)."""
     ranks = np.argsort(rng.random((_SPLITS, count)), axis=1)
     return (ranks < count // 2).astype(np.float64)
@@ -95,7 +95,7 @@ def _exchanged(slots: Slots, keys: Array) -> Array:
     return chosen
 
 
-def arranged(clusters: tuple[Indices, Indices], rng: np.random.Generator) -> Slots:
+def arrange(clusters: tuple[Indices, Indices], rng: np.random.Generator) -> Slots:
     """Slots for rows whose clusters, numbered from 0 and the same for both modalities, are given."""
     number = int(clusters[0].max()) + 1
     shapes = np.stack([np.bincount(one, minlength=number) for one in clusters], axis=1)

@@ -45,7 +45,7 @@ class Sample:
         return replace(self, second=replace(self.second, rows=np.ascontiguousarray(self.second.rows[rows])))
 
 
-def matched(first: Modality, second: Modality, partners: Indices | None = None) -> Sample:
+def match(first: Modality, second: Modality, partners: Indices | None = None) -> Sample:
     """A sample of two modalities whose rows match one by one, or as `partners` (m, 2) says: row of the first, row of the second.
 
     A row may have several partners, as an image with five captions, but not partners that have others themselves. Rows without

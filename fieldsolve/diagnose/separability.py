@@ -13,7 +13,7 @@ RIDGE = 1.0  # scikit-learn's default
 _CHUNK = 4096  # rows at a time
 
 
-def classified(rows: Rows, slots: Slots, labels: tuple[Array, Array]) -> Array:
+def classify(rows: Rows, slots: Slots, labels: tuple[Array, Array]) -> Array:
     """How many rows of each slot cross-validated ridge classification puts on their side, for many labellings at once: (R, S).
 
     In each fold the direction is (X^T X + I)^-1 (m_1 - m_2) of the training rows centred at their pooled mean, and the

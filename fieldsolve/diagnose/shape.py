@@ -4,7 +4,7 @@ import numpy as np
 
 from fieldsolve.diagnose import recentred, sliced
 from fieldsolve.diagnose.metric import Metric, basic_interval, p_value
-from fieldsolve.diagnose.resampling import LARGEST_EXCHANGEABLE, Draws, halved, position_in_cluster
+from fieldsolve.diagnose.resampling import LARGEST_EXCHANGEABLE, Draws, halve, position_in_cluster
 from fieldsolve.diagnose.statistics import Pooled
 from fieldsolve.numerics.arrays import Array, Indices
 
@@ -53,7 +53,7 @@ def shape_metrics(pooled: Pooled, draws: Draws, bandwidth: float, tau: float, rn
         permuted = statistics(first, 1 - first, recentred.scatter_scale(float(np.sum(rows**2)), sizes, np.sum(shifts**2, axis=1)))
     floors = []
     for side in sides:
-        half = halved(count, rng)[:, clusters]
+        half = halve(count, rng)[:, clusters]
         floors.append(statistics(half * side, (1 - half) * side).mean(axis=0))
     found = {}
     for index, name in enumerate(recentred.STATISTICS):

@@ -27,7 +27,7 @@ def orthonormal_directions(dimension: int, rows: int, rng: np.random.Generator) 
     return np.concatenate(bases, axis=1)
 
 
-def projected(rows: Rows, directions: Array) -> Array:
+def project(rows: Rows, directions: Array) -> Array:
     """The rows along each direction, (L, n)."""
     result = np.empty((directions.shape[1], len(rows)))
     with threads.one_blas_thread():

@@ -8,5 +8,5 @@ from fieldsolve.diagrams.diagram import Diagram as Diagram
 from fieldsolve.diagrams.diagram import fill as fill
 from fieldsolve.diagrams.diagram import open_diagram as open_diagram
 from fieldsolve.diagrams.spec import Spec as Spec
-from fieldsolve.diagrams.spec import checked as checked
 from fieldsolve.diagrams.spec import read_spec as read_spec
+from fieldsolve.diagrams.spec import spec_of as spec_of

@@ -13,8 +13,7 @@ from fieldsolve.diagrams.tasks import branches, cells, curves, perform, tasks
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
-from fieldsolve.runs import LEDGER, Ledger, Outcome, Run, Task, Work, configuration, figure
-from fieldsolve.runs import fill as fill_folder
+from fieldsolve.runs import LEDGER, Ledger, Outcome, Run, Task, Work, configuration, fill_folder, value_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +29,7 @@ class Diagram:
     def failures(self) -> list[tuple[Task, Outcome]]:
         """Tasks that were tried and gave no figures."""
         every = self.cells + self.curves + self.branches
-        return [(task, outcome) for task, outcome in every if outcome is not None and outcome.figures is None]
+        return [(task, outcome) for task, outcome in every if outcome is not None and outcome.values is None]
 
     @property
     def missing(self) -> int:
@@ -39,12 +38,12 @@ class Diagram:
 
     def field(self, name: str) -> Array:
         """One figure of every cell in the shape of the axes; NaN where there is none."""
-        values = [figure(outcome, name) for _, outcome in self.cells]
+        values = [value_of(outcome, name) for _, outcome in self.cells]
         return np.array([np.nan if value is None else value for value in values], dtype=float).reshape(self.spec.shape)
 
     def words(self, name: str) -> np.ndarray[Any, Any]:
         """One figure in words of every cell in the shape of the axes; empty where there is none."""
-        return np.array([figure(outcome, name) or "" for _, outcome in self.cells]).reshape(self.spec.shape)
+        return np.array([value_of(outcome, name) or "" for _, outcome in self.cells]).reshape(self.spec.shape)
 
     def certified(self) -> np.ndarray[Any, Any]:
         """Whether each cell's gap is known and at most the spec's certified_gap, in the shape of the axes."""

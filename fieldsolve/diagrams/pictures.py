@@ -18,10 +18,10 @@ from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.output.folders import write_whole
-from fieldsolve.output.pictures import rendered
+from fieldsolve.output.pictures import render
 from fieldsolve.output.style import AMBER, COOL, FAINT, GREY, INK, LEAST_NATS, PALE, PINK, WARM
 from fieldsolve.output.tables import short
-from fieldsolve.runs import figure
+from fieldsolve.runs import value_of
 
 _NAMES = {"symmetric_kl": "symmetric KL (nats)", "centroid_gap": "centroid gap"}
 _SHOWN = ("tau", "floor", "coupling", "misalign", "nside", "circle", "grid", "critic", "energy", "terms")  # in a title, if fixed
@@ -46,7 +46,7 @@ def write_pictures(diagram: Diagram, folder: Path) -> list[str]:
     except InputError as error:
         return [f"no picture: {error}"]
     for kind in ("png", "svg"):
-        write_whole(folder / f"diagram.{kind}", rendered(drawn, kind))
+        write_whole(folder / f"diagram.{kind}", render(drawn, kind))
     return []
 
 
@@ -110,7 +110,7 @@ def _lines(diagram: Diagram) -> Figure:
         along = np.maximum(diagram.field(name)[axis.order], least)
         ax.plot(axis.positions, along, "o-", ms=4, lw=1.4, color=INK, label="lowest state", zorder=3)
         for (task, outcome), (label, colour, marker) in zip(diagram.branches, _BRANCHES, strict=False):
-            heights = [np.nan if state[name] is None else max(state[name], least) for state in figure(outcome, "states") or []]
+            heights = [np.nan if state[name] is None else max(state[name], least) for state in value_of(outcome, "states") or []]
             ax.plot(task.config["values"][: len(heights)], heights, marker + "--", ms=5, lw=1, color=colour, label=label)
         for place, border in _crossings(diagram, axis):
             colour, style = _BORDERS[border]
@@ -138,7 +138,7 @@ def _crossings(diagram: Diagram, axis: _Axis) -> list[tuple[float, str]]:
             (value, border)
             for _, outcome in diagram.curves
             for border in _BORDERS
-            if (value := figure(outcome, border)) is not None
+            if (value := value_of(outcome, border)) is not None
         ]
     if not axis.is_number:
         return []
@@ -223,7 +223,7 @@ def _panel(ax: Axes, diagram: Diagram, norm: Normalize) -> Any:
 def _curve(ax: Axes, diagram: Diagram, border: str, x: _Axis, y: _Axis) -> None:
     """A transition in the coupling, against the other axis."""
     coupling, other = (x, y) if x.name == "coupling" else (y, x)
-    known = [(task.config.get(other.name), figure(outcome, border)) for task, outcome in diagram.curves]
+    known = [(task.config.get(other.name), value_of(outcome, border)) for task, outcome in diagram.curves]
     points: list[tuple[Any, Any]] = [(at, value) for at, value in known if value is not None]
     if other.name in APART_FROM_TRANSITIONS:  # one value, for every critic, or for the intrinsic energy
         first, last = (k := other.values.index("intrinsic"), k + 1) if other.name == "energy" else (0, -1)

@@ -65,7 +65,7 @@ _range, _once = BeforeValidator(_expanded), AfterValidator(_distinct)
 
 def _type(parameter: Parameter) -> Any:
     """What a parameter's value is in a spec: of its kind, and within its bounds."""
-    return Annotated[parameter.kind, AfterValidator(parameter.checked)]
+    return Annotated[parameter.kind, AfterValidator(parameter.check)]
 
 
 def _axis(parameter: Parameter) -> Any:
@@ -146,7 +146,7 @@ def read_spec(path: Path) -> Spec:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path}: cannot be read as TOML: {error}") from error
     try:
-        spec = checked(raw)
+        spec = spec_of(raw)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     potentials = [_beside(name, path.parent) for name in spec.fixed["potential"]]
@@ -156,7 +156,7 @@ def read_spec(path: Path) -> Spec:
     return Spec(**{**vars(spec), "fixed": {**spec.fixed, "potential": potentials}})
 
 
-def checked(raw: dict[str, Any]) -> Spec:
+def spec_of(raw: dict[str, Any]) -> Spec:
     """The spec of a parsed file. Raises InputError that lists everything that is wrong with it."""
     wrong = []
     try:

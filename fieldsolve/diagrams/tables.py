@@ -12,9 +12,9 @@ from fieldsolve.diagrams.tasks import APART_FROM_TRANSITIONS, FIGURES
 from fieldsolve.equilibrium.phases import Phase
 from fieldsolve.output.folders import write_whole
 from fieldsolve.output.tables import csv_text
-from fieldsolve.runs import Outcome, figure
+from fieldsolve.runs import Outcome, value_of
 
-_STATE_FIGURES = tuple(name for name in FIGURES if name != "certified")
+_STATE_VALUES = tuple(name for name in FIGURES if name != "certified")
 
 
 def table(diagram: Diagram) -> str:
@@ -22,12 +22,12 @@ def table(diagram: Diagram) -> str:
     axes = list(diagram.spec.axes)
     rows = []
     for (task, outcome), is_certified in zip(diagram.cells, diagram.certified().ravel().tolist(), strict=True):
-        values = [is_certified if name == "certified" else figure(outcome, name) for name in FIGURES]
+        values = [is_certified if name == "certified" else value_of(outcome, name) for name in FIGURES]
         rows.append([*(task.config[axis] for axis in axes), *values, _failure(outcome)])
-    return csv_text([*map(column, axes), *FIGURES, "failure"], rows)
+    return csv_text([*map(axis_column, axes), *FIGURES, "failure"], rows)
 
 
-def column(axis: str) -> str:
+def axis_column(axis: str) -> str:
     """The name of an axis in tables, where `energy` is a number."""
     return "energy_kind" if axis == "energy" else axis
 
@@ -36,7 +36,7 @@ def transitions_table(diagram: Diagram) -> str:
     """Binodal and spinodal as CSV, over the axes besides the coupling."""
     axes = [name for name in diagram.spec.axes if name not in APART_FROM_TRANSITIONS]
     rows = [
-        [*(task.config[name] for name in axes), figure(outcome, "binodal"), figure(outcome, "spinodal"), _failure(outcome)]
+        [*(task.config[name] for name in axes), value_of(outcome, "binodal"), value_of(outcome, "spinodal"), _failure(outcome)]
         for task, outcome in diagram.curves
     ]
     return csv_text([*axes, "binodal", "spinodal", "failure"], rows)
@@ -46,9 +46,9 @@ def branches_table(diagram: Diagram) -> str:
     """The states of the branches as CSV, in the order in which they were followed."""
     rows: list[list[Any]] = []
     for direction, (task, outcome) in zip(("up", "down"), diagram.branches, strict=False):
-        for value, state in zip(task.config["values"], figure(outcome, "states") or [], strict=False):
-            rows.append([direction, value, *(state.get(name) for name in _STATE_FIGURES)])
-    return csv_text(["direction", *map(column, diagram.spec.axes), *_STATE_FIGURES], rows)
+        for value, state in zip(task.config["values"], value_of(outcome, "states") or [], strict=False):
+            rows.append([direction, value, *(state.get(name) for name in _STATE_VALUES)])
+    return csv_text(["direction", *map(axis_column, diagram.spec.axes), *_STATE_VALUES], rows)
 
 
 def _failure(outcome: Outcome | None) -> str:
@@ -59,7 +59,7 @@ def dataset(diagram: Diagram) -> Any:
     """The cells as an xarray.Dataset over the axes. Needs the extra `sweep`."""
     import xarray  # an extra, and slow to import: 0.5 s
 
-    axes = {column(name): np.array(values) for name, values in diagram.spec.axes.items()}
+    axes = {axis_column(name): np.array(values) for name, values in diagram.spec.axes.items()}
     names = list(axes)
     numbers = ("energy", "bound", "gap", "matched_energy", "symmetric_kl", "centroid_gap", "spike_mass", "stationarity", "steps")
     fields = {name: (names, diagram.field(name)) for name in numbers}
@@ -72,7 +72,7 @@ def summary(diagram: Diagram) -> dict[str, Any]:
     """What a diagram holds, in numbers."""
     gaps = diagram.field("gap")
     phases = diagram.words("phase")
-    converged = [figure(outcome, "converged") for _, outcome in diagram.cells]
+    converged = [value_of(outcome, "converged") for _, outcome in diagram.cells]
     return {
         "schema": "fieldsolve/phase-diagram/1",
         "axes": ", ".join(f"{name} ({len(values)})" for name, values in diagram.spec.axes.items()),
@@ -82,7 +82,7 @@ def summary(diagram: Diagram) -> dict[str, Any]:
         **{phase.value: int((phases == phase.value).sum()) for phase in Phase},
         "not_converged": converged.count(False),
         "without_bound": int(np.isnan(gaps).sum())
-        - sum(outcome is None or outcome.figures is None for _, outcome in diagram.cells),
+        - sum(outcome is None or outcome.values is None for _, outcome in diagram.cells),
         "failed": sum(task.kind == "cell" for task, _ in diagram.failures),
         "not_computed": diagram.missing,
     }

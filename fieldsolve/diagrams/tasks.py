@@ -13,7 +13,7 @@ from fieldsolve.equilibrium.potentials import is_map_file
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.numerics.errors import InputError
-from fieldsolve.runs import Outcome, Task, performed
+from fieldsolve.runs import Outcome, Task, outcome_of
 
 #: The figures of a cell, in the order of the table.
 FIGURES = (
@@ -91,7 +91,7 @@ def _cost_kind(task: Task) -> tuple[Any, Any]:
 
 def perform(kind: str, config: dict[str, Any]) -> Outcome:
     """Compute a task of a diagram on one thread."""
-    return performed(_COMPUTED[kind], config)
+    return outcome_of(_COMPUTED[kind], config)
 
 
 def _cell(config: dict[str, Any]) -> dict[str, Any]:

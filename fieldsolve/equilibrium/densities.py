@@ -87,7 +87,7 @@ def is_normalised(shift: float, corrected: float, floor: float) -> bool:
     return abs(corrected - shift) <= _ROUNDING * max(1 / (1 - floor), abs(corrected))
 
 
-def normalised(field: Array, floor: float) -> LogDensity:
+def normalise(field: Array, floor: float) -> LogDensity:
     """The density max(floor, exp(field - shift)) with the shift that makes its mean 1.
 
     This is the entropic projection on the floored simplex: argmin KL(rho || exp(field)) over rho >= floor of mean 1.
@@ -97,10 +97,10 @@ def normalised(field: Array, floor: float) -> LogDensity:
     check_floor(floor)
     if not np.isfinite(np.sum(field)):
         raise InputError("a log-density is not finite")
-    return renormalised(LogDensity(field, field.max(axis=1), floor))
+    return renormalise(LogDensity(field, field.max(axis=1), floor))
 
 
-def renormalised(state: LogDensity) -> LogDensity:
+def renormalise(state: LogDensity) -> LogDensity:
     """The state with its true log-normalisers, looked for where its shift says; its field must be finite."""
     shifts = [_shift(field, state.floor, float(guess)) for field, guess in zip(state.field, state.shift, strict=True)]
     return state.with_shift(np.array(shifts))
@@ -135,7 +135,7 @@ def from_density(density: Array, floor: float) -> LogDensity:
         raise InputError("a density must be finite, non-negative and not zero everywhere")
     with np.errstate(divide="ignore"):
         field = np.log(density)
-    return normalised(np.maximum(field, -1e6), floor)
+    return normalise(np.maximum(field, -1e6), floor)
 
 
 def symmetric_kl(cross_entropy: Array) -> float:

@@ -11,12 +11,12 @@ from fieldsolve.equilibrium.densities import (
     corrected_shift,
     from_density,
     is_normalised,
-    renormalised,
+    renormalise,
     symmetric_kl,
 )
 from fieldsolve.equilibrium.mirror_step import Move, mean_pass
 from fieldsolve.equilibrium.terms import Binding, CrossEntropy, Term
-from fieldsolve.equilibrium.terms.cross_entropy import coupled, is_coupled, mixing_of
+from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix, is_coupled, mixing_of
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.smoothing import LOG_ACCURACY
 from fieldsolve.numerics.arrays import Array
@@ -118,7 +118,7 @@ class Energy:
         strength = float(1 - self.mixing[0, 0])
         if np.ndim(self.coupling) == 0:
             return float(self.coupling)
-        return strength if np.allclose(self.mixing, coupled(strength, self.modalities), rtol=0, atol=1e-15) else None
+        return strength if np.allclose(self.mixing, coupling_matrix(strength, self.modalities), rtol=0, atol=1e-15) else None
 
     @property
     def is_intrinsic(self) -> bool:
@@ -210,7 +210,7 @@ class Energy:
         if not all(is_normalised(*pair, state.floor) for pair in zip(state.shift.tolist(), corrected, strict=True)):
             if not np.isfinite(np.sum(state.field)):
                 return self._not_finite(state)
-            state = renormalised(state.with_shift(np.array(corrected)))
+            state = renormalise(state.with_shift(np.array(corrected)))
             means = mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
         binding = self.modalities * means[:, energy_pass.BINDING]
         return self._evaluation(state, means, binding, -means[:, energy_pass.CROSS :], ())
@@ -219,7 +219,7 @@ class Energy:
         """Each term's variation from the densities themselves, then the pass; local cross-entropies are the pass's own."""
         if not np.isfinite(np.sum(state.field)):
             return self._not_finite(state)
-        state = renormalised(state)
+        state = renormalise(state)
         density = state.density()
         variation = np.empty_like(density)
         binding_term, cross_term, *added = self.terms

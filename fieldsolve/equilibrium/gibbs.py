@@ -4,14 +4,14 @@ from math import inf
 
 import numpy as np
 
-from fieldsolve.equilibrium.densities import LogDensity, normalised
+from fieldsolve.equilibrium.densities import LogDensity, normalise
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 
 
 def log_partition(potential: Array, tau: float) -> float:
     """log Z = log int exp(-U/tau) dmu; the minimum of the intrinsic functional without a floor is -log Z [Prop 3.2]."""
-    return float(normalised(-potential[None] / tau, 0.0).shift[0])
+    return float(normalise(-potential[None] / tau, 0.0).shift[0])
 
 
 def gibbs(potentials: Array, tau: float, floor: float = 0.0) -> LogDensity:
@@ -22,7 +22,7 @@ def gibbs(potentials: Array, tau: float, floor: float = 0.0) -> LogDensity:
     """
     if not 0 < tau < inf:
         raise InputError(f"the temperature of a Gibbs density must be a positive number, not {tau}")
-    return normalised(-potentials / tau, floor)
+    return normalise(-potentials / tau, floor)
 
 
 def gibbs_bound(potential: Array, tau: float, floor: float = 0.0) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fieldsolve.equilibrium.descent import Descent
 from fieldsolve.equilibrium.energy import Energy
-from fieldsolve.equilibrium.phases import MatchedFigures, Phase
+from fieldsolve.equilibrium.phases import Phase, StatePhase
 from fieldsolve.equilibrium.problem import TOLERANCES, Problem
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.equilibrium.strategy import DOUBTFUL, GLOBAL
@@ -23,7 +23,7 @@ class Case:
     start: str
     found: Descent
     bound: float | None
-    matched: MatchedFigures | None
+    matched: StatePhase | None
     curvature: Curvature | None
     why_unknown: str | None
 
@@ -55,11 +55,11 @@ def _unresolved(case: Case) -> str:
     )
 
 
-def _has_no_figures(case: Case) -> bool:
+def _has_no_values(case: Case) -> bool:
     return not _is_unresolved(case) and not can_smooth(case.problem.grid, case.problem.kernel)
 
 
-def _no_figures(case: Case) -> str:
+def _no_values(case: Case) -> str:
     kernel = case.problem.kernel
     return f"the {kernel.critic} kernel at tau = {kernel.tau:g} has no short spectrum; its figures are not given"
 
@@ -89,7 +89,7 @@ def _has_free_ties(case: Case) -> bool:
 NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
     (_is_settled_loosely, _loosely),
     (_is_unresolved, _unresolved),
-    (_has_no_figures, _no_figures),
+    (_has_no_values, _no_values),
     (_is_of_another_critic, lambda case: "potentials from pairs are those of the cosine critic"),
     (lambda case: case.why_unknown is not None, lambda case: f"the local stability is not known: {case.why_unknown}"),
     (_is_saddle, _saddle),

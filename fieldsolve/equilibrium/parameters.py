@@ -59,7 +59,7 @@ class Parameter:
             return f"{words} from {self.least:g} to {'below ' * self.below_most}{self.most:g}"
         return f"{words}{f' of at least {self.least:g}' if self.least > -inf else ''}"
 
-    def checked(self, value: Any) -> Any:
+    def check(self, value: Any) -> Any:
         """The value as what it should be. Raises InputError for anything else; None passes where the default is automatic."""
         if value is None and self.default is None:
             return None

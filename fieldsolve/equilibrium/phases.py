@@ -56,7 +56,7 @@ class Stability(Enum):
 
 
 @dataclass(frozen=True, eq=False)
-class MatchedFigures:
+class StatePhase:
     """How a state compares to the matched one: its phase, and the matched state's stability and energy (None if it has ended)."""
 
     phase: Phase
@@ -147,7 +147,7 @@ def is_globally_minimal(potentials: Array, tau: float, floor: float, coupling: f
     return bool(sums[:, local_problem.VALUE].max() <= _CHEAPER * (1 + np.abs(linear).max()))
 
 
-def compared(energy: Energy, state: LogDensity, matched: Matched | None) -> MatchedFigures | None:
+def compare(energy: Energy, state: LogDensity, matched: Matched | None) -> StatePhase | None:
     """The phase of a state, and what the matched state (None where its branch has ended) is; None where there are no phases.
 
     A state counts as matched if no log-density of it differs from the matched state's by more than a tenth (and a quarter of
@@ -166,7 +166,7 @@ def compared(energy: Energy, state: LogDensity, matched: Matched | None) -> Matc
             stability = Stability.STABLE if lowest else Stability.METASTABLE
     if phase is not Phase.MATCHED and float(spike_mass(state.density(), state.floor).min()) >= COLLAPSED:
         phase = Phase.COLLAPSED
-    return MatchedFigures(phase, stability, own)
+    return StatePhase(phase, stability, own)
 
 
 class _Branch:

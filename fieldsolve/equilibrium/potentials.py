@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fieldsolve.grids import Grid, Healpix
-from fieldsolve.grids.healpix import interpolated, read_fits, regraded
+from fieldsolve.grids.healpix import interpolate, read_fits, regrade
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 
@@ -67,7 +67,7 @@ class Potential:
             )
         return values
 
-    def rotated(self, rotation: Array) -> "Potential":
+    def rotate(self, rotation: Array) -> "Potential":
         """The potential carried along by a rotation matrix R: its value at x is the original's at R^T x."""
         return replace(
             self,
@@ -77,13 +77,13 @@ class Potential:
             rotation=rotation if self.rotation is None else rotation @ self.rotation,
         )
 
-    def misaligned(self, degrees: float, grid: Grid) -> "Potential":
+    def misalign(self, degrees: float, grid: Grid) -> "Potential":
         """The potential rotated by an angle as a grid's space turns; see `Grid.rotation`. Raises InputError."""
         if not np.isfinite(degrees):
             raise InputError(f"the misalignment must be a finite angle in degrees, not {degrees}")
         if degrees == 0 or self.dimension is None:
             return self
-        return replace(self.rotated(grid.rotation(degrees)), label=f"{self.label} rotated by {degrees:g} degrees")
+        return replace(self.rotate(grid.rotation(degrees)), label=f"{self.label} rotated by {degrees:g} degrees")
 
 
 def flat() -> Potential:
@@ -142,7 +142,7 @@ def from_map(values: Array, label: str = "map") -> Potential:
             f"{int(np.argmax(bad))} in RING order); fill them first, every pixel needs a value"
         )
 
-    return Potential(lambda points: interpolated(values, points), label, dimension=3, sampled=(Healpix(nside), values))
+    return Potential(lambda points: interpolate(values, points), label, dimension=3, sampled=(Healpix(nside), values))
 
 
 def on_grid(grid: Grid, values: Array, label: str = "array") -> Potential:
@@ -173,7 +173,7 @@ def potential_of(given: Any, grid: Grid) -> Potential:
     if isinstance(given, Potential):
         return given
     if isinstance(given, str | Path):
-        return named(str(given), grid)
+        return potential_named(str(given), grid)
     if callable(given):
         return Potential(given, getattr(given, "__name__", "function"), dimension=grid.components)
     try:
@@ -185,7 +185,7 @@ def potential_of(given: Any, grid: Grid) -> Potential:
     raise InputError(f"a potential is {_KINDS}, not {_described(given)}")
 
 
-def listed(given: Any) -> tuple[Any, ...]:
+def as_tuple(given: Any) -> tuple[Any, ...]:
     """One potential or several, as a tuple: rows of an array of two dimensions, items of a list that holds more than numbers.
 
     Raises InputError for an empty list.
@@ -239,7 +239,7 @@ def read_map(path: Path, grid: Grid) -> Potential:
     if not (isinstance(grid, Healpix) and isinstance(own, Healpix)) or own == grid:
         return potential
     if own.nside > grid.nside:
-        potential = replace(from_map(regraded(values, grid.nside), label=path.name), name=str(path))
+        potential = replace(from_map(regrade(values, grid.nside), label=path.name), name=str(path))
     return replace(potential, notes=(f"{path.name}: regraded from nside {own.nside} to {grid.nside}",))
 
 
@@ -262,7 +262,7 @@ def is_map_file(text: str) -> bool:
     return text.lower().endswith((".fits", ".fit", ".fits.gz", ".npy"))
 
 
-def named(text: str, grid: Grid) -> Potential:
+def potential_named(text: str, grid: Grid) -> Potential:
     """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file.
 
     On the circle the mean directions are x,y.

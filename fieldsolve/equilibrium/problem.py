@@ -12,7 +12,7 @@ from fieldsolve.equilibrium.densities import check_floor
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.parameters import DEFAULTS, PARAMETERS
 from fieldsolve.equilibrium.phases import Transitions, transitions
-from fieldsolve.equilibrium.potentials import Potential, digest, is_map_file, listed, named, on_grid, potential_of
+from fieldsolve.equilibrium.potentials import Potential, as_tuple, digest, is_map_file, on_grid, potential_named, potential_of
 from fieldsolve.equilibrium.terms import Term, term_of
 from fieldsolve.equilibrium.terms.cross_entropy import is_coupled, mixing_of
 from fieldsolve.grids import Circle, Grid, Healpix, Kernel, grid_of
@@ -66,16 +66,16 @@ class Problem:
         self._set("grid", grid)
         self._set("nside", grid.nside if isinstance(grid, Healpix) else None)
         self._set("circle", grid.count if isinstance(grid, Circle) else None)
-        given = listed(self.potentials)
+        given = as_tuple(self.potentials)
         self._set("potentials", tuple(str(one) if isinstance(one, Path) else self._accepted(one) for one in given))
         for name in ("tau", "floor", "misalign", "energy", "tolerance", "max_steps", "escape", "allow_unresolved"):
-            self._set(name, PARAMETERS[name].checked(getattr(self, name)))
+            self._set(name, PARAMETERS[name].check(getattr(self, name)))
         self._set("critic", str(critic_of(self.critic)))
         if self.floor is None:
             self._set("floor", _FLOORS[self.modalities > 1])
         check_floor(self.floor or 0.0)
         if np.ndim(self.coupling) == 0:
-            self._set("coupling", PARAMETERS["coupling"].checked(self.coupling))
+            self._set("coupling", PARAMETERS["coupling"].check(self.coupling))
         else:
             matrix = mixing_of(np.array(self.coupling, dtype=np.float64), self.modalities)
             matrix.flags.writeable = False
@@ -91,7 +91,7 @@ class Problem:
     def _accepted(self, given: Any) -> Any:
         """A potential's name as it is, since maps are read on demand; anything else as a Potential."""
         if isinstance(given, str):
-            return given if is_map_file(given) else (named(given, self.grid) and given)
+            return given if is_map_file(given) else (potential_named(given, self.grid) and given)
         return potential_of(given, self.grid)
 
     def _require_floor(self) -> None:
@@ -253,9 +253,9 @@ def _grid(grid: Any, nside: int | None, circle: int | None) -> Grid:
             raise InputError(f"a grid is a Grid or its name, such as healpix:64, not {type(grid).__name__}")
         found.append(grid_of(grid) if isinstance(grid, str) else grid)
     if nside is not None:
-        found.append(Healpix(PARAMETERS["nside"].checked(nside)))
+        found.append(Healpix(PARAMETERS["nside"].check(nside)))
     if circle is not None:
-        found.append(Circle(PARAMETERS["circle"].checked(circle)))
+        found.append(Circle(PARAMETERS["circle"].check(circle)))
     if any(one != found[0] for one in found):
         raise InputError(f"a problem has one grid, not {' and '.join(map(str, found))}; give grid, nside or circle")
     return found[0] if found else Healpix(_NSIDE)
@@ -273,4 +273,4 @@ def _densities(given: Any) -> Array:
 @lru_cache(maxsize=8)  # a sweep asks for the same ones at every cell, and a map file is slow to read
 def _resolved(given: tuple[Any, ...], _: tuple[str | None, ...], misalign: float, grid: Grid) -> tuple[Potential, ...]:
     potentials = [potential_of(one, grid) for one in given]
-    return *potentials[:-1], potentials[-1].misaligned(misalign, grid)
+    return *potentials[:-1], potentials[-1].misalign(misalign, grid)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fieldsolve.equilibrium.densities import spike_mass, symmetric_kl
 from fieldsolve.equilibrium.descent import Status, Trace
-from fieldsolve.equilibrium.phases import MatchedFigures, Phase
+from fieldsolve.equilibrium.phases import Phase, StatePhase
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.grids import Grid, Kernel, Smoother
@@ -41,7 +41,7 @@ class Solution:
     energy: float
     stationarity: float
     bound: float | None
-    matched: MatchedFigures | None
+    matched: StatePhase | None
     curvature: Curvature | None
     binding: Array
     cross_entropy: Array
@@ -189,7 +189,7 @@ class Solution:
         return float(self.grid.mean(self.density[0] * self.grid.coverage(self.wells, radius)))
 
     @cached_property
-    def kernel_figures(self) -> tuple[float, float] | None:
+    def kernel_values(self) -> tuple[float, float] | None:
         """KDE error sup |K rho - rho| [Def 3.4], the largest over modalities, and the kernel volume's spread.
 
         None where the grid cannot smooth by the kernel.
@@ -222,13 +222,13 @@ class Solution:
             "terms": {str(term): value for term, value in zip(self.problem.terms, self.added, strict=True)},
             "notes": list(self.notes),
         }
-        return figures | self._curvature_figures() | self._kernel_figures() | self._state_figures(cap_radius)
+        return figures | self._curvature_values() | self._kernel_values() | self._state_values(cap_radius)
 
-    def _kernel_figures(self) -> dict[str, Any]:
-        kde_error, spread = self.kernel_figures or (None, None)
+    def _kernel_values(self) -> dict[str, Any]:
+        kde_error, spread = self.kernel_values or (None, None)
         return {"kde_error": kde_error, "kernel_volume_spread": spread}
 
-    def _curvature_figures(self) -> dict[str, Any]:
+    def _curvature_values(self) -> dict[str, Any]:
         names = (
             "local_stability", "unstable_modes", "unstable_modes_are_all", "flat_eigenvalues", "stability_is_exact",
             "lowest_eigenvalues", "multipole_content", "antisymmetry",
@@ -240,7 +240,7 @@ class Solution:
         values = (word, bent.unstable, bent.are_all, bent.flat, bent.is_exact, bent.eigenvalues.tolist(), bent.content.tolist())
         return dict(zip(names, (*values, bent.antisymmetry), strict=True))
 
-    def _state_figures(self, cap_radius: float) -> dict[str, Any]:
+    def _state_values(self, cap_radius: float) -> dict[str, Any]:
         if self.modalities == 1:
             return {
                 "binding": float(self.binding[0]),

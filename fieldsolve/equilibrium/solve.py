@@ -8,11 +8,11 @@ import numpy as np
 from fieldsolve.equilibrium.descent import Descent
 from fieldsolve.equilibrium.gibbs import log_partition
 from fieldsolve.equilibrium.notes import Case, notes_of
-from fieldsolve.equilibrium.phases import compared, matched_state
+from fieldsolve.equilibrium.phases import compare, matched_state
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.equilibrium.stability import Curvature
-from fieldsolve.equilibrium.strategy import Search, default_start, found_from, settled
+from fieldsolve.equilibrium.strategy import Search, default_start, find_from, settle
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
 
@@ -36,11 +36,11 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None)
     search = Search(energy, floor, problem.nats, problem.max_steps, watch)
     matched = matched_state(energy, floor)
     start = default_start(energy) if problem.start is None else problem.start
-    found, bound = found_from(search, start, matched)
+    found, bound = find_from(search, start, matched)
     curvature, why_unknown = None, None
     if stability or problem.escape:
         found, curvature, why_unknown = _curved(search, found, problem.escape)
-    figures = compared(energy, found.state, matched)
+    figures = compare(energy, found.state, matched)
     name = start if isinstance(start, str) else "given densities"
     case = Case(problem, energy, name, found, bound, figures, curvature, why_unknown)
     return Solution(
@@ -68,6 +68,6 @@ def _curved(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curv
     if not found.is_converged:
         return found, None, "it is that of stationary states, and this one is not converged"
     try:
-        return *settled(search, found, escape), None
+        return *settle(search, found, escape), None
     except InputError as error:
         return found, None, str(error)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.equilibrium.densities import LogDensity, normalised
+from fieldsolve.equilibrium.densities import LogDensity, normalise
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.smoothing import MOST_SMOOTHED_PAIRS
@@ -100,13 +100,13 @@ def _by_all_pixels(hessian: "_Hessian", count: int) -> Curvature:
     unit = np.zeros(hessian.free.shape)
     for column, point in enumerate(free):
         unit.ravel()[point] = 1.0
-        matrix[:, column] = hessian.penalised(unit).ravel()[free]
+        matrix[:, column] = hessian.penalise(unit).ravel()[free]
         unit.ravel()[point] = 0.0
     values, vectors = eigh((matrix + matrix.T) / 2)
     lowest = np.zeros_like(unit)
     lowest.ravel()[free] = vectors[:, 0]
     kept = max(count, int(np.sum(values < -hessian.flat)))
-    return hessian.described(values[:kept], lowest, are_all=True, is_exact=True)
+    return hessian.describe(values[:kept], lowest, are_all=True, is_exact=True)
 
 
 def _by_harmonics(hessian: "_Hessian", count: int, tolerance: float, most: int) -> Curvature:
@@ -121,7 +121,7 @@ def _by_harmonics(hessian: "_Hessian", count: int, tolerance: float, most: int) 
         def remaining(vector: Array, known: Array = known) -> Array:
             """1 - H, with the unstable modes that are known at the far end of the spectrum."""
             vector = vector.ravel()
-            pressed = hessian.analysed(hessian.penalised(hessian.synthesised(vector)))
+            pressed = hessian.analyse(hessian.penalise(hessian.synthesise(vector)))
             return np.asarray(vector - pressed - 3.0 * (known @ (known.T @ vector)))
 
         wanted = min(wanted, size - 2)
@@ -137,16 +137,16 @@ def _by_harmonics(hessian: "_Hessian", count: int, tolerance: float, most: int) 
         values, found = np.append(values, 1 - factors[new]), np.concatenate([found, vectors[:, new]], axis=1)
         wanted, are_all = max(3, int(unstable.sum())), not unstable.any()
     values, found = _within_constraints(hessian, found)
-    return hessian.described(values, hessian.synthesised(found[:, 0]), are_all, is_exact=False)
+    return hessian.describe(values, hessian.synthesise(found[:, 0]), are_all, is_exact=False)
 
 
 def _within_constraints(hessian: "_Hessian", found: Array) -> tuple[Array, Array]:
     """Eigenvalues and vectors of the second variation over what the constraints leave of the vectors' span (Rayleigh, Ritz)."""
     pairs = []
     for vector in found.T:
-        allowed = hessian.constrained(hessian.synthesised(vector))
-        pressed = hessian.constrained(hessian.second_variation(allowed))
-        pairs.append((hessian.analysed(allowed), hessian.analysed(pressed)))
+        allowed = hessian.constrain(hessian.synthesise(vector))
+        pressed = hessian.constrain(hessian.second_variation(allowed))
+        pairs.append((hessian.analyse(allowed), hessian.analyse(pressed)))
     gram, curved = (found.T @ np.stack(columns, axis=1) for columns in zip(*pairs, strict=True))
     shares, axes = np.linalg.eigh((gram + gram.T) / 2)
     kept = axes[:, shares > _LEAST_SHARE] / np.sqrt(shares[shares > _LEAST_SHARE])
@@ -156,14 +156,14 @@ def _within_constraints(hessian: "_Hessian", found: Array) -> tuple[Array, Array
     return values, found @ kept @ turns
 
 
-def perturbed(energy: Energy, state: LogDensity, mode: Array) -> LogDensity | None:
+def perturb(energy: Energy, state: LogDensity, mode: Array) -> LogDensity | None:
     """A state lower than a saddle: moved along a mode (A, N) of its curvature, by as much as lowers the energy most.
 
     None if nothing lowers it, as where the state is not quite stationary and the curvature next to nothing.
     """
     here = energy.value(state)
     along = np.clip(mode / np.maximum(state.density(), np.finfo(np.float64).tiny), -_STEEPEST, _STEEPEST)
-    tried = [normalised(state.log_density() + size * along, state.floor) for size in _SIZES]
+    tried = [normalise(state.log_density() + size * along, state.floor) for size in _SIZES]
     values = [energy.value(one) for one in tried]
     return tried[int(np.argmin(values))] if min(values) < here else None
 
@@ -204,27 +204,27 @@ class _Hessian:
         ratio = self._smooth(delta) / self.smoothed
         return self.root * (self.mixing @ ratio + self._smooth((self.mixing.T @ delta - self.weight * ratio) / self.smoothed))
 
-    def constrained(self, fields: Array) -> Array:
+    def constrain(self, fields: Array) -> Array:
         """The part of fields that is 0 at the floor and does not change the mass."""
         kept = np.where(self.free > 0, fields, 0.0)
         return np.asarray(kept - self.free * np.mean(self.free * kept, axis=1, keepdims=True))
 
-    def penalised(self, fields: Array) -> Array:
+    def penalise(self, fields: Array) -> Array:
         """The second variation within the constraints, and 1 outside: what they forbid counts as stable."""
-        allowed = self.constrained(fields)
-        return np.asarray(self.constrained(self.second_variation(allowed)) + (fields - allowed))
+        allowed = self.constrain(fields)
+        return np.asarray(self.constrain(self.second_variation(allowed)) + (fields - allowed))
 
-    def synthesised(self, coefficients: Array) -> Array:
+    def synthesise(self, coefficients: Array) -> Array:
         """Fields of real harmonics, coefficients (A * modes,)."""
         return np.stack([self.grid.synthesis(one, self.lmax) for one in coefficients.reshape(self.modalities, -1)])
 
-    def analysed(self, fields: Array) -> Array:
+    def analyse(self, fields: Array) -> Array:
         """The adjoint of `synthesised`."""
         return np.concatenate([self.grid.analysis(field, self.lmax) for field in fields])
 
-    def described(self, values: Array, lowest: Array, are_all: bool, is_exact: bool) -> Curvature:
+    def describe(self, values: Array, lowest: Array, are_all: bool, is_exact: bool) -> Curvature:
         """The curvature of these eigenvalues, and of the lowest one's mode as fields."""
-        lowest = self.constrained(lowest)
+        lowest = self.constrain(lowest)
         parts = np.stack([self.grid.analysis(field, self.lmax) for field in lowest])
         power = np.sum(parts**2, axis=0)
         content = np.bincount(self.degrees, power, self.lmax + 1) / max(power.sum(), np.finfo(np.float64).tiny)

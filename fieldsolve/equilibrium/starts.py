@@ -93,13 +93,13 @@ def start(name: str | Array, energy: Energy, floor: float) -> LogDensity:
             )
         return densities.from_density(given, floor)
     if name == "uniform":
-        return densities.normalised(np.zeros(shape), floor)
+        return densities.normalise(np.zeros(shape), floor)
     if name == "gibbs":
         return gibbs(energy.potentials, energy.tau, floor)
     if name == "tilted":
-        return densities.normalised(tilts(energy.grid, shape[0], _TILT), floor)
+        return densities.normalise(tilts(energy.grid, shape[0], _TILT), floor)
     kind, _, seed = name.partition(":")
     if kind == "random" and seed.isdecimal():
         noise = np.random.default_rng(int(seed)).standard_normal(shape)
-        return densities.normalised(_NOISE * noise, floor)
+        return densities.normalise(_NOISE * noise, floor)
     raise InputError(f"unknown start {name!r}: it is {', '.join(NAMES)}, or (on the command line) a folder with earlier results")

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from fieldsolve.equilibrium.descent import Status, Trace
-from fieldsolve.equilibrium.phases import MatchedFigures, Phase, Stability
+from fieldsolve.equilibrium.phases import Phase, Stability, StatePhase
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import CAP_RADIUS, SCHEMAS, Solution
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.grids import grid_of
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
-from fieldsolve.output.folders import SUMMARY, staged, write_folder, write_summary
+from fieldsolve.output.folders import SUMMARY, stage, write_folder, write_summary
 from fieldsolve.output.tables import csv_text
 
 _DPI = 110
@@ -46,7 +46,7 @@ def redraw(solution: Solution, folder: Path) -> None:
     """Draw the figure of loaded results again. Raises InputError if it cannot be written."""
     from fieldsolve.equilibrium.pictures import plot
 
-    with staged(folder) as parts:
+    with stage(folder) as parts:
         plot(solution).savefig(parts / _FIGURE, dpi=_DPI)
         (parts / _FIGURE).rename(folder / _FIGURE)
 
@@ -105,10 +105,10 @@ def _curvature(summary: dict[str, Any]) -> Curvature | None:
     return Curvature(eigenvalues, summary["flat_eigenvalues"], are_all, is_exact, None, content, summary["antisymmetry"])
 
 
-def _matched(summary: dict[str, Any]) -> MatchedFigures | None:
+def _matched(summary: dict[str, Any]) -> StatePhase | None:
     if summary.get("phase") is None:
         return None
-    return MatchedFigures(Phase(summary["phase"]), Stability(summary["matched_stability"]), summary["matched_energy"])
+    return StatePhase(Phase(summary["phase"]), Stability(summary["matched_stability"]), summary["matched_energy"])
 
 
 def _read_points(folder: Path) -> dict[str, Array]:

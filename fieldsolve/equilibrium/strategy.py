@@ -11,7 +11,7 @@ from fieldsolve.equilibrium.descent import Descent, descend
 from fieldsolve.equilibrium.dual import dual, lower_bound
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Matched
-from fieldsolve.equilibrium.stability import Curvature, curvature, perturbed
+from fieldsolve.equilibrium.stability import Curvature, curvature, perturb
 from fieldsolve.equilibrium.starts import of_dual
 from fieldsolve.equilibrium.starts import start as starting_state
 from fieldsolve.numerics.arrays import Array
@@ -63,7 +63,7 @@ def default_start(energy: Energy) -> str:
     return GLOBAL if energy.has_global_start else "tilted"
 
 
-def found_from(search: Search, start: str | Array, matched: Matched | None) -> tuple[Descent, float | None]:
+def find_from(search: Search, start: str | Array, matched: Matched | None) -> tuple[Descent, float | None]:
     """The state that a start leads to, and the energy's bound. Raises InputError for a start that the energy does not allow."""
     if isinstance(start, str) and start == GLOBAL:
         return _lowest(search, matched)
@@ -112,7 +112,7 @@ def _by_best_responses(energy: Energy, found: Descent, tolerance: float) -> Desc
     return Descent(finished.evaluation, finished.status, found.trace.then(finished.trace, np.inf))
 
 
-def settled(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curvature]:
+def settle(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curvature]:
     """A converged state with its curvature; with `escape` the state that saddles lead to, left along their most unstable mode.
 
     Raises InputError where the curvature is not known.
@@ -120,7 +120,7 @@ def settled(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curv
     energy = search.energy
     bent = curvature(energy, found.state)
     for _ in range(_MOST_ESCAPES if escape else 0):
-        away = perturbed(energy, found.state, bent.mode) if bent.is_saddle and bent.mode is not None else None
+        away = perturb(energy, found.state, bent.mode) if bent.is_saddle and bent.mode is not None else None
         if away is None:
             break
         onward = search.finish(away)

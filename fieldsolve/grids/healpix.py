@@ -96,7 +96,7 @@ class Healpix(Grid):
         if field.ndim > 1:
             return np.stack([self.rotate(one, rotation) for one in field])
 
-        return self.evaluate(lambda points: interpolated(field, points @ rotation))
+        return self.evaluate(lambda points: interpolate(field, points @ rotation))
 
     def finer(self, spacing: float) -> str:
         nside = 2 ** max(0, ceil(log2(sqrt(pi / 3) / spacing)))
@@ -197,14 +197,14 @@ class Healpix(Grid):
         return columns
 
 
-def interpolated(field: Array, points: Array) -> Array:
+def interpolate(field: Array, points: Array) -> Array:
     """A HEALPix map in RING order between its pixels' centres, bilinearly, at unit vectors (n, 3)."""
     healpy = _healpy("interpolating a map")
     theta, phi = healpy.vec2ang(points)
     return np.asarray(healpy.get_interp_val(field, theta, phi))
 
 
-def regraded(field: Array, nside: int) -> Array:
+def regrade(field: Array, nside: int) -> Array:
     """A map on a coarser grid: the means over its pixels."""
     return np.asarray(_healpy("regrading a map").ud_grade(field, nside))
 

@@ -24,7 +24,7 @@ _limit: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
 @contextmanager
-def limited(count: int) -> Iterator[None]:
+def limit(count: int) -> Iterator[None]:
     """Use at most `count` threads inside the block; results are the same bits for every count."""
     if count < 1:
         raise ValueError(f"the number of threads is at least 1, not {count}")

@@ -26,7 +26,7 @@ def check_folder(folder: Path, overwrite: bool) -> None:
         raise InputError(f"{folder}: is not empty and holds no fieldsolve results; choose another folder")
     if present and not overwrite:
         raise InputError(f"{folder}: holds results already; choose another folder, or replace them with --force")
-    with staged(folder):
+    with stage(folder):
         pass
 
 
@@ -38,14 +38,14 @@ def write_folder(folder: Path, fill: Callable[[Path], None], overwrite: bool) ->
     else, or cannot be written.
     """
     check_folder(folder, overwrite)
-    with staged(folder) as parts:
+    with stage(folder) as parts:
         fill(parts)
         if not folder.exists():
             parts.rename(folder)
             return
         for name in (SUMMARY, *_listed(folder)):
             (folder / name).unlink(missing_ok=True)
-        for path in sorted(parts.iterdir(), key=lambda path: path.name == SUMMARY):
+        for path in sorted(parts.iterdir(), key=lambda path: (path.name == SUMMARY, path.name)):
             path.rename(folder / path.name)
 
 
@@ -85,7 +85,7 @@ def _listed(folder: Path) -> list[str]:
 
 
 @contextmanager
-def staged(folder: Path) -> Iterator[Path]:
+def stage(folder: Path) -> Iterator[Path]:
     """A temporary folder on the same disk: in the given one if it exists, else beside it; it goes away at the end."""
     try:
         home = folder if folder.exists() else folder.parent

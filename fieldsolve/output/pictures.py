@@ -11,7 +11,7 @@ _METADATA: dict[str, dict[str, None]] = {"png": {}, "svg": {"Date": None}, "pdf"
 KINDS = tuple(_METADATA)
 
 
-def rendered(figure: Figure, kind: str, dpi: int = 130) -> bytes:
+def render(figure: Figure, kind: str, dpi: int = 130) -> bytes:
     """A figure as png, svg or pdf: the same bytes for the same figure."""
     file = io.BytesIO()
     with rc_context({"svg.hashsalt": "fieldsolve"}):

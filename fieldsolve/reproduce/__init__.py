@@ -3,7 +3,7 @@
 Each experiment is a room with its model, its study (tasks, table, sentences) and its pictures.
 """
 
-from fieldsolve.reproduce.plan import EXPERIMENTS, Plan, is_plan, opened, planned, reproduced
+from fieldsolve.reproduce.plan import EXPERIMENTS, Plan, is_plan, make_plan, open_study, run_plan
 from fieldsolve.reproduce.study import Study
 
-__all__ = ["EXPERIMENTS", "Plan", "Study", "is_plan", "opened", "planned", "reproduced"]
+__all__ = ["EXPERIMENTS", "Plan", "Study", "is_plan", "make_plan", "open_study", "run_plan"]

@@ -12,7 +12,7 @@ from fieldsolve.reproduce.gap import study as gap
 from fieldsolve.reproduce.gibbs import study as gibbs
 from fieldsolve.reproduce.gradient import study as gradient
 from fieldsolve.reproduce.study import Study
-from fieldsolve.runs import LEDGER, Ledger, Outcome, Run, Task, Work, configuration, fill, performed
+from fieldsolve.runs import LEDGER, Ledger, Outcome, Run, Task, Work, configuration, fill_folder, outcome_of
 
 _STUDIES: dict[str, tuple[Any, Any]] = {
     "gradient": (gradient, gradient.GradientStudy),
@@ -48,7 +48,7 @@ class Plan:
         return cls(**json.loads(text))
 
 
-def planned(experiment: str, quick: bool = False, seeds: int | None = None) -> Plan:
+def make_plan(experiment: str, quick: bool = False, seeds: int | None = None) -> Plan:
     """The paper's settings, or those of the quick version. Raises InputError for an unknown experiment or less than one seed."""
     if experiment not in EXPERIMENTS:
         raise InputError(f"unknown experiment {experiment!r}; the experiments are {', '.join(EXPERIMENTS)}")
@@ -64,10 +64,10 @@ def is_plan(text: str) -> bool:
 
 def perform(kind: str, config: dict[str, Any]) -> Outcome:
     """Compute a task of a reproduction on one thread."""
-    return performed(_COMPUTED[kind], config)
+    return outcome_of(_COMPUTED[kind], config)
 
 
-def reproduced(
+def run_plan(
     plan: Plan, folder: Path, run: Run, replace: bool = False, watch: Watch | None = None
 ) -> Study | list[tuple[Task, Outcome]]:
     """Compute what a folder's ledger does not hold of a plan: the study, or the tasks that failed, to be tried again next time.
@@ -84,11 +84,11 @@ def reproduced(
         return same
 
     work = Work(plan.to_json(), is_same, plan.tasks, perform)
-    outcomes = fill(folder, work, run, True, replace, watch)
+    outcomes = fill_folder(folder, work, run, True, replace, watch)
     return _study(plan, [(task, outcomes[task.key]) for task in plan.tasks])
 
 
-def opened(folder: Path) -> tuple[Plan, Study | list[tuple[Task, Outcome]]]:
+def open_study(folder: Path) -> tuple[Plan, Study | list[tuple[Task, Outcome]]]:
     """The plan and the study of a folder, whichever version has filled it. Raises InputError if something is missing."""
     with Ledger(folder / LEDGER, write=False) as ledger:
         text = ledger.spec()
@@ -106,9 +106,9 @@ def opened(folder: Path) -> tuple[Plan, Study | list[tuple[Task, Outcome]]]:
 
 
 def _study(plan: Plan, found: list[tuple[Task, Outcome]]) -> Study | list[tuple[Task, Outcome]]:
-    failed = [(task, outcome) for task, outcome in found if outcome.figures is None]
+    failed = [(task, outcome) for task, outcome in found if outcome.values is None]
     if failed:
         return failed
-    results = [(task, outcome.figures) for task, outcome in found if outcome.figures is not None]
+    results = [(task, outcome.values) for task, outcome in found if outcome.values is not None]
     study: Study = _STUDIES[plan.experiment][1].of(results)
     return study

@@ -25,7 +25,7 @@ class Study(Protocol):
         """What agrees, what does not, and why: sentences with numbers."""
 
 
-def column(rows: list[dict[str, Any]], name: str) -> Array:
+def column_of(rows: list[dict[str, Any]], name: str) -> Array:
     """One figure of every row, NaN where it has none."""
     return np.array([np.nan if row[name] is None else row[name] for row in rows], dtype=float)
 
@@ -35,6 +35,6 @@ def standard_error(values: Array) -> float:
     return float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
-def counted(number: int, noun: str) -> str:
+def with_noun(number: int, noun: str) -> str:
     """A number with its noun."""
     return f"{number} {noun}{'s' * (number != 1)}"

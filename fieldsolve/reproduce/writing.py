@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from fieldsolve.output.folders import SUMMARY, write_whole
-from fieldsolve.output.pictures import rendered
+from fieldsolve.output.pictures import render
 from fieldsolve.output.tables import csv_text, markdown, rows_of, short, to_json
 from fieldsolve.reproduce.gap.pictures import figures as gap_figures
 from fieldsolve.reproduce.gibbs.pictures import figures as gibbs_figures
 from fieldsolve.reproduce.gradient.pictures import figures as gradient_figures
 from fieldsolve.reproduce.plan import Plan
-from fieldsolve.reproduce.study import Columns, Study, counted
+from fieldsolve.reproduce.study import Columns, Study, with_noun
 
 _FIGURES: dict[str, Any] = {"gradient": gradient_figures, "gibbs": gibbs_figures, "gap": gap_figures}
 _TITLES = {
@@ -35,7 +35,7 @@ def summary(plan: Plan, study: Study) -> dict[str, Any]:
 
 def write(plan: Plan, study: Study, folder: Path) -> None:
     """Write table.csv, table.md, runs.csv, report.md, summary.json and the figures, each whole or not at all."""
-    pictures = {name: rendered(figure, "png", 110) for name, figure in _FIGURES[plan.experiment](study).items()}
+    pictures = {name: render(figure, "png", 110) for name, figure in _FIGURES[plan.experiment](study).items()}
     write_whole(folder / "table.csv", _csv(study.table).encode())
     write_whole(folder / "table.md", _markdown(study.table).encode())
     write_whole(folder / "runs.csv", _csv(study.runs).encode())
@@ -44,7 +44,7 @@ def write(plan: Plan, study: Study, folder: Path) -> None:
     sentences = "\n".join(f"- {sentence}" for sentence in study.report)
     links = "\n\n".join(f"![{name}]({name}.png)" for name in pictures)
     quick = " in the quick version" if plan.quick else ""
-    title = f"# {_TITLES[plan.experiment]}\n\nWith {counted(plan.seeds, 'seed')}{quick}: `{command(plan, folder.name)}`."
+    title = f"# {_TITLES[plan.experiment]}\n\nWith {with_noun(plan.seeds, 'seed')}{quick}: `{command(plan, folder.name)}`."
     write_whole(folder / "report.md", f"{title}\n\n{sentences}\n\n{_markdown(study.table)}\n{links}\n".encode())
     write_whole(folder / SUMMARY, (to_json(summary(plan, study)) + "\n").encode())
 

@@ -4,11 +4,24 @@ Knows no theory: what a task is of, and how it is computed, is handed over by th
 """
 
 from fieldsolve.runs.executors import Run, in_processes, in_this_process, on_cluster, on_local_cluster
-from fieldsolve.runs.folder import Work, fill
+from fieldsolve.runs.folder import Work, fill_folder
 from fieldsolve.runs.ledger import LEDGER, Ledger
-from fieldsolve.runs.tasks import Outcome, Perform, Task, configuration, figure, performed
+from fieldsolve.runs.tasks import Outcome, Perform, Task, configuration, outcome_of, value_of
 
 __all__ = [
-    "LEDGER", "Ledger", "Outcome", "Perform", "Run", "Task", "Work", "configuration", "figure", "fill", "in_processes",
-    "in_this_process", "on_cluster", "on_local_cluster", "performed",
+    "LEDGER",
+    "Ledger",
+    "Outcome",
+    "Perform",
+    "Run",
+    "Task",
+    "Work",
+    "configuration",
+    "fill_folder",
+    "in_processes",
+    "in_this_process",
+    "on_cluster",
+    "on_local_cluster",
+    "outcome_of",
+    "value_of",
 ]  # fmt: skip

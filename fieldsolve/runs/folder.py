@@ -25,7 +25,7 @@ class Work:
     perform: Perform
 
 
-def fill(
+def fill_folder(
     folder: Path, work: Work, run: Run, retry: bool = False, replace: bool = False, watch: Watch | None = None
 ) -> dict[str, Outcome]:
     """Compute the tasks that a folder's ledger does not hold yet, recording them as they come; failed ones again with retry.
@@ -56,8 +56,8 @@ def fill(
 def _fill(work: Work, ledger: Ledger, run: Run, retry: bool, watch: Watch | None) -> None:
     every = work.tasks
     known = ledger.outcomes()
-    done = {task.key for task in every if task.key in known and not (retry and known[task.key].figures is None)}
-    failed = sum(known[key].figures is None for key in done)
+    done = {task.key for task in every if task.key in known and not (retry and known[task.key].values is None)}
+    failed = sum(known[key].values is None for key in done)
     count, fresh, last = len(done), [], monotonic()
     try:
         for task, outcome in run([task for task in every if task.key not in done], work.perform):
@@ -66,7 +66,7 @@ def _fill(work: Work, ledger: Ledger, run: Run, retry: bool, watch: Watch | None
                     f"a worker runs fieldsolve {outcome.version} and this is {fieldsolve.__version__}; install the same"
                 )
             fresh.append((task, outcome))
-            count, failed = count + 1, failed + (outcome.figures is None)
+            count, failed = count + 1, failed + (outcome.values is None)
             if monotonic() - last > _RECORD_EVERY:
                 ledger.record(fresh)
                 fresh, last = [], monotonic()

@@ -91,7 +91,7 @@ class Ledger:
                 task.kind,
                 json.dumps(task.config),
                 outcome.version,
-                _json(outcome.figures),
+                _json(outcome.values),
                 outcome.reason,
                 outcome.seconds,
             )

@@ -29,9 +29,9 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a task: figures, or the reason why there are none. version: of the package that computed it."""
+    """What came of a task: values, or the reason why there are none. version: of the package that computed it."""
 
-    figures: dict[str, Any] | None
+    values: dict[str, Any] | None
     reason: str | None
     seconds: float
     version: str = fieldsolve.__version__
@@ -46,16 +46,16 @@ def configuration(kind: str, config: dict[str, Any]) -> str:
     return json.dumps([kind, {name: value for name, value in config.items() if name != "contents"}], sort_keys=True)
 
 
-def performed(compute: Callable[[dict[str, Any]], dict[str, Any]], config: dict[str, Any]) -> Outcome:
+def outcome_of(compute: Callable[[dict[str, Any]], dict[str, Any]], config: dict[str, Any]) -> Outcome:
     """Call a task's function on one thread. What goes wrong becomes the reason; interruptions pass."""
     began = perf_counter()
-    figures, reason = None, None
+    values, reason = None, None
     try:
-        with threads.limited(1), threads.one_blas_thread():
-            figures = finite(compute(config))
+        with threads.limit(1), threads.one_blas_thread():
+            values = finite(compute(config))
     except Exception as error:
         reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-    return Outcome(figures, reason, perf_counter() - began)
+    return Outcome(values, reason, perf_counter() - began)
 
 
 def ready() -> str:
@@ -63,6 +63,6 @@ def ready() -> str:
     return fieldsolve.__version__
 
 
-def figure(outcome: Outcome | None, name: str) -> Any:
-    """One figure of an outcome, None without one."""
-    return None if outcome is None or outcome.figures is None else outcome.figures.get(name)
+def value_of(outcome: Outcome | None, name: str) -> Any:
+    """One value of an outcome, None without one."""
+    return None if outcome is None or outcome.values is None else outcome.values.get(name)

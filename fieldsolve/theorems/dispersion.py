@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.equilibrium.densities import normalised
+from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.grids import Grid, Kernel
 from fieldsolve.numerics.arrays import Array
@@ -69,7 +69,7 @@ def measured_growth(grid: Grid, kernel: Kernel, coupling: float, degree: int) ->
     """
     mode = grid.zonal(degree)
     energy = Energy(grid, np.zeros((2, grid.size)), kernel.tau, coupling, kernel)
-    state = normalised(_AMPLITUDE * np.stack([mode, -mode]), 0.0)
+    state = normalise(_AMPLITUDE * np.stack([mode, -mode]), 0.0)
     _, onward = energy.step(state, 1.0, np.empty((2, grid.size)))
     apart = (onward.field[0] - onward.field[1]) / 2
     return float(grid.mean(apart * mode) / grid.mean(_AMPLITUDE * mode * mode))

@@ -18,12 +18,12 @@ from pyarrow import parquet
 from safetensors.numpy import save, save_file
 
 from fieldsolve.cli import main
-from fieldsolve.diagnose.corruption import corrupted
-from fieldsolve.diagnose.definitions import DEFINITIONS, markdown
+from fieldsolve.diagnose.corruption import corrupt_partners
+from fieldsolve.diagnose.definitions import DEFINITIONS, documentation
 from fieldsolve.diagnose.diagnosis import diagnose
-from fieldsolve.diagnose.equilibrium import COUPLINGS, placed
+from fieldsolve.diagnose.equilibrium import COUPLINGS, place_sample
 from fieldsolve.diagnose.report import files
-from fieldsolve.diagnose.sample import FEWEST_PAIRS, matched, temperature
+from fieldsolve.diagnose.sample import FEWEST_PAIRS, match, temperature
 from fieldsolve.embeddings.files import read_groups, read_modalities, read_pairs_table
 from fieldsolve.embeddings.modality import Modality, modality
 from fieldsolve.numerics.errors import InputError
@@ -287,7 +287,7 @@ def test_pairs_and_groups_come_as_numpy_or_text(tmp_path: Path) -> None:
 
 def test_rows_without_partner_are_left_out_and_said(both: Array) -> None:
     first, second = (modality(name, rows) for name, rows in zip("ab", both, strict=True))
-    sample = matched(first, second, np.stack([np.arange(5, 35)] * 2, axis=1))
+    sample = match(first, second, np.stack([np.arange(5, 35)] * 2, axis=1))
     assert sample.pairs == sample.independent == 30
     np.testing.assert_array_equal(sample.second.rows, second.rows[5:35])
     np.testing.assert_array_equal(sample.partners, [np.arange(30)] * 2)
@@ -314,9 +314,9 @@ def sample_of(both: Array) -> tuple[Modality, Modality]:
 
 
 def test_corruption_replaces_within_groups_and_more_and_more(both: Array) -> None:
-    sample = matched(*sample_of(both))
+    sample = match(*sample_of(both))
     groups = np.arange(40) % 4
-    found = corrupted(sample, (0.0, 0.3, 0.6, 1.0), groups, 0.2, 99, 0)
+    found = corrupt_partners(sample, (0.0, 0.3, 0.6, 1.0), groups, 0.2, 99, 0)
     shares = [one.replaced for one in found]
     assert shares[0] == 0
     assert shares[-1] == 1
@@ -349,7 +349,7 @@ def test_rows_alone_in_their_group_stay() -> None:
 
 
 def test_the_sample_has_its_place_among_equilibria(both: Array) -> None:
-    place = placed(matched(*sample_of(both)), 0.3, np.random.default_rng(0))
+    place = place_sample(match(*sample_of(both)), 0.3, np.random.default_rng(0))
     np.testing.assert_allclose(place.density.mean(axis=1), 1, atol=1e-9)
     assert place.density.min() >= place.floor * (1 - 1e-9)
     for points, density in zip(place.pairs.points, place.density, strict=True):
@@ -369,7 +369,7 @@ def test_the_sample_has_its_place_among_equilibria(both: Array) -> None:
 def test_two_components_stand_on_the_equator() -> None:
     angles = np.random.default_rng(0).vonmises(0, 2, (2, 30))
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    place = placed(matched(*sample_of(rows)), 0.3, np.random.default_rng(0))
+    place = place_sample(match(*sample_of(rows)), 0.3, np.random.default_rng(0))
     assert place.pairs.retained_fraction == 1
     assert np.all(place.pairs.points[..., 2] == 0)
 
@@ -431,4 +431,4 @@ def test_json_has_every_metric_and_repeats(both: Array, tmp_path: Path) -> None:
 
 
 def test_the_documentation_has_every_definition() -> None:
-    assert markdown().strip() in (ROOT / "docs" / "metrics.md").read_text()
+    assert documentation().strip() in (ROOT / "docs" / "metrics.md").read_text()

@@ -20,8 +20,8 @@ from fieldsolve.diagnose.definitions import DEFINITIONS
 from fieldsolve.diagnose.matching import Matching, matchings
 from fieldsolve.diagnose.measure import measure
 from fieldsolve.diagnose.metric import basic_interval, p_value, share_interval, weighted_quantiles
-from fieldsolve.diagnose.resampling import arranged, drawn
-from fieldsolve.diagnose.sample import Sample, matched
+from fieldsolve.diagnose.resampling import arrange, draw
+from fieldsolve.diagnose.sample import Sample, match
 from fieldsolve.diagnose.shape import relabelled_transport
 from fieldsolve.diagnose.statistics import Pooled, effective_rank
 from fieldsolve.embeddings.modality import modality
@@ -53,7 +53,7 @@ def energy_distance(x: Array, y: Array) -> float:
 
 
 def sample_of(first: Array, second: Array, partners: Array | None = None) -> Sample:
-    return matched(modality("a", first), modality("b", second), partners)
+    return match(modality("a", first), modality("b", second), partners)
 
 
 @pytest.fixture(params=[1, 3], ids=["one to one", "three captions"])
@@ -161,7 +161,7 @@ def test_sliced_wasserstein_is_that_of_optimal_transport(data: tuple[Array, Arra
     x, y, _ = data
     directions = sliced.orthonormal_directions(x.shape[1], len(y), rng)
     np.testing.assert_allclose(directions[:, :6].T @ directions[:, :6], np.eye(6), atol=1e-12)
-    projections = sliced.projected(np.concatenate([x, y]), directions)
+    projections = sliced.project(np.concatenate([x, y]), directions)
     slots = np.repeat([0, 1], [len(x), len(y)])
     raw, centred = sliced.transport_costs(projections, slots, np.array([[1.0, 0]]), np.array([[0, 1.0]]))
     expected = ot.sliced_wasserstein_distance(x, y, projections=directions, p=2)
@@ -192,7 +192,7 @@ def test_separability_is_that_of_scikit_learn() -> None:
     x, y, _ = modalities(60, 6, seed=3)
     sample = sample_of(x, y)
     rngs = np.random.SeedSequence(0).spawn(6)
-    slots = arranged(sample.clusters, np.random.default_rng(rngs[0]))
+    slots = arrange(sample.clusters, np.random.default_rng(rngs[0]))
     fold = slots.group[slots.slot_of_row] % 5
     rows = np.concatenate([x[slots.orders[0]], y[slots.orders[1]]])
     side = np.repeat([0, 1], [60, 60])
@@ -258,13 +258,13 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     sample = sample_of(*(one.astype(np.float32) for one in modalities(100, 8, 6)[:2]))
     found = []
     for count in (1, 3):
-        with threads.limited(count):
+        with threads.limit(count):
             found.append(measure(sample, TAU, 99).metrics)
     assert found[0] == found[1]
 
 
 def pooled_of(sample: Sample) -> tuple[Pooled, Array]:
-    slots = arranged(sample.clusters, np.random.default_rng(0))
+    slots = arrange(sample.clusters, np.random.default_rng(0))
     both = matchings(sample, slots, np.random.default_rng(1))
     return measuring._pooled(sample, slots, both, 1.2, TAU, lambda progress: None)
 
@@ -272,7 +272,7 @@ def pooled_of(sample: Sample) -> tuple[Pooled, Array]:
 def test_a_resample_is_the_statistic_of_its_weighted_rows() -> None:
     sample = sample_of(*modalities(40, 5, 7, captions=2))
     pooled, _ = pooled_of(sample)
-    weights = drawn(pooled.slots, 3, np.random.default_rng(2)).bootstraps
+    weights = draw(pooled.slots, 3, np.random.default_rng(2)).bootstraps
     first, second = pooled.slots.both(weights)
     slot = pooled.slots.slot_of_row
     apart = distances(pooled.rows, pooled.rows)
@@ -298,7 +298,7 @@ def test_resampled_metrics_of_partners_weigh_their_rows() -> None:
     sample = sample_of(*modalities(30, 5, 21, captions=2))
     pooled, _ = pooled_of(sample)
     both = matchings(sample, pooled.slots, np.random.default_rng(1))
-    draws = drawn(pooled.slots, 1, np.random.default_rng(2))
+    draws = draw(pooled.slots, 1, np.random.default_rng(2))
     # Three times the same resample: its reflection at the value is both ends of the interval.
     draws = replace(draws, bootstraps=np.repeat(draws.bootstraps, 3, axis=0))
     found = paired.matched_cosines(pooled, draws, *both) | paired.alignment_within(pooled, draws)
@@ -328,12 +328,12 @@ def test_resampled_metrics_of_partners_weigh_their_rows() -> None:
 def test_few_clusters_are_groups_of_their_own_and_many_share_them() -> None:
     for pairs, groups in ((45, 45), (256, 256), (600, 256)):
         clusters = np.arange(pairs)
-        slots = arranged((clusters, clusters), np.random.default_rng(0))
+        slots = arrange((clusters, clusters), np.random.default_rng(0))
         assert slots.groups == groups
         assert len(slots.group) == 2 * groups
         assert slots.counts.max() - slots.counts.min() <= 1
         assert slots.counts.sum() == 2 * pairs
-        halves = drawn(slots, 1, np.random.default_rng(1)).halves
+        halves = draw(slots, 1, np.random.default_rng(1)).halves
         np.testing.assert_array_equal(halves.sum(axis=1), groups // 2)
 
 
@@ -341,8 +341,8 @@ def test_few_clusters_are_groups_of_their_own_and_many_share_them() -> None:
 def test_exchanges_keep_how_many_a_cluster_has_of_each(turned: bool) -> None:
     x, y, partners = modalities(33, 4, 9, captions=3)
     sample = sample_of(y, x, partners[:, ::-1]) if turned else sample_of(x, y, partners)
-    slots = arranged(sample.clusters, np.random.default_rng(0))
-    labels = drawn(slots, 50, np.random.default_rng(1)).labels
+    slots = arrange(sample.clusters, np.random.default_rng(0))
+    labels = draw(slots, 50, np.random.default_rng(1)).labels
     assert labels is not None
     counts = np.zeros((50, slots.groups))
     for group in range(slots.groups):
@@ -430,10 +430,10 @@ def test_intervals_take_off_what_centring_costs() -> None:
 
 def test_relabelled_transport_is_that_of_stretched_centred_rows() -> None:
     pooled, _ = pooled_of(sample_of(*modalities(40, 5, 19)[:2]))
-    labels = drawn(pooled.slots, 30, np.random.default_rng(4)).labels
+    labels = draw(pooled.slots, 30, np.random.default_rng(4)).labels
     assert labels is not None
     directions = sliced.orthonormal_directions(5, 40, np.random.default_rng(5))
-    found = relabelled_transport(pooled, sliced.projected(pooled.rows, directions), directions, labels)
+    found = relabelled_transport(pooled, sliced.project(pooled.rows, directions), directions, labels)
     centred = [pooled.rows[part] - pooled.rows[part].mean(axis=0) for part in pooled.parts]
     rows, first = np.concatenate(centred), labels[:, pooled.slots.slot_of_row]
     shifts = (first - (1 - first)) @ rows / 40

@@ -21,7 +21,7 @@ from fieldsolve import InputError
 from fieldsolve.diagrams import diagram as diagram_module
 from fieldsolve.diagrams.diagram import Diagram, fill, open_diagram
 from fieldsolve.diagrams.pictures import write_pictures
-from fieldsolve.diagrams.spec import AXES, checked, read_spec
+from fieldsolve.diagrams.spec import AXES, read_spec, spec_of
 from fieldsolve.diagrams.tables import branches_table, dataset, table, transitions_table, write_tables
 from fieldsolve.diagrams.tasks import branches, cells, curves, estimated_seconds, perform, tasks
 from fieldsolve.equilibrium.parameters import PARAMETERS
@@ -48,7 +48,7 @@ floor = [1e-3, 1e-2, 1e-1]
 
 
 def spec(**changes: Any) -> Any:
-    return checked({**SPEC, **changes})
+    return spec_of({**SPEC, **changes})
 
 
 # --- specs
@@ -81,7 +81,7 @@ def test_everything_wrong_is_said_at_once() -> None:
         "diagram": {"colour": "red", "certified_gap": 0},
     }
     with pytest.raises(InputError) as refused:
-        checked(wrong)
+        spec_of(wrong)
     text = str(refused.value)
     for part in (
         "problem.tau", "problem.floor", "problem.colour", "problem.coupling: is an axis too", "axes.coupling.2", "axes.nside.0",
@@ -112,7 +112,7 @@ def test_everything_wrong_is_said_at_once() -> None:
 )
 def test_refused_specs(raw: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        checked(raw)
+        spec_of(raw)
 
 
 def test_spec_files(tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_a_cell_is_what_the_solver_gives() -> None:
     task = cells(spec())[-1]
     outcome = perform(task.kind, task.config)
     solution = Problem(tau=1.0, floor=task.config["floor"], coupling=task.config["coupling"], nside=4).solve()
-    assert outcome.figures is not None
-    assert outcome.figures["energy"] == solution.energy
-    assert outcome.figures["gap"] == solution.gap
-    assert outcome.figures["phase"] == "separated"
+    assert outcome.values is not None
+    assert outcome.values["energy"] == solution.energy
+    assert outcome.values["gap"] == solution.gap
+    assert outcome.values["phase"] == "separated"
 
 
 def test_a_key_depends_on_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +187,8 @@ def test_a_map_that_changes_is_read_again(tmp_path: Path) -> None:
         np.save(path, scale * np.cos(np.arange(48.0)))
         (task,) = cells(spec(axes={"tau": [1.0]}, problem=raw))
         outcome = perform(task.kind, task.config)
-        assert outcome.figures is not None
-        energies.append(outcome.figures["energy"])
+        assert outcome.values is not None
+        energies.append(outcome.values["energy"])
     assert energies[1] < energies[0] - 1
     np.save(path, np.zeros(48))  # after planning
     assert "changed" in str(perform(task.kind, task.config).reason)
@@ -265,7 +265,7 @@ def test_pictures_and_names_may_change_without_force(tmp_path: Path) -> None:
 def test_a_diagram_is_shown_whatever_has_become_of_its_version_and_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "u.npy", np.cos(np.arange(48.0)))
     raw = {"problem": {"potential": str(tmp_path / "u.npy"), "nside": 2}, "axes": {"coupling": [0.0, 0.3]}}
-    before = table(fill(checked(raw), tmp_path / "d", in_this_process))
+    before = table(fill(spec_of(raw), tmp_path / "d", in_this_process))
     (tmp_path / "u.npy").unlink()
     monkeypatch.setattr("fieldsolve.__version__", "9.9")
     assert table(open_diagram(tmp_path / "d")) == before
@@ -317,7 +317,7 @@ def test_two_runs_cannot_share_a_ledger(tmp_path: Path) -> None:
 def test_failed_cells_are_recorded_and_retried_on_request(tmp_path: Path) -> None:
     raw = {"problem": {"nside": 4, "coupling": 0.2, "potential": "u.npy"}, "axes": {"floor": [0.0, 0.1]}}
     (tmp_path / "s.toml").write_text('[problem]\nnside = 4\ncoupling = 0.2\npotential = "u.npy"\n[axes]\nfloor = [0.0, 0.1]\n')
-    assert checked(raw).fixed["potential"] == ["u.npy"]
+    assert spec_of(raw).fixed["potential"] == ["u.npy"]
     (tmp_path / "u.npy").write_text("no array")
     read = read_spec(tmp_path / "s.toml")
     seen: list[Progress] = []
@@ -373,7 +373,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
 
 def values(diagram: Diagram) -> str:
     every = diagram.cells + diagram.curves + diagram.branches
-    return json.dumps([outcome.figures for _, outcome in every])
+    return json.dumps([outcome.values for _, outcome in every])
 
 
 def test_workers_and_dask_give_the_same_bits(tmp_path: Path) -> None:
@@ -531,7 +531,7 @@ def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
 def test_the_dataset(tmp_path: Path) -> None:
     xarray = pytest.importorskip("xarray")
     raw = {"axes": {"coupling": [0.0, 0.3], "energy": ["intrinsic", "smoothed"]}, "problem": {"nside": 4, "tau": 1.0}}
-    diagram = fill(checked(raw), tmp_path / "d", in_this_process)
+    diagram = fill(spec_of(raw), tmp_path / "d", in_this_process)
     write_whole(tmp_path / "d.nc", bytes(dataset(diagram).to_netcdf(engine="scipy")))
     with xarray.open_dataset(tmp_path / "d.nc") as stored:
         assert stored["energy"].dims == ("coupling", "energy_kind")
@@ -557,7 +557,7 @@ def test_every_number_and_word_of_a_problem_is_an_axis() -> None:
 def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
     problem = {name: value for name, value in {"tau": 1.0, "nside": 2, "coupling": 0.2}.items() if name not in (axis, "nside")}
     problem |= {"potential": "flat"} if axis == "circle" else {"nside": 2} if axis != "nside" else {}
-    diagram = fill(checked({"problem": problem, "axes": {axis: AXES_TRIED[axis]}}), tmp_path / "d", in_this_process)
+    diagram = fill(spec_of({"problem": problem, "axes": {axis: AXES_TRIED[axis]}}), tmp_path / "d", in_this_process)
     assert diagram.failures == []
     rows = list(csv.DictReader(io.StringIO(table(diagram))))
     name = "energy_kind" if axis == "energy" else axis
@@ -573,8 +573,8 @@ def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
 
 def test_three_modalities_and_terms_have_diagrams_without_transitions(tmp_path: Path) -> None:
     raw = {"problem": {"potential": ["two-well"] * 3, "nside": 2, "floor": 0.05}, "axes": {"coupling": [0.1, 0.5]}}
-    diagram = fill(checked(raw), tmp_path / "d", in_this_process)
+    diagram = fill(spec_of(raw), tmp_path / "d", in_this_process)
     assert (diagram.failures, diagram.curves) == ([], [])
     assert write_pictures(diagram, tmp_path / "d") == []
     with pytest.raises(InputError, match="unknown term"):
-        checked({"problem": {"terms": ["mmd"]}, "axes": {"tau": [1.0]}})
+        spec_of({"problem": {"terms": ["mmd"]}, "axes": {"tau": [1.0]}})

@@ -8,16 +8,16 @@ import pytest
 
 from fieldsolve.diagrams.diagram import Diagram, fill
 from fieldsolve.diagrams.pictures import draw, write_pictures
-from fieldsolve.diagrams.spec import checked
-from fieldsolve.output.pictures import rendered
-from fieldsolve.runs import figure, in_this_process
+from fieldsolve.diagrams.spec import spec_of
+from fieldsolve.output.pictures import render
+from fieldsolve.runs import in_this_process, value_of
 
 COUPLING = {"from": 0.0, "to": 0.4, "steps": 9}
 
 
 def diagram(folder: Path, axes: dict[str, Any], **more: Any) -> Diagram:
     problem = {name: value for name, value in {"tau": 1.0, "nside": 4, **more.pop("problem", {})}.items() if name not in axes}
-    return fill(checked({"problem": problem, "axes": axes, **more}), folder / "d", in_this_process)
+    return fill(spec_of({"problem": problem, "axes": axes, **more}), folder / "d", in_this_process)
 
 
 def labels(ax: Any) -> list[str]:
@@ -31,9 +31,9 @@ def test_one_axis(tmp_path: Path) -> None:
     lines = {line.get_label(): line for line in energy.lines}
     np.testing.assert_allclose(lines["lowest state"].get_ydata(), found.field("energy"))
     (_, up), (_, down) = found.branches
-    assert list(lines["followed upwards"].get_ydata()) == [state["energy"] for state in figure(up, "states")]
+    assert list(lines["followed upwards"].get_ydata()) == [state["energy"] for state in value_of(up, "states")]
     assert list(lines["followed downwards"].get_xdata()) == found.branches[1][0].config["values"]
-    assert figure(down, "states")[0]["phase"] == "separated"
+    assert value_of(down, "states")[0]["phase"] == "separated"
     spinodal = next(line for label, line in lines.items() if label.startswith("spinodal at 0.25"))
     assert spinodal.get_xdata()[0] == pytest.approx(0.25, abs=1e-6)
     assert any(label.startswith("binodal") for label in labels(order))
@@ -67,7 +67,7 @@ def test_two_axes(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.asarray(mesh.get_array()).reshape(9, 5), found.field("symmetric_kl").T)
     assert len(hatched.get_paths()) == int((~found.certified()).sum()) > 0
     binodal, spinodal = ax.lines
-    np.testing.assert_allclose(binodal.get_ydata(), [figure(outcome, "binodal") for _, outcome in found.curves])
+    np.testing.assert_allclose(binodal.get_ydata(), [value_of(outcome, "binodal") for _, outcome in found.curves])
     np.testing.assert_allclose(spinodal.get_ydata(), 0.25, atol=1e-6)
     np.testing.assert_allclose(binodal.get_xdata(), found.spec.axes["floor"])
     assert any("gap unknown" in text.get_text() for text in drawn.legends[0].get_texts())
@@ -105,10 +105,10 @@ def test_failed_cells_and_unfinished_diagrams_are_drawn(tmp_path: Path) -> None:
     assert np.ma.is_masked(drawn.axes[0].collections[0].get_array())
     assert any(text.get_text() == "failed" for text in drawn.legends[0].get_texts())
     nothing = Diagram(found.spec, [(task, None) for task, _ in found.cells], [], [])
-    assert rendered(draw(nothing), "png").startswith(b"\x89PNG")
+    assert render(draw(nothing), "png").startswith(b"\x89PNG")
 
 
 def test_the_same_bytes_every_time(tmp_path: Path) -> None:
     found = diagram(tmp_path, {"coupling": COUPLING})
     for kind in ("png", "svg"):
-        assert rendered(draw(found), kind) == rendered(draw(found), kind)
+        assert render(draw(found), kind) == render(draw(found), kind)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fieldsolve.equilibrium.densities import LogDensity, normalised
+from fieldsolve.equilibrium.densities import LogDensity, normalise
 from fieldsolve.equilibrium.descent import Descent, Status, descend
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs, gibbs_bound
@@ -71,7 +71,7 @@ def test_below_a_quarter_the_matched_state_comes_back_and_above_it_goes() -> Non
         potentials = np.stack([two_well().on(grid)] * 2)
         matched = gibbs(potentials, tau, floor)
         tilt = 1e-3 * np.outer([1, -1], grid.points()[:, 2])
-        nearly = normalised(matched.log_density() + tilt, floor)
+        nearly = normalise(matched.log_density() + tilt, floor)
         below = descend(Energy(grid, potentials, tau, 0.24), nearly, 1e-11, 5000)
         above = descend(Energy(grid, potentials, tau, 0.26), nearly, 1e-11, 5000)
         assert below.evaluation.symmetric_kl < 1e-6
@@ -138,11 +138,11 @@ def test_the_start_is_left_alone() -> None:
 @pytest.mark.parametrize("critic", [None, "cosine"])
 def test_descent_gives_the_same_bits_for_one_and_two_threads(critic: str | None) -> None:
     grid = Healpix(128 if critic is None else 32)
-    potentials = np.stack([two_well().on(grid), two_well().misaligned(30, Healpix(1)).on(grid)])
+    potentials = np.stack([two_well().on(grid), two_well().misalign(30, Healpix(1)).on(grid)])
     energy = Energy(grid, potentials, 0.5, 0.6, None if critic is None else Kernel(critic, 0.5))
     fields, energies = [], []
     for count in (1, 2):
-        with threads.limited(count):
+        with threads.limit(count):
             found = tilted_descent(energy, 1e-2, 1e-9, 12)
         fields.append(found.state.log_density())
         energies.append(found.trace.energy)
@@ -159,7 +159,7 @@ def test_what_is_no_descent_is_refused() -> None:
     with pytest.raises(InputError, match="tolerance"):
         descend(energy, begin, np.nan, 10)
     with pytest.raises(InputError, match="shape"):
-        descend(energy, normalised(np.zeros((2, 30)), 0.0), 1e-9, 10)
+        descend(energy, normalise(np.zeros((2, 30)), 0.0), 1e-9, 10)
     with pytest.raises(InputError, match="start"):
         start("somewhere", energy, 0.0)
     with pytest.raises(InputError, match="29 points"):

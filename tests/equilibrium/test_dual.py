@@ -124,7 +124,7 @@ def test_a_coupled_energy_without_a_floor_has_no_bound() -> None:
 
 def test_three_modalities_are_bounded_by_their_pairs() -> None:
     grid = Healpix(4)
-    potentials = [two_well().misaligned(angle, Healpix(1)) for angle in (0, 30, 80)]
+    potentials = [two_well().misalign(angle, Healpix(1)) for angle in (0, 30, 80)]
     for coupling in (0.0, 0.1, 0.6, 1.0):
         three = fs.Problem(potentials, tau=0.5, floor=0.05, coupling=coupling, grid=grid).solve()
         assert three.gap is not None
@@ -182,7 +182,7 @@ def test_bits_do_not_depend_on_threads() -> None:
     problem = Problem(tau=0.4, floor=0.01, coupling=0.3, nside=32, misalign=20)
     found = []
     for count in (1, 2):
-        with threads.limited(count):
+        with threads.limit(count):
             solution = problem.solve()
         found.append((solution.energy, solution.bound, solution.density.tobytes()))
     assert found[0] == found[1]

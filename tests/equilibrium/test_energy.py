@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import logsumexp
 
-from fieldsolve.equilibrium.densities import from_density, normalised
+from fieldsolve.equilibrium.densities import from_density, normalise
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.grids import Circle, Grid, Healpix, Smoother
 from fieldsolve.grids.kernels import Kernel
@@ -25,7 +25,7 @@ def random_energy(grid: Grid, modalities: int, coupling: float, critic: str | No
 
 
 def random_densities(grid: Grid, modalities: int, rng: np.random.Generator) -> np.ndarray:
-    return normalised(rng.standard_normal((modalities, grid.size)), 0.05).density()
+    return normalise(rng.standard_normal((modalities, grid.size)), 0.05).density()
 
 
 @pytest.mark.parametrize(("modalities", "coupling", "critic"), CASES)
@@ -57,7 +57,7 @@ def test_steps_up_to_length_one_never_raise_the_energy(
     """Every energy is 1-smooth relative to the entropy."""
     rng = np.random.default_rng(seed)
     energy = random_energy(Circle(32), modalities, coupling, critic, rng)
-    state = normalised(rng.uniform(0, 4) * rng.standard_normal(energy.potentials.shape), floor)
+    state = normalise(rng.uniform(0, 4) * rng.standard_normal(energy.potentials.shape), floor)
     here, proposal = energy.step(state, length, np.empty_like(state.field))
     there, _ = energy.step(proposal, length, np.empty_like(state.field))
     assert there.value <= here.value + here.rounding
@@ -92,7 +92,7 @@ def test_intrinsic_and_smoothed_energies_differ_by_the_kde_error(rng: np.random.
     """|J - F| <= sup |log(K rho / rho)| [Thm 3.2], and it vanishes with tau."""
     grid, differences = Circle(512), []
     potential = np.cos(grid.angles())[None]
-    density = normalised(-potential, 0.0).density()
+    density = normalise(-potential, 0.0).density()
     for tau in (0.1, 0.01, 0.001):
         kernel = Kernel("cosine", tau)
         smoothed = Energy(grid, potential, tau, kernel=kernel).evaluate(density)[0].value

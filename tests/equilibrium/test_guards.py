@@ -7,10 +7,10 @@ import pytest
 
 from fieldsolve.equilibrium import dual as duality
 from fieldsolve.equilibrium import phases
-from fieldsolve.equilibrium.densities import LogDensity, from_density, normalised
+from fieldsolve.equilibrium.densities import LogDensity, from_density, normalise
 from fieldsolve.equilibrium.descent import Status, descend
 from fieldsolve.equilibrium.energy import Energy, Evaluation
-from fieldsolve.equilibrium.phases import Phase, compared, matched_state
+from fieldsolve.equilibrium.phases import Phase, compare, matched_state
 from fieldsolve.equilibrium.starts import start
 from fieldsolve.equilibrium.strategy import DOUBTFUL
 from fieldsolve.equilibrium.vertices import vertex_minimum
@@ -101,7 +101,7 @@ def test_the_rounding_of_a_value_is_a_bound_and_not_a_loose_one(floor: float) ->
     for seed in range(20):
         rng = np.random.default_rng(seed)
         energy = Energy(grid, 10.0 ** rng.uniform(-2, 2) * rng.uniform(-1, 1, (2, grid.size)), 0.3, float(rng.uniform()))
-        evaluation, _ = energy.evaluate(normalised(2 * rng.standard_normal((2, grid.size)), floor).density())
+        evaluation, _ = energy.evaluate(normalise(2 * rng.standard_normal((2, grid.size)), floor).density())
         rho, u = evaluation.state.density().astype(np.longdouble), energy.potentials.astype(np.longdouble)
         rho /= rho.mean(axis=1, keepdims=True)
         cross = np.array([[np.mean(a * np.log(b)) for b in rho] for a in rho])
@@ -148,7 +148,7 @@ def test_half_of_the_excess_mass_on_a_pixel_is_a_collapse_and_less_is_none() -> 
         for a, spike in enumerate((3, 30)):
             density[a] = 0.01 + 0.99 * (1 - share) * 50 / 49
             density[a, spike] = 0.01 + 0.99 * share * 50
-        figures = compared(energy, from_density(density, 0.01), matched_state(energy, 0.01))
+        figures = compare(energy, from_density(density, 0.01), matched_state(energy, 0.01))
         assert figures is not None
         assert figures.phase is phase
 

@@ -15,7 +15,7 @@ from fieldsolve.numerics.arrays import Array
 
 def misaligned(nside: int, angle: float) -> Array:
     grid = Healpix(nside)
-    return np.stack([two_well().on(grid), two_well().misaligned(angle, Healpix(1)).on(grid)])
+    return np.stack([two_well().on(grid), two_well().misalign(angle, Healpix(1)).on(grid)])
 
 
 @pytest.mark.parametrize("floor", [0.5, 0.1, 1e-3, 1e-6])

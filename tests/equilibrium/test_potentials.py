@@ -4,7 +4,7 @@ import healpy
 import numpy as np
 import pytest
 
-from fieldsolve.equilibrium.potentials import flat, from_map, mixture, named, two_well
+from fieldsolve.equilibrium.potentials import flat, from_map, mixture, potential_named, two_well
 from fieldsolve.grids import Circle, Healpix
 from fieldsolve.numerics.errors import InputError
 
@@ -18,13 +18,13 @@ def test_two_well_is_the_papers() -> None:
 
 def test_what_a_user_types() -> None:
     grid = Healpix(4)
-    typed = named("vmf:12@0,0,1+12@0.85,0.15,-0.5", grid).on(grid)
+    typed = potential_named("vmf:12@0,0,1+12@0.85,0.15,-0.5", grid).on(grid)
     np.testing.assert_allclose(typed, two_well().on(grid), atol=1e-15)
-    weighted = named("vmf:1e+1@0,0,2*3+5@-1,0,-1e-1*1", grid).on(grid)
+    weighted = potential_named("vmf:1e+1@0,0,2*3+5@-1,0,-1e-1*1", grid).on(grid)
     expected = mixture(np.array([[0, 0, 1.0], [-1, 0, -0.1]]), np.array([10.0, 5.0]), np.array([0.75, 0.25])).on(grid)
     np.testing.assert_allclose(weighted, expected, atol=1e-15)
-    assert not named("flat", grid).on(grid).any()
-    np.testing.assert_array_equal(named("two-well", grid).on(grid), two_well().on(grid))
+    assert not potential_named("flat", grid).on(grid).any()
+    np.testing.assert_array_equal(potential_named("two-well", grid).on(grid), two_well().on(grid))
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_what_a_user_types() -> None:
 )
 def test_what_nobody_can_mean_is_refused(text: str) -> None:
     with pytest.raises(InputError):
-        named(text, Healpix(1))
+        potential_named(text, Healpix(1))
 
 
 def test_potentials_stay_on_their_sphere() -> None:
@@ -43,27 +43,27 @@ def test_potentials_stay_on_their_sphere() -> None:
         from_map(np.zeros(12)).on(Circle(12))
     with pytest.raises(InputError, match="circle"):
         mixture(np.array([[0.0, 1.0]]), 2.0).on(Healpix(1))
-    np.testing.assert_array_equal(flat().misaligned(30, Healpix(1)).on(Circle(8)), np.zeros(8))
+    np.testing.assert_array_equal(flat().misalign(30, Healpix(1)).on(Circle(8)), np.zeros(8))
 
 
 def test_rotation_carries_the_wells_along() -> None:
-    turned = two_well().misaligned(90, Healpix(1))
+    turned = two_well().misalign(90, Healpix(1))
     np.testing.assert_allclose(turned.wells[0], [1, 0, 0], atol=1e-15)
     grid = Healpix(16)
     lowest = grid.points()[turned.on(grid).argmin()]
     assert max(turned.wells @ lowest) > 0.998
-    twice = two_well().misaligned(30, Healpix(1)).misaligned(60, Healpix(1))
+    twice = two_well().misalign(30, Healpix(1)).misalign(60, Healpix(1))
     np.testing.assert_allclose(twice.on(grid), turned.on(grid), atol=1e-14)
     np.testing.assert_allclose(Circle(3).rotation(90) @ [1, 0], [0, 1], atol=1e-15)
     with pytest.raises(InputError, match="finite"):
-        two_well().misaligned(np.nan, Healpix(1))
+        two_well().misalign(np.nan, Healpix(1))
 
 
 def test_maps_on_their_own_grid_are_taken_as_they_are(rng: np.random.Generator) -> None:
     values = rng.standard_normal(768)
     np.testing.assert_array_equal(from_map(values).on(Healpix(8)), values)
-    turned = from_map(two_well().on(Healpix(64))).misaligned(25, Healpix(1)).on(Healpix(16))
-    np.testing.assert_allclose(turned, two_well().misaligned(25, Healpix(1)).on(Healpix(16)), atol=5e-4)
+    turned = from_map(two_well().on(Healpix(64))).misalign(25, Healpix(1)).on(Healpix(16))
+    np.testing.assert_allclose(turned, two_well().misalign(25, Healpix(1)).on(Healpix(16)), atol=5e-4)
 
 
 @pytest.mark.parametrize("ordering", ["RING", "NESTED"])
@@ -71,7 +71,7 @@ def test_fits_maps_in_either_ordering(ordering: str, tmp_path, rng: np.random.Ge
     values = rng.standard_normal(768)
     stored = values if ordering == "RING" else healpy.reorder(values, r2n=True)
     healpy.write_map(tmp_path / "u.fits", stored, nest=ordering == "NESTED", dtype=np.float64)
-    read = named(str(tmp_path / "u.fits"), Healpix(8))
+    read = potential_named(str(tmp_path / "u.fits"), Healpix(8))
     np.testing.assert_array_equal(read.on(Healpix(8)), values)
     assert read.notes == ()
 
@@ -79,10 +79,10 @@ def test_fits_maps_in_either_ordering(ordering: str, tmp_path, rng: np.random.Ge
 def test_maps_of_another_nside_are_regraded_and_it_is_said(tmp_path) -> None:
     fine = two_well().on(Healpix(32))
     np.save(tmp_path / "u.npy", fine)
-    coarse = named(str(tmp_path / "u.npy"), Healpix(8))
+    coarse = potential_named(str(tmp_path / "u.npy"), Healpix(8))
     assert "regraded from nside 32 to 8" in coarse.notes[0]
     np.testing.assert_allclose(coarse.on(Healpix(8)), healpy.ud_grade(fine, 8), atol=1e-14)
-    finer = named(str(tmp_path / "u.npy"), Healpix(64))
+    finer = potential_named(str(tmp_path / "u.npy"), Healpix(64))
     assert "regraded from nside 32 to 64" in finer.notes[0]
     np.testing.assert_allclose(finer.on(Healpix(64)), two_well().on(Healpix(64)), atol=6e-3)
 
@@ -99,33 +99,33 @@ def test_maps_that_are_none_are_refused(tmp_path) -> None:
     ):
         np.save(tmp_path / "u.npy", values)
         with pytest.raises(InputError, match=message):
-            named(str(tmp_path / "u.npy"), grid)
+            potential_named(str(tmp_path / "u.npy"), grid)
     for values in (np.zeros(768, dtype=complex), np.array(["0"] * 768), np.zeros(768, dtype=bool)):
         np.save(tmp_path / "u.npy", values)
         with pytest.raises(InputError, match="real numbers"):
-            named(str(tmp_path / "u.npy"), grid)
+            potential_named(str(tmp_path / "u.npy"), grid)
     (tmp_path / "u.fits").write_text("SIMPLE but no more")
     with pytest.raises(InputError, match=r"u\.fits: cannot be read as a HEALPix map"):
-        named(str(tmp_path / "u.fits"), grid)
+        potential_named(str(tmp_path / "u.fits"), grid)
     (tmp_path / "v.npy").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"v\.npy: cannot be read"):
-        named(str(tmp_path / "v.npy"), grid)
+        potential_named(str(tmp_path / "v.npy"), grid)
     with pytest.raises(InputError, match="no such file"):
-        named(str(tmp_path / "missing.fits"), grid)
+        potential_named(str(tmp_path / "missing.fits"), grid)
     assert not flat().on(grid).any()
 
 
 def test_a_rotated_map_on_its_own_grid_is_not_the_map() -> None:
     grid = Healpix(16)
     stored = from_map(two_well().on(grid))
-    assert np.abs(stored.misaligned(60, Healpix(1)).on(grid) - two_well().misaligned(60, Healpix(1)).on(grid)).max() < 0.02
-    assert np.abs(stored.misaligned(60, Healpix(1)).on(grid) - stored.on(grid)).max() > 0.3
+    assert np.abs(stored.misalign(60, Healpix(1)).on(grid) - two_well().misalign(60, Healpix(1)).on(grid)).max() < 0.02
+    assert np.abs(stored.misalign(60, Healpix(1)).on(grid) - stored.on(grid)).max() > 0.3
 
 
 def test_rotations_compose_in_the_order_they_are_made() -> None:
     about_y, about_z = Healpix(1).rotation(70), np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
-    both = two_well().rotated(about_y).rotated(about_z)
+    both = two_well().rotate(about_y).rotate(about_z)
     grid = Healpix(8)
-    np.testing.assert_allclose(both.on(grid), two_well().rotated(about_z @ about_y).on(grid), atol=1e-14)
+    np.testing.assert_allclose(both.on(grid), two_well().rotate(about_z @ about_y).on(grid), atol=1e-14)
     np.testing.assert_allclose(both.wells[0], about_z @ about_y @ [0, 0, 1], atol=1e-15)
-    assert np.abs(both.on(grid) - two_well().rotated(about_y @ about_z).on(grid)).max() > 0.1
+    assert np.abs(both.on(grid) - two_well().rotate(about_y @ about_z).on(grid)).max() > 0.1

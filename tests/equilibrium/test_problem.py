@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import fieldsolve as fs
 from fieldsolve.cli import main
-from fieldsolve.diagrams.spec import checked
+from fieldsolve.diagrams.spec import spec_of
 from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.numerics.errors import InputError
@@ -44,7 +44,12 @@ def test_a_potential_is_given_in_many_ways(tmp_path: Path) -> None:
 
 
 def test_one_potential_is_one_modality_and_a_list_is_several() -> None:
-    assert [fs.Problem(one, nside=4).modalities for one in ("flat", ["flat"], ["flat"] * 2, [height, "flat", fs.flat()])] == [1, 1, 2, 3]
+    assert [fs.Problem(one, nside=4).modalities for one in ("flat", ["flat"], ["flat"] * 2, [height, "flat", fs.flat()])] == [
+        1,
+        1,
+        2,
+        3,
+    ]
     assert fs.Problem(np.zeros((3, 192)), nside=4).modalities == 3
     assert fs.Problem("flat").floor == 0
     assert fs.Problem(["flat"] * 2).floor == 1e-3
@@ -56,11 +61,33 @@ def test_one_potential_is_one_modality_and_a_list_is_several() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [None, 3, 3.5, object(), [], {}, [[]], {"two-well": 1}, np.zeros(191), np.zeros((2, 191)), np.zeros((1, 1, 192)), [None, "flat"],
-     np.full(192, np.nan), np.array(["a"] * 192), np.zeros(192, dtype=complex), "three-well", "", "vmf:", "vmf:1@0,0", b"flat",
-     [fs.flat(), 7], "none.npy", ["flat", "none.fits"]],
+    [
+        None,
+        3,
+        3.5,
+        object(),
+        [],
+        {},
+        [[]],
+        {"two-well": 1},
+        np.zeros(191),
+        np.zeros((2, 191)),
+        np.zeros((1, 1, 192)),
+        [None, "flat"],
+        np.full(192, np.nan),
+        np.array(["a"] * 192),
+        np.zeros(192, dtype=complex),
+        "three-well",
+        "",
+        "vmf:",
+        "vmf:1@0,0",
+        b"flat",
+        [fs.flat(), 7],
+        "none.npy",
+        ["flat", "none.fits"],
+    ],
     ids=lambda given: str(type(given).__name__),
-)  # fmt: skip
+)
 def test_everything_else_is_refused_in_one_sentence(given: object) -> None:
     with pytest.raises(InputError) as refused:
         fs.Problem(given, 0.5, 0.01, nside=4).solve()
@@ -70,9 +97,11 @@ def test_everything_else_is_refused_in_one_sentence(given: object) -> None:
 
 def test_functions_that_are_none_are_refused() -> None:
     for broken, message in (
-        (lambda points: 1.0, r"shape \(\)"), (lambda points: points, r"shape \(192, 3\)"), (lambda points: [None] * len(points), "object"),
+        (lambda points: 1.0, r"shape \(\)"),
+        (lambda points: points, r"shape \(192, 3\)"),
+        (lambda points: [None] * len(points), "object"),
         (lambda points: np.full(len(points), np.inf), "not finite"),
-    ):  # fmt: skip
+    ):
         with pytest.raises(InputError, match=message):
             fs.Problem(broken, nside=4).solve()
 
@@ -80,17 +109,37 @@ def test_functions_that_are_none_are_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"tau": 0}, "temperature"), ({"tau": "cold"}, "temperature"), ({"tau": None}, "temperature"), ({"tau": True}, "temperature"),
-        ({"tau": 1e-320}, "1e-09"), ({"floor": 1}, "floor"), ({"floor": 1e-300}, "1e-290"), ({"coupling": 2}, "coupling"),
-        ({"nside": 12}, "power of two"), ({"nside": 8.5}, "power of two"), ({"circle": 2}, "at least|from 3"), ({"grid": "cube:3"}, "healpix"),
-        ({"grid": 8}, "healpix:64"), ({"nside": 8, "circle": 90}, "one grid"), ({"critic": "euclidean"}, "cosine"), ({"energy": "free"}, "smoothed"),
-        ({"tolerance": -1}, "tolerance"), ({"tolerance": np.nan}, "tolerance"), ({"max_steps": 1.5}, "steps"), ({"escape": True}, "smoothed"),
-        ({"escape": 1}, "true or false"), ({"floor": 0.0}, "unbounded below"), ({"start": object()}, "start"), ({"terms": ["mmd"]}, "term"),
-        ({"coupling": [[1.0]]}, "2 x 2"), ({"coupling": [[0.5, 0.6], [0.5, 0.5]]}, "rows of sum 1"), ({"misalign": "left"}, "misalignment"),
-        ({"coupling": [[1.5, -0.5], [0.5, 0.5]]}, "negative"), ({"allow_unresolved": "yes"}, "true or false"),
+        ({"tau": 0}, "temperature"),
+        ({"tau": "cold"}, "temperature"),
+        ({"tau": None}, "temperature"),
+        ({"tau": True}, "temperature"),
+        ({"tau": 1e-320}, "1e-09"),
+        ({"floor": 1}, "floor"),
+        ({"floor": 1e-300}, "1e-290"),
+        ({"coupling": 2}, "coupling"),
+        ({"nside": 12}, "power of two"),
+        ({"nside": 8.5}, "power of two"),
+        ({"circle": 2}, "at least|from 3"),
+        ({"grid": "cube:3"}, "healpix"),
+        ({"grid": 8}, "healpix:64"),
+        ({"nside": 8, "circle": 90}, "one grid"),
+        ({"critic": "euclidean"}, "cosine"),
+        ({"energy": "free"}, "smoothed"),
+        ({"tolerance": -1}, "tolerance"),
+        ({"tolerance": np.nan}, "tolerance"),
+        ({"max_steps": 1.5}, "steps"),
+        ({"escape": True}, "smoothed"),
+        ({"escape": 1}, "true or false"),
+        ({"floor": 0.0}, "unbounded below"),
+        ({"start": object()}, "start"),
+        ({"terms": ["mmd"]}, "term"),
+        ({"coupling": [[1.0]]}, "2 x 2"),
+        ({"coupling": [[0.5, 0.6], [0.5, 0.5]]}, "rows of sum 1"),
+        ({"misalign": "left"}, "misalignment"),
+        ({"coupling": [[1.5, -0.5], [0.5, 0.5]]}, "negative"),
+        ({"allow_unresolved": "yes"}, "true or false"),
     ],
-    ids=str,
-)  # fmt: skip
+)
 def test_parameters_are_checked_when_the_problem_is_made(options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         Problem(**options)
@@ -120,7 +169,7 @@ def test_a_mixing_matrix_may_favour_one_direction() -> None:
     assert same.functional()[0].has_dual
     lopsided = plain.at("coupling", [[0.5, 0.5], [0.0, 1.0]])
     energy, _ = lopsided.functional()
-    assert not (energy.has_dual or energy.has_phases)
+    assert not any([energy.has_dual, energy.has_phases])
     solution = lopsided.solve()
     assert solution.converged
     assert solution.bound is None
@@ -157,7 +206,12 @@ def test_what_was_saved_is_solved_again_to_the_last_bit(kind: str, tmp_path: Pat
     solved = again.problem.solve()
     np.testing.assert_array_equal(solved.density, solution.density)
     np.testing.assert_array_equal(solved.trace.energy, solution.trace.energy)
-    assert (solved.energy, solved.bound, solved.status, solved.notes) == (solution.energy, solution.bound, solution.status, solution.notes)
+    assert (solved.energy, solved.bound, solved.status, solved.notes) == (
+        solution.energy,
+        solution.bound,
+        solution.status,
+        solution.notes,
+    )
     assert solved.labels == solution.labels
     fs.save(again, tmp_path / "twice")
     np.testing.assert_array_equal(fs.load(tmp_path / "twice").problem.solve().density, solution.density)
@@ -189,11 +243,18 @@ def test_a_map_that_has_changed_is_replaced_by_what_was_stored_of_it(tmp_path: P
 
 
 @given(
-    tau=st.floats(1e-9, 1e9), floor=st.floats(1e-12, 0.999), coupling=st.floats(0, 1), misalign=st.floats(-720, 720),
-    steps=st.integers(0, 10**6), tolerance=st.none() | st.floats(0, 1), energy=st.sampled_from(["intrinsic", "smoothed"]),
-    critic=st.sampled_from(["cosine", "rbf", "geodesic"]), start=st.sampled_from([None, "tilted", "random:4"]),
-    grid=st.sampled_from(["healpix:4", "circle:60"]), unresolved=st.booleans(),
-)  # fmt: skip
+    tau=st.floats(1e-9, 1e9),
+    floor=st.floats(1e-12, 0.999),
+    coupling=st.floats(0, 1),
+    misalign=st.floats(-720, 720),
+    steps=st.integers(0, 10**6),
+    tolerance=st.none() | st.floats(0, 1),
+    energy=st.sampled_from(["intrinsic", "smoothed"]),
+    critic=st.sampled_from(["cosine", "rbf", "geodesic"]),
+    start=st.sampled_from([None, "tilted", "random:4"]),
+    grid=st.sampled_from(["healpix:4", "circle:60"]),
+    unresolved=st.booleans(),
+)
 def test_json_brings_every_field_back(**options: object) -> None:
     options["max_steps"], options["allow_unresolved"] = options.pop("steps"), options.pop("unresolved")
     problem = Problem(["flat"] * 2, **options)  # type: ignore[arg-type]
@@ -213,8 +274,8 @@ def test_the_table_of_parameters_has_what_problems_have() -> None:
         for name, parameter in PARAMETERS.items():
             assert f"{parameter.flag} " in text or f"{parameter.flag}\n" in text or (command, name) == ("unimodal", "coupling")
     every = {name: one.default for name, one in PARAMETERS.items() if one.default is not None and name != "tau"}
-    assert checked({"problem": every, "axes": {"tau": [1.0]}}).fixed["energy"] == "intrinsic"
+    assert spec_of({"problem": every, "axes": {"tau": [1.0]}}).fixed["energy"] == "intrinsic"
     for parameter in PARAMETERS.values():
-        assert parameter.default is None or parameter.checked(parameter.default) == parameter.default
+        assert parameter.default is None or parameter.check(parameter.default) == parameter.default
         assert (parameter.default is None) == (parameter.automatic is not None)
         assert parameter.help[0].isupper() or parameter.help.startswith("lambda")

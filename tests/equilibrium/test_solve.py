@@ -70,7 +70,7 @@ def test_no_coupling_is_two_gibbs_problems() -> None:
 @pytest.mark.parametrize("smoothed", [False, True])
 def test_swapping_the_modalities_swaps_the_answer(coupling: float, smoothed: bool) -> None:
     grid = Healpix(8)
-    potentials = [two_well(), two_well().misaligned(40, Healpix(1))]
+    potentials = [two_well(), two_well().misalign(40, Healpix(1))]
     there = fs.Problem(
         potentials,
         tau=0.5,
@@ -102,7 +102,7 @@ def test_rotating_both_potentials_rotates_the_answer(coupling: float) -> None:
     potentials = [two_well(), mixture(np.array([[1.0, 0.2, 0.1]]), 5.0)]
     plain = fs.Problem(potentials, tau=0.5, floor=0.01, coupling=coupling, start="gibbs", grid=grid).solve()
     turned = fs.Problem(
-        [one.rotated(quarter) for one in potentials], tau=0.5, floor=0.01, coupling=coupling, start="gibbs", grid=grid
+        [one.rotate(quarter) for one in potentials], tau=0.5, floor=0.01, coupling=coupling, start="gibbs", grid=grid
     ).solve()
     source = grid.nearest(grid.points() @ quarter)
     np.testing.assert_allclose(turned.density, plain.density[:, source], rtol=1e-6, atol=1e-9)
@@ -112,8 +112,7 @@ def test_rotating_both_potentials_rotates_the_answer(coupling: float) -> None:
 def test_a_rotation_that_permutes_nothing_leaves_the_energy() -> None:
     grid = Healpix(64)
     energies = [
-        fs.Problem(two_well().misaligned(angle, Healpix(1)), tau=0.5, floor=0.01, grid=grid).solve().energy
-        for angle in (0, 33, 77)
+        fs.Problem(two_well().misalign(angle, Healpix(1)), tau=0.5, floor=0.01, grid=grid).solve().energy for angle in (0, 33, 77)
     ]
     assert np.ptp(energies) < 2e-5
 
@@ -142,20 +141,20 @@ def test_an_unresolved_kernel_leaves_the_intrinsic_solve_alone_and_stops_the_smo
     grid = Healpix(8)
     solution = fs.Problem(two_well(), tau=0.01, grid=grid).solve()
     assert solution.converged
-    assert solution.kernel_figures is None
+    assert solution.kernel_values is None
     assert solution.summary()["kde_error"] is None
     assert any("narrower" in note for note in solution.notes)
     with pytest.raises(InputError, match="nside 16"):
         fs.Problem(two_well(), tau=0.01, energy="smoothed", grid=grid).solve()
     allowed = fs.Problem(two_well(), tau=0.01, allow_unresolved=True, grid=grid).solve()
-    assert allowed.kernel_figures is not None
+    assert allowed.kernel_values is not None
     assert allowed.summary()["problem"]["allow_unresolved"] is True
 
 
 def test_kernel_figures_are_what_they_say() -> None:
     grid = Healpix(16)
     solution = fs.Problem(two_well(), tau=0.5, grid=grid).solve()
-    kde_error, spread = solution.kernel_figures
+    kde_error, spread = solution.kernel_values
     smooth = Smoother(grid, solution.kernel).smooth(solution.density[0])
     assert kde_error == np.abs(smooth - solution.density[0]).max()
     assert spread == np.ptp(Smoother(grid, solution.kernel).sum(np.ones(grid.size)))
@@ -183,7 +182,7 @@ def test_running_out_of_steps_is_said() -> None:
 
 def test_wells_and_their_caps_turn_with_the_potential() -> None:
     plain = fs.Problem(two_well(), tau=0.2, grid=Healpix(64)).solve()
-    turned = fs.Problem(two_well().rotated(Healpix(1).rotation(50.0)), tau=0.2, grid=Healpix(64)).solve()
+    turned = fs.Problem(two_well().rotate(Healpix(1).rotation(50.0)), tau=0.2, grid=Healpix(64)).solve()
     assert turned.cap_mass() == pytest.approx(plain.cap_mass(), rel=1e-3)
     assert fs.Problem(flat(), tau=1.0, grid=Healpix(8)).solve().cap_mass() is None
     with pytest.raises(InputError, match="radius"):

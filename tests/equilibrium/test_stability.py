@@ -5,7 +5,7 @@ import pytest
 
 import fieldsolve as fs
 from fieldsolve.equilibrium import stability as module
-from fieldsolve.equilibrium.densities import LogDensity, from_density, normalised
+from fieldsolve.equilibrium.densities import LogDensity, from_density, normalise
 from fieldsolve.equilibrium.descent import descend
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.stability import curvature
@@ -17,7 +17,7 @@ from fieldsolve.numerics.errors import InputError
 
 def uniform(grid: Grid, tau: float, coupling: float, modalities: int = 2) -> tuple[Energy, LogDensity]:
     energy = Energy(grid, np.zeros((modalities, grid.size)), tau, coupling, Kernel("cosine", tau))
-    return energy, normalised(np.zeros((modalities, grid.size)), 0.0)
+    return energy, normalise(np.zeros((modalities, grid.size)), 0.0)
 
 
 @pytest.mark.parametrize(("modalities", "coupling", "floor"), [(1, 0.0, 0.0), (2, 0.6, 0.0), (2, 1.0, 0.2), (3, 0.5, 0.0)])
@@ -28,7 +28,7 @@ def test_the_lowest_eigenvalue_is_the_second_difference_of_the_energy(
     tau = 0.3
     potentials = np.stack([grid.evaluate(lambda p, a=a: np.sin((a + 1) * p[:, 0]) - p[:, 1]) for a in range(modalities)])
     energy = Energy(grid, potentials, tau, coupling, Kernel("cosine", tau))
-    state = normalised(2 * tilts(grid, modalities, 1.0) + 0.3 * potentials, floor)
+    state = normalise(2 * tilts(grid, modalities, 1.0) + 0.3 * potentials, floor)
     found = curvature(energy, state, tolerance=1e-9)
     density, mode = state.density(), found.mode
     assert mode is not None
@@ -72,7 +72,7 @@ def test_descents_leave_the_matched_state_at_the_critical_coupling(tau: float) -
     """By bisection on the nonlinear solver: does a small tilt grow or vanish? Within 1e-3."""
     grid = Healpix(8)
     critical = 0.5 - Kernel("cosine", tau).spectrum(2, 1)[1] / 4
-    tilt = normalised(tilts(grid, 2, 1e-3), 0.0)
+    tilt = normalise(tilts(grid, 2, 1e-3), 0.0)
 
     def parts(coupling: float) -> bool:
         energy, _ = uniform(grid, tau, coupling)
@@ -125,7 +125,7 @@ def test_a_swap_of_the_modalities_and_a_quarter_turn_change_nothing(rng: np.rand
 
 def test_sums_over_pairs_agree_with_the_spectrum(monkeypatch: pytest.MonkeyPatch) -> None:
     energy, state = uniform(Healpix(8), 0.3, 0.6)
-    state = normalised(tilts(energy.grid, 2, 1.0), 0.0)
+    state = normalise(tilts(energy.grid, 2, 1.0), 0.0)
     through_spectrum = curvature(energy, state, tolerance=1e-9)
     monkeypatch.setattr(module, "_LOST", 0.0)
     assert module._Hessian(energy, state).pairwise
@@ -136,7 +136,7 @@ def test_what_cannot_be_computed_is_refused_or_said() -> None:
     grid = Healpix(4)
     energy = Energy(grid, np.zeros((2, grid.size)), 1.0, 0.5)
     with pytest.raises(InputError, match="smoothed"):
-        curvature(energy, normalised(np.zeros((2, grid.size)), 0.0))
+        curvature(energy, normalise(np.zeros((2, grid.size)), 0.0))
     with pytest.raises(InputError, match="smoothed"):
         fs.Problem([fs.flat()] * 2, tau=1.0, grid=grid).solve(stability=True)
     fine = Healpix(64)
@@ -157,7 +157,7 @@ def test_all_eigenvalues_are_those_of_differences_of_the_variation(tau: float, c
     grid = Circle(32)
     potentials = np.stack([grid.evaluate(lambda p, s=s: np.sin(2 * p[:, 0]) - s * p[:, 1]) for s in (1, -1)])
     energy = Energy(grid, potentials, tau, coupling, Kernel("cosine", tau))
-    state = normalised(2.0 * np.stack([grid.points()[:, 0], -grid.points()[:, 1]]), floor)
+    state = normalise(2.0 * np.stack([grid.points()[:, 0], -grid.points()[:, 1]]), floor)
     density = state.density()
     basis = []
     for a in (0, 1):
@@ -194,7 +194,7 @@ def test_a_state_that_the_floor_holds_entirely_is_stable() -> None:
 
 def test_the_search_over_harmonics_agrees_with_all_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     energy, _ = uniform(Healpix(8), 0.3, 0.5)
-    state = normalised(tilts(energy.grid, 2, 0.5), 0.0)
+    state = normalise(tilts(energy.grid, 2, 0.5), 0.0)
     monkeypatch.setattr(module, "_DENSE", 10_000)
     exact = curvature(energy, state)
     monkeypatch.setattr(module, "_DENSE", 0)
@@ -209,7 +209,7 @@ def test_the_smallest_circles() -> None:
     for count in (3, 4, 5):
         grid = Circle(count)
         energy = Energy(grid, np.zeros((2, count)), 3.0, 1.0, Kernel("cosine", 3.0, unresolved=True))
-        found = curvature(energy, normalised(np.zeros((2, count)), 0.0))
+        found = curvature(energy, normalise(np.zeros((2, count)), 0.0))
         assert found.is_exact
         assert len(found.content) == grid.largest_degree + 1
 

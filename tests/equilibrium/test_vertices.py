@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from fieldsolve.equilibrium import gibbs as closed
 from fieldsolve.equilibrium import vertices as equilibria
-from fieldsolve.equilibrium.densities import normalised
+from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs_bound
 from fieldsolve.equilibrium.potentials import flat, mixture, two_well
@@ -22,7 +22,7 @@ LOG_PARTITION = {10: 0.0385845, 5: 0.0785743, 2.5: 0.1626570, 1: 0.4455120, 0.5:
 
 
 def energy_of_logs(energy: Energy, log_densities: np.ndarray) -> float:
-    state = normalised(log_densities, 0.0)
+    state = normalise(log_densities, 0.0)
     return energy.step(state, 1.0, np.empty_like(log_densities))[0].value
 
 
@@ -55,7 +55,7 @@ def test_the_bound_is_the_energy_of_floored_gibbs_and_below_all_others(seed: int
     at_gibbs = energy_of_logs(energy, closed.gibbs(potential[None], tau, floor).log_density())
     assert bound == pytest.approx(at_gibbs, abs=1e-12 * max(1, abs(bound)))
     for _ in range(5):
-        other = normalised(rng.standard_normal((1, 60)) * 3, floor)
+        other = normalise(rng.standard_normal((1, 60)) * 3, floor)
         assert energy_of_logs(energy, other.log_density()) >= bound - 1e-12
 
 
@@ -81,7 +81,7 @@ def test_no_density_beats_the_vertex_minimum(seed: int, floor: float) -> None:
     energy = Energy(Circle(30), potentials, 0.3, 1.0)
     minimum = equilibria.vertex_minimum(potentials, 0.3, floor).value
     for scale in (0.1, 1, 10, 100):
-        state = normalised(scale * rng.standard_normal((2, 30)), floor)
+        state = normalise(scale * rng.standard_normal((2, 30)), floor)
         assert energy_of_logs(energy, state.log_density()) >= minimum - 1e-12
 
 
@@ -90,7 +90,7 @@ def test_best_response_is_the_best_vertex_against_any_density(seed: int, floor: 
     rng = np.random.default_rng(seed)
     potentials = rng.uniform(-1, 1, (2, 30))
     energy = Energy(Circle(30), potentials, 0.3, 1.0)
-    other = normalised(rng.uniform(0, 5) * rng.standard_normal((1, 30)), floor).log_density()[0]
+    other = normalise(rng.uniform(0, 5) * rng.standard_normal((1, 30)), floor).log_density()[0]
     values = [energy_of_logs(energy, np.stack([equilibria.vertex(k, 30, floor), other])) for k in range(30)]
     best = equilibria.best_response(potentials[0], other, 0.3, floor)
     assert values[best] == pytest.approx(min(values), abs=1e-12)

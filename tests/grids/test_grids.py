@@ -223,7 +223,7 @@ def test_smoothing_gives_the_same_bits_for_one_and_two_threads(critic: str, rng:
     density = np.exp(4 * rng.standard_normal(grid.size))
     results = []
     for count in (1, 2):
-        with threads.limited(count):
+        with threads.limit(count):
             results.append((Smoother(grid, kernel).sum(density), Smoother(grid, kernel).log_smooth(density)))
     np.testing.assert_array_equal(results[0], results[1])
 

@@ -24,7 +24,9 @@ def energy(text: str) -> float:
 @pytest.mark.parametrize("attempt", range(2))
 def test_four_processes_start_at_once_on_an_empty_cache(attempt: int, tmp_path: Path) -> None:
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    runs = [subprocess.Popen(SOLVES, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    runs = [
+        subprocess.Popen(SOLVES, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(4)
+    ]
     done = [run.communicate() for run in runs]
     assert [run.returncode for run in runs] == [0] * 4, [errors for _, errors in done]
     assert len({energy(output) for output, _ in done}) == 1

@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from fieldsolve.output.tables import aligned, csv_text, exact, markdown, rows_of, short, to_json
+from fieldsolve.output.tables import align, csv_text, exact, markdown, rows_of, short, to_json
 
 
 def test_json_is_strict_and_sorted() -> None:
@@ -33,4 +33,4 @@ def test_tables_for_people() -> None:
     )
     assert rows_of({"a": [1, 2], "b": [3, 4]}) == [[1, 3], [2, 4]]
     assert markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
-    assert aligned([["a", "bb"], ["ccc", "d"]]) == ["a    bb", "ccc  d"]
+    assert align([["a", "bb"], ["ccc", "d"]]) == ["a    bb", "ccc  d"]

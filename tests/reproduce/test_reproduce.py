@@ -18,7 +18,7 @@ from fieldsolve.cli import main
 from fieldsolve.equilibrium.gibbs import gibbs as gibbs_density
 from fieldsolve.grids import Healpix, Smoother
 from fieldsolve.numerics import threads
-from fieldsolve.reproduce import EXPERIMENTS, Plan, opened, plan, planned, reproduced
+from fieldsolve.reproduce import EXPERIMENTS, Plan, make_plan, open_study, plan, run_plan
 from fieldsolve.reproduce.gap import study as gap_study
 from fieldsolve.reproduce.gap.study import GapStudy
 from fieldsolve.reproduce.gibbs import model as gibbs
@@ -55,7 +55,7 @@ def loss(batch: gradient.Batch, encoder: np.ndarray, critic: str) -> float:
 
 @pytest.mark.parametrize("critic", gradient.CRITICS)
 def test_gradients_in_the_encoder_are_those_of_the_loss(critic: str) -> None:
-    batch = gradient.drawn(critic, 3).first(40)
+    batch = gradient.draw_batch(critic, 3).first(40)
     rng = np.random.default_rng(3)
     means = rng.standard_normal((4, 64))
     encoder = rng.standard_normal((128, 64)) / 8
@@ -68,7 +68,7 @@ def test_gradients_in_the_encoder_are_those_of_the_loss(critic: str) -> None:
 
 
 def test_the_cosine_gradient_is_that_of_infonce() -> None:
-    batch = gradient.drawn("cosine", 0).first(64)
+    batch = gradient.draw_batch("cosine", 0).first(64)
     found = infonce(batch.anchors.points, batch.positives.points, batch.pool.points, Kernel("cosine", 0.1))
     sides = ((batch.anchors, found.anchors), (batch.positives, found.positives), (batch.pool, found.negatives))
     expected = sum(side.in_weights(vectors) for side, vectors in sides)
@@ -76,8 +76,8 @@ def test_the_cosine_gradient_is_that_of_infonce() -> None:
 
 
 def test_the_prediction_is_the_mean_square_error_over_pools() -> None:
-    batch = gradient.drawn("rbf", 1)
-    found = gradient.compared(batch)
+    batch = gradient.draw_batch("rbf", 1)
+    found = gradient.compare_batch(batch)
     whole = gradient.gradient(batch)
     rng = np.random.default_rng(0)
     for count, accuracy in ((4, 0.08), (16, 0.05), (1024, 0.05)):
@@ -93,7 +93,7 @@ def test_the_prediction_is_the_mean_square_error_over_pools() -> None:
 
 @pytest.mark.parametrize("critic", gradient.CRITICS)
 def test_influences_are_what_one_more_negative_adds(critic: str) -> None:
-    batch = gradient.drawn(critic, 2).first(256)
+    batch = gradient.draw_batch(critic, 2).first(256)
     own, others = batch.exponents()
     top = np.maximum(own, others.max(axis=1))
     kernels, positive = np.exp(others - top[:, None]), np.exp(own - top)
@@ -138,8 +138,8 @@ def test_particles_descend_the_objective_that_is_written() -> None:
 
 
 def test_particles_settle_and_repeat_themselves() -> None:
-    first = particles.settled(0.5, gibbs.wells(), gibbs.CONCENTRATION, 0, 150, 200)
-    np.testing.assert_array_equal(first, particles.settled(0.5, gibbs.wells(), gibbs.CONCENTRATION, 0, 150, 200))
+    first = particles.settle_particles(0.5, gibbs.wells(), gibbs.CONCENTRATION, 0, 150, 200)
+    np.testing.assert_array_equal(first, particles.settle_particles(0.5, gibbs.wells(), gibbs.CONCENTRATION, 0, 150, 200))
     np.testing.assert_allclose(np.linalg.norm(first, axis=1), 1)
     rng = np.random.default_rng(0)
     start = rng.standard_normal((3, 200)).T
@@ -152,10 +152,10 @@ def test_particles_settle_and_repeat_themselves() -> None:
     start /= np.linalg.norm(start, axis=0)
     slope = particles.objective(start.T, 0.5, gibbs.wells(), gibbs.CONCENTRATION)[1].T
     moved = start + 0.06 * noise - 0.05 * np.sign(slope)
-    stepped = particles.settled(0.5, gibbs.wells(), gibbs.CONCENTRATION, 4, 1, 50)
+    stepped = particles.settle_particles(0.5, gibbs.wells(), gibbs.CONCENTRATION, 4, 1, 50)
     np.testing.assert_allclose(stepped.T, moved / np.linalg.norm(moved, axis=0), atol=1e-4)
     # Only the potential pulls a single particle: it ends in a well.
-    alone = particles.settled(0.01, gibbs.wells(), gibbs.CONCENTRATION, 1, 600, 1)
+    alone = particles.settle_particles(0.01, gibbs.wells(), gibbs.CONCENTRATION, 1, 600, 1)
     assert gibbs.in_cap(alone)[0] == 1
 
 
@@ -177,7 +177,7 @@ def test_importance_sampling_agrees_within_its_errors() -> None:
 def test_what_particles_minimise_is_above_gibbs_in_the_caps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fieldsolve.reproduce.gibbs.model._SMOOTHED_NSIDE", 8)
     monkeypatch.setattr("fieldsolve.reproduce.gibbs.model._MOST_STEPS", 1000)
-    found = gibbs.smoothed(0.5)
+    found = gibbs.smooth_state(0.5)
     assert found.cap_mass == pytest.approx(0.274, abs=0.006)
     grid, tau = Healpix(8), 2 * particles.BANDWIDTH**2
     kernel = Kernel("geodesic", tau)
@@ -199,7 +199,7 @@ def gibbs_results(steps: int) -> list[tuple[Task, dict[str, Any]]]:
     results = []
     for task in gibbs_study.tasks(2, quick=True):
         if task.kind == "particles":
-            points = particles.settled(task.config["tau"], gibbs.wells(), 12.0, task.config["seed"], 1, 50)
+            points = particles.settle_particles(task.config["tau"], gibbs.wells(), 12.0, task.config["seed"], 1, 50)
             found = {"cap_mass": 0.2, "points": points.tolist() if task.config["seed"] == 0 else None}
         elif task.kind == "smoothed":
             found = {
@@ -287,32 +287,32 @@ def test_the_gap_study_tells_the_phases_apart(gap: GapStudy, tmp_path: Path) -> 
 def test_plans_are_the_papers_and_refuse_others() -> None:
     assert EXPERIMENTS == ("gradient", "gibbs", "gap")
     for experiment in EXPERIMENTS:
-        full = planned(experiment)
+        full = make_plan(experiment)
         assert full.seeds == 20
-        assert planned(experiment, quick=True).seeds < 20
-        assert planned(experiment, quick=True, seeds=7).seeds == 7
+        assert make_plan(experiment, quick=True).seeds < 20
+        assert make_plan(experiment, quick=True, seeds=7).seeds == 7
         assert Plan.from_json(full.to_json()) == full
         assert len({task.key for task in full.tasks}) == len(full.tasks)
-    assert len(planned("gibbs").tasks) == 20 * 7 + 7 + 20 + 1
-    assert len(planned("gap").tasks) == 20 * 8 * 3 + 8 + 1
+    assert len(make_plan("gibbs").tasks) == 20 * 7 + 7 + 20 + 1
+    assert len(make_plan("gap").tasks) == 20 * 8 * 3 + 8 + 1
     with pytest.raises(InputError, match="unknown experiment"):
-        planned("clip")
+        make_plan("clip")
     with pytest.raises(InputError, match="at least one seed"):
-        planned("gap", seeds=0)
+        make_plan("gap", seeds=0)
 
 
 def test_failed_parts_are_said_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = planned("gradient", seeds=1)
+    one = make_plan("gradient", seeds=1)
 
     def broken(config: dict[str, Any]) -> dict[str, Any]:
         raise InputError("no luck")
 
     with monkeypatch.context() as patch:
         patch.setitem(plan._COMPUTED, "gradient", broken)
-        failed = reproduced(one, tmp_path / "d", in_this_process)
+        failed = run_plan(one, tmp_path / "d", in_this_process)
         assert isinstance(failed, list)
         assert [outcome.reason for _, outcome in failed] == ["no luck"] * 2
-    study = reproduced(one, tmp_path / "d", in_this_process)
+    study = run_plan(one, tmp_path / "d", in_this_process)
     assert not isinstance(study, list)
     assert len(study.table["negatives"]) == 18
 
@@ -351,13 +351,13 @@ def test_the_command_resumes_and_shows(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_what_is_not_there_yet_is_said(tmp_path: Path) -> None:
-    one = planned("gradient", seeds=1)
+    one = make_plan("gradient", seeds=1)
 
     def stops(tasks: Any, perform: Any) -> Any:
         raise KeyboardInterrupt
         yield
 
     with pytest.raises(KeyboardInterrupt):
-        reproduced(one, tmp_path / "d", stops)
+        run_plan(one, tmp_path / "d", stops)
     with pytest.raises(InputError, match="2 of 2 parts are not computed yet"):
-        opened(tmp_path / "d")
+        open_study(tmp_path / "d")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from fieldsolve import InputError
 from fieldsolve.reproduce.gap import training
 from fieldsolve.reproduce.gap.binned import (
+    binned_symmetric_kl,
     densities,
     density_symmetric_kl,
     difference_shares,
@@ -17,13 +18,12 @@ from fieldsolve.reproduce.gap.binned import (
     joint_shares,
     marginal_shares,
     rank_one_shares,
-    symmetric_kl,
 )
-from fieldsolve.reproduce.gap.branches import ALIGNED, SEPARATED, aligned, canonical, followed, phase_of
+from fieldsolve.reproduce.gap.branches import ALIGNED, SEPARATED, aligned_minimum, canonical, follow_phases, phase_of
 from fieldsolve.reproduce.gap.latent import Misaligned
 from fieldsolve.reproduce.gap.modes import dispersal, spectrum
-from fieldsolve.reproduce.gap.population import KERNEL, TAU, encoded, lowest_curvature, minimised, ratios
-from fieldsolve.reproduce.gap.rank_one import RankOne, separated
+from fieldsolve.reproduce.gap.population import KERNEL, TAU, encode, lowest_curvature, minimise, ratios
+from fieldsolve.reproduce.gap.rank_one import RankOne, separated_minimum
 from fieldsolve.theorems.infonce import symmetric_infonce
 
 REGULAR = np.array([[[0.69, 0.1], [-0.05, 0.72]], [[0.79, -0.2], [0.1, 0.61]]])
@@ -90,37 +90,37 @@ def test_the_energy_of_encoders_and_its_symmetries(seed: int, sigma: float, angl
     state = np.stack(
         [rotation(rng.uniform(-3, 3)) @ np.diag([1, rng.uniform(0.2, 1)]) @ rotation(rng.uniform(-3, 3)) for _ in "12"]
     )
-    here = encoded(law, state)
+    here = encode(law, state)
     for other in (scales * state, rotation(angle) @ state, np.diag([1.0, -1.0]) @ state, canonical(state)):
-        assert encoded(law, other).energy == pytest.approx(here.energy, abs=1e-10)
+        assert encode(law, other).energy == pytest.approx(here.energy, abs=1e-10)
     # Scaling and turning do nothing: the gradient has no part along them.
     assert abs(np.vdot(here.gradient[0], state[0])) < 1e-9
     assert abs(np.vdot(here.gradient, np.array([[0.0, -1.0], [1.0, 0.0]]) @ state)) < 1e-9
     direction = rng.standard_normal((2, 2, 2))
-    above, below = (encoded(law, state + sign * 1e-5 * direction).energy for sign in (1, -1))
+    above, below = (encode(law, state + sign * 1e-5 * direction).energy for sign in (1, -1))
     assert (above - below) / 2e-5 == pytest.approx(np.vdot(here.gradient, direction), abs=1e-5)
     if sigma == 0:
-        assert encoded(law, state[::-1]).energy == pytest.approx(here.energy, abs=1e-10)
+        assert encode(law, state[::-1]).energy == pytest.approx(here.energy, abs=1e-10)
 
 
 def test_the_energy_is_what_large_batches_tend_to() -> None:
     law = Misaligned(0.5)
     pairs = law.sample(200_000, np.random.default_rng(1))
     values = [training.loss(REGULAR, part)[0] for part in np.split(pairs, 20, axis=1)]
-    exact = encoded(law, REGULAR).energy
+    exact = encode(law, REGULAR).energy
     # Batches of 10 000 are short of the limit by about the variance of k/Gamma over twice their size.
     assert abs(np.mean(values) - exact) < 4 * np.std(values, ddof=1) / np.sqrt(20) + 2e-3
-    assert encoded(Misaligned(0.5, 1024), REGULAR).energy == pytest.approx(exact, abs=1e-12)
+    assert encode(Misaligned(0.5, 1024), REGULAR).energy == pytest.approx(exact, abs=1e-12)
 
 
 # From quadrature of another kind, with ten starts each.
 @pytest.mark.parametrize(("sigma", "energy"), [(0.0, -14.131), (0.3, -13.170), (0.7, -11.639)])
 def test_the_aligned_minimum(sigma: float, energy: float) -> None:
     law = Misaligned(sigma)
-    state, energies = aligned(law, 4)
+    state, energies = aligned_minimum(law, 4)
     assert state is not None
     assert energies[-1] - energies[0] < 1e-9
-    found = encoded(law, state)
+    found = encode(law, state)
     assert found.energy == pytest.approx(energy, abs=1e-3)
     assert np.abs(found.gradient).max() < 1e-6
     assert lowest_curvature(law, state) > 0.5
@@ -134,7 +134,7 @@ def test_the_aligned_minimum(sigma: float, energy: float) -> None:
 
 def test_curvature_along_a_line_is_that_of_the_energy() -> None:
     law = Misaligned(0.3)
-    state, _ = aligned(law, 2)
+    state, _ = aligned_minimum(law, 2)
     assert state is not None
     lowest = lowest_curvature(law, state)
     rng, step = np.random.default_rng(3), 1e-3
@@ -145,7 +145,7 @@ def test_curvature_along_a_line_is_that_of_the_energy() -> None:
         turned = np.array([[0.0, -1.0], [1.0, 0.0]]) @ state
         direction -= np.vdot(direction, turned) * turned / np.vdot(turned, turned)
         direction /= np.linalg.norm(direction)
-        above, here, below = (encoded(law, state + shift * step * direction).energy for shift in (1, 0, -1))
+        above, here, below = (encode(law, state + shift * step * direction).energy for shift in (1, 0, -1))
         assert (above - 2 * here + below) / step**2 > lowest - 1e-3
 
 
@@ -172,7 +172,7 @@ def far_from_regular(law: Misaligned, angle: float, ratio: float) -> float:
 
 def test_the_separated_minimum_is_a_kink_at_singular_encoders() -> None:
     law = Misaligned(0.3)
-    state = separated(law)
+    state = separated_minimum(law)
     # What the same quadrature and ten starts found close to singular, as far as it resolved that.
     assert state.energy == pytest.approx(-12.634, abs=5e-3)
     assert state.lowest_curvature > 0
@@ -183,14 +183,14 @@ def test_the_separated_minimum_is_a_kink_at_singular_encoders() -> None:
     with pytest.raises(InputError, match="cuts at 0"):
         _ = RankOne(law, 1.0, (0.1, 0.0)).slopes
     near = np.stack([np.diag([1.0, 0.03]), rotation(state.angle) @ np.diag([1.0, 0.03])])
-    assert encoded(law, near).energy > state.energy
+    assert encode(law, near).energy > state.energy
 
 
 def test_rank_one_states_match_their_samples_and_have_one_minimum() -> None:
     from scipy.optimize import minimize
 
     law = Misaligned(0.6)
-    best = separated(law)
+    best = separated_minimum(law)
     state = RankOne(law, 1.2, (0.3, -0.4))
     drawn = law.sample(200_000, np.random.default_rng(0))
     angles = np.arctan2(drawn[..., 1], drawn[..., 0])
@@ -201,29 +201,29 @@ def test_rank_one_states_match_their_samples_and_have_one_minimum() -> None:
         found = minimize(lambda x: RankOne(law, x[0], (x[1], x[2])).energy, start)
         assert found.fun == pytest.approx(best.energy, abs=1e-6)
     # Far apart nothing is aligned, axes are perpendicular, and K between them is 1/I_0(1/tau).
-    apart = separated(Misaligned(5.0))
+    apart = separated_minimum(Misaligned(5.0))
     assert apart.angle == pytest.approx(np.pi / 2, abs=1e-4)
     assert apart.energy == pytest.approx(float(KERNEL.log_profile(np.pi / 2, 1)), abs=1e-5)
 
 
 def test_energies_cross_where_the_report_says() -> None:
-    state, _ = aligned(Misaligned(0.5), 2)
+    state, _ = aligned_minimum(Misaligned(0.5), 2)
     assert state is not None
     excess = []
     for sigma in (0.5191, 0.5193):
         law = Misaligned(sigma)
-        here = minimised(law, state)
+        here = minimise(law, state)
         assert here is not None
-        excess.append(encoded(law, here).energy - separated(law).energy)
+        excess.append(encode(law, here).energy - separated_minimum(law).energy)
     assert excess[0] < 0 < excess[1]
     # Far beyond, the aligned minimum is no more.
-    assert aligned(Misaligned(1.2), 3)[0] is None
+    assert aligned_minimum(Misaligned(1.2), 3)[0] is None
 
 
 def test_branches_end_and_cross(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fieldsolve.reproduce.gap.branches._CROSSING_ERROR", 1e-5)
     monkeypatch.setattr("fieldsolve.reproduce.gap.branches._END_ERROR", 1e-2)
-    found = followed([0.3, 0.4, 1.0, 1.2])
+    found = follow_phases([0.3, 0.4, 1.0, 1.2])
     assert found.crossing == pytest.approx(0.51916, abs=2e-5)
     assert found.end == pytest.approx(1.07, abs=0.015)
     assert np.isnan(found.aligned_energy[-1])
@@ -250,7 +250,7 @@ def test_bins_hold_what_densities_and_samples_say() -> None:
     np.testing.assert_allclose(histograms(np.stack([wrapped, wrapped]))[0], apart, atol=5 * np.sqrt(apart.max() / 400_000))
     np.testing.assert_allclose(difference_shares(law, np.diag([1.0, -1.0]) @ REGULAR), apart[::-1], atol=1e-12)
     plain, smoothed = density_symmetric_kl(law, REGULAR)
-    assert symmetric_kl(marginal_shares(joint_shares(law, REGULAR, 480))) == pytest.approx(plain, rel=2e-3)
+    assert binned_symmetric_kl(marginal_shares(joint_shares(law, REGULAR, 480))) == pytest.approx(plain, rel=2e-3)
     assert 0 < smoothed < plain
 
 
@@ -259,19 +259,21 @@ def test_the_expected_estimate_is_the_mean_over_samples(sigma: float) -> None:
     law = Misaligned(sigma)
     state = REGULAR if sigma else np.stack([REGULAR[0], REGULAR[0]])
     joint = joint_shares(law, state)
-    drawn = [symmetric_kl(histograms(encoded_angles(state, law.sample(2000, np.random.default_rng(k))))) for k in range(80)]
+    drawn = [
+        binned_symmetric_kl(histograms(encoded_angles(state, law.sample(2000, np.random.default_rng(k))))) for k in range(80)
+    ]
     expected = expected_symmetric_kl(joint, 2000)
     assert abs(np.mean(drawn) - expected) < 4 * np.std(drawn, ddof=1) / np.sqrt(80)
-    assert expected > symmetric_kl(marginal_shares(joint)) + 0.01
-    assert expected_symmetric_kl(joint, 50_000) == pytest.approx(symmetric_kl(marginal_shares(joint)), abs=6e-3)
+    assert expected > binned_symmetric_kl(marginal_shares(joint)) + 0.01
+    assert expected_symmetric_kl(joint, 50_000) == pytest.approx(binned_symmetric_kl(marginal_shares(joint)), abs=6e-3)
 
 
 def test_atoms_in_bins() -> None:
-    shares = rank_one_shares(separated(Misaligned(0.7)))
+    shares = rank_one_shares(separated_minimum(Misaligned(0.7)))
     np.testing.assert_allclose(shares.sum(axis=1), 1)
     assert np.count_nonzero(shares) == 4
-    assert symmetric_kl(shares) == pytest.approx(35.6, abs=0.05)
-    assert symmetric_kl(np.stack([shares[0], shares[0]])) == 0
+    assert binned_symmetric_kl(shares) == pytest.approx(35.6, abs=0.05)
+    assert binned_symmetric_kl(np.stack([shares[0], shares[0]])) == 0
 
 
 def test_the_batch_loss_is_that_of_infonce() -> None:
@@ -289,12 +291,12 @@ def test_the_batch_loss_is_that_of_infonce() -> None:
 
 def test_the_phase_is_where_steepest_descent_ends() -> None:
     law = Misaligned(0.3)
-    state, _ = aligned(law, 2)
+    state, _ = aligned_minimum(law, 2)
     assert state is not None
     assert phase_of(law, state) == ALIGNED
     # One encoder is nearly singular, in the basin of either phase.
     assert phase_of(law, state @ np.diag([1.0, 0.12])) == ALIGNED
-    axis = separated(law).angle
+    axis = separated_minimum(law).angle
     assert phase_of(law, np.stack([np.diag([1.0, 0.012]), rotation(axis) @ np.diag([1.0, 0.012])])) == SEPARATED
 
 
@@ -320,17 +322,17 @@ def test_the_smoothed_divergence_of_atoms() -> None:
 def test_the_first_step_of_training_has_the_learning_rate() -> None:
     law = Misaligned(0.4)
     start = np.random.default_rng(7).uniform(-(0.5**0.5), 0.5**0.5, (2, 2, 2))
-    np.testing.assert_allclose(np.abs(training.trained(law, 7, 64, 1) - start), training.LEARNING_RATE, rtol=1e-6)
+    np.testing.assert_allclose(np.abs(training.train(law, 7, 64, 1) - start), training.LEARNING_RATE, rtol=1e-6)
 
 
 def test_training_finds_the_aligned_minimum_and_repeats_itself() -> None:
     law = Misaligned(0.4)
-    first = training.trained(law, 0, 256)
-    np.testing.assert_array_equal(first, training.trained(law, 0, 256))
-    state, _ = aligned(law, 2)
+    first = training.train(law, 0, 256)
+    np.testing.assert_array_equal(first, training.train(law, 0, 256))
+    state, _ = aligned_minimum(law, 2)
     assert state is not None
-    assert encoded(law, first).energy - encoded(law, state).energy < 0.02
-    assert np.abs(training.trained(law, 1, 256, 10) - first).max() > 0.1
+    assert encode(law, first).energy - encode(law, state).energy < 0.02
+    assert np.abs(training.train(law, 1, 256, 10) - first).max() > 0.1
     for batch, steps in ((1, 10), (256, 0)):
         with pytest.raises(InputError, match="training needs"):
-            training.trained(law, 0, batch, steps)
+            training.train(law, 0, batch, steps)

@@ -10,7 +10,7 @@ from scipy.special import ive
 
 import fieldsolve as fs
 from fieldsolve.cli import main
-from fieldsolve.equilibrium.densities import normalised
+from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.grids import Circle, Healpix
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics.errors import InputError
@@ -62,7 +62,7 @@ def test_the_solver_breaks_where_the_formula_says(tau: float) -> None:
     grid, kernel = Circle(128), Kernel("cosine", tau)
     critical = dispersion(kernel, 2).breaks_at
     seed = 0.05 * np.stack([np.cos(grid.angles()), -np.cos(grid.angles())])
-    start = normalised(seed, 0.0).density()
+    start = normalise(seed, 0.0).density()
     gaps = []
     for coupling in (critical - 0.02, critical + 0.02):
         solution = fs.Problem(

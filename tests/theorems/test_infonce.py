@@ -112,7 +112,7 @@ def test_the_same_bits_from_one_thread_and_two(rng: np.random.Generator) -> None
     points = unit(rng, 300, 16), unit(rng, 300, 16), unit(rng, 5000, 16)
     results = []
     for count in (1, 2):
-        with threads.limited(count):
+        with threads.limit(count):
             loss = infonce(*points, Kernel("cosine", 0.07))
             results.append((loss.terms, loss.anchors, loss.negatives))
     for one, two in zip(*results, strict=True):

@@ -48,7 +48,7 @@ def one() -> Sharpness:
 
 @pytest.fixture(scope="module")
 def two() -> Sharpness:
-    return sharpness(Healpix(64), [fs.two_well(), fs.two_well().misaligned(40, Healpix(1))])
+    return sharpness(Healpix(64), [fs.two_well(), fs.two_well().misalign(40, Healpix(1))])
 
 
 def test_one_modality_nears_at_second_order_and_two_at_first(one: Sharpness, two: Sharpness) -> None:

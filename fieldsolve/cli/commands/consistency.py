@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import guarded, parameter_option, result_options
+from fieldsolve.cli.options import guard, parameter_option, result_options
 from fieldsolve.cli.studies import WRITTEN, deliver, running
 
 
@@ -43,7 +43,7 @@ from fieldsolve.cli.studies import WRITTEN, deliver, running
 @click.option("--seeds", type=int, default=20, show_default=True, help="Draws of the negatives.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all draws.")
 @result_options(WRITTEN)
-@guarded
+@guard
 def command(**options: Any) -> None:
     """Compare InfoNCE with N negatives to the energy it tends to, in value and gradient [Thm 3.1, 4.1].
 
@@ -59,7 +59,7 @@ def command(**options: Any) -> None:
     from fieldsolve.cli.solutions import chosen_grid, default_potential
     from fieldsolve.embeddings.pairs import read_pairs
     from fieldsolve.equilibrium.gibbs import gibbs
-    from fieldsolve.equilibrium.potentials import named
+    from fieldsolve.equilibrium.potentials import potential_named
     from fieldsolve.grids import Kernel
     from fieldsolve.numerics.errors import InputError
     from fieldsolve.output.folders import check_folder
@@ -89,7 +89,7 @@ def command(**options: Any) -> None:
     if pairs:
         law = laws.empirical(grid, read_pairs(pairs, options["normalize"]), options["bandwidth"])
     else:
-        potential = named(options["potential"] or default_potential(grid), grid)
+        potential = potential_named(options["potential"] or default_potential(grid), grid)
         content = gibbs(potential.on(grid)[None], options["at"], 0.0).density()[0]
         spreads = " and ".join(f"{one:g}" for one in concentrations)
         label = f"{potential.label} at tau {options['at']:g}, concentration {spreads}" + (

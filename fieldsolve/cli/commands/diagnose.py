@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import guarded, result_options
+from fieldsolve.cli.options import guard, result_options
 from fieldsolve.cli.studies import running
 
 
@@ -34,7 +34,7 @@ from fieldsolve.cli.studies import running
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn.")
 @result_options("report.html, summary.json, metrics.csv, table.md, table.tex and figures")
-@guarded
+@guard
 def command(sources: tuple[str, ...], **options: Any) -> None:
     """Measure how two or more modalities of matched embeddings differ, and say what it means.
 
@@ -81,7 +81,7 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
 def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     """Print one JSON object, verdicts with the main metrics, or nothing."""
     from fieldsolve.diagnose.report import main_table
-    from fieldsolve.output.tables import aligned, to_json
+    from fieldsolve.output.tables import align, to_json
 
     if as_json:
         click.echo(to_json(summary))
@@ -94,7 +94,7 @@ def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None
             click.echo(sentence)
         rows = main_table(one["metrics"])
         click.echo()
-        for line in aligned(rows):
+        for line in align(rows):
             click.echo(line)
         beside = [row[0] for row in rows[1:] if _is_beside(one["metrics"][row[0]])]
         if beside:

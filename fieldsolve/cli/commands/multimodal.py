@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import guarded, parameter_option, problem_options, result_options
+from fieldsolve.cli.options import guard, parameter_option, problem_options, result_options
 
 
 @click.command(name="multimodal", short_help="Two densities: separation, collapse.")
@@ -27,7 +27,7 @@ from fieldsolve.cli.options import guarded, parameter_option, problem_options, r
     default_floor="0.001",
 )
 @result_options("summary.json, fields.fits (.npz off the sphere), trace.csv and figure.png")
-@guarded
+@guard
 def command(**options: Any) -> None:
     """Minimise the energy of two coupled densities, or more: see them separate and collapse to the floor.
 

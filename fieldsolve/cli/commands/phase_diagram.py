@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guarded, printing_options
+from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guard, printing_options
 
 _FAILURES_SHOWN = 3
 _START = 3.0  # seconds for workers to start and pictures to be drawn, about
@@ -30,7 +30,7 @@ _START = 3.0  # seconds for workers to start and pictures to be drawn, about
 @click.option("--retry-failed", is_flag=True, help="Try cells again that failed in an earlier run.")
 @click.option("--force", is_flag=True, help="Use a folder with the diagram of another spec; common cells are kept.")
 @printing_options
-@guarded
+@guard
 def command(**options: Any) -> None:
     """Map the phases of two coupled densities over one to three parameters, every cell with its certified gap.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import CELLS_FAILED, guarded, printing_options
+from fieldsolve.cli.options import CELLS_FAILED, guard, printing_options
 
 _FAILURES_SHOWN = 3
 
@@ -33,7 +33,7 @@ _FAILURES_SHOWN = 3
 )
 @click.option("--force", is_flag=True, help="Use a folder with other seeds or the quick version; what both share is kept.")
 @printing_options
-@guarded
+@guard
 def command(experiment: str, **options: Any) -> None:
     """Run one of the paper's experiments D.1 to D.3, and compute what it samples without samples.
 
@@ -52,14 +52,14 @@ def command(experiment: str, **options: Any) -> None:
     """
     from fieldsolve.cli.progress import progress
     from fieldsolve.numerics import threads
-    from fieldsolve.reproduce import planned, reproduced
+    from fieldsolve.reproduce import make_plan, run_plan
     from fieldsolve.runs import in_processes, in_this_process
 
-    plan, folder = planned(experiment, options["quick"], options["seeds"]), options["output"]
+    plan, folder = make_plan(experiment, options["quick"], options["seeds"]), options["output"]
     workers = options["workers"] or threads.count(threads.WORTHWHILE)
     run = in_this_process if workers == 1 else in_processes(workers)
     with progress(options["quiet"]) as watch:
-        study = reproduced(plan, folder, run, options["force"], watch)
+        study = run_plan(plan, folder, run, options["force"], watch)
     report(plan, study, folder, options["as_json"], options["quiet"])
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import guarded, parameter_option, result_options
+from fieldsolve.cli.options import guard, parameter_option, result_options
 from fieldsolve.cli.studies import WRITTEN, deliver, running
 
 
@@ -41,7 +41,7 @@ from fieldsolve.cli.studies import WRITTEN, deliver, running
     "--margin", type=float, metavar="ETA", help="Of the ground states' neighbourhood.  [default: a quarter of the range of U]"
 )
 @result_options(WRITTEN)
-@guarded
+@guard
 def command(**options: Any) -> None:
     """Follow |J - F|, the KDE errors and their bounds as tau falls [Thm 3.2, 4.2], and what does not vanish [Rem 4.2].
 
@@ -54,7 +54,7 @@ def command(**options: Any) -> None:
     the mass that the Gibbs density at each tau leaves where U exceeds its minimum by ETA or more, and its bound [Prop 3.3].
     """
     from fieldsolve.cli.solutions import chosen_grid, default_potential
-    from fieldsolve.equilibrium.potentials import named
+    from fieldsolve.equilibrium.potentials import potential_named
     from fieldsolve.output.folders import check_folder
     from fieldsolve.theorems.pictures import plot_sharpness
     from fieldsolve.theorems.sharpness import default_taus
@@ -66,9 +66,9 @@ def command(**options: Any) -> None:
     if options["output"] is not None:
         check_folder(options["output"], options["force"])
     grid = chosen_grid(options)
-    potentials = [named(name, grid) for name in names or (default_potential(grid),)]
+    potentials = [potential_named(name, grid) for name in names or (default_potential(grid),)]
     if options["misalign"] is not None:
-        potentials = [potentials[0], potentials[-1].misaligned(options["misalign"], grid)]
+        potentials = [potentials[0], potentials[-1].misalign(options["misalign"], grid)]
     critic = options["critic"]
     taus = default_taus(grid, critic, options["highest"], options["lowest"], options["steps"])
     with running(options) as watch:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import click
 
-from fieldsolve.cli.options import guarded, printing_options
+from fieldsolve.cli.options import guard, printing_options
 
 
 @click.command(name="show", short_help="Print and draw earlier results again.")
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @printing_options
-@guarded
+@guard
 def command(folder: Path, as_json: bool, quiet: bool) -> None:
     """Print the figures of earlier results and draw their pictures again, in the same folder.
 
@@ -26,9 +26,9 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
 
     if (folder / LEDGER).exists() and _holds_reproduction(folder / LEDGER):
         from fieldsolve.cli.commands.reproduce import report as report_reproduction
-        from fieldsolve.reproduce import opened
+        from fieldsolve.reproduce import open_study
 
-        report_reproduction(*opened(folder), folder, as_json, quiet)
+        report_reproduction(*open_study(folder), folder, as_json, quiet)
         return
     if (folder / LEDGER).exists():
         from fieldsolve.cli.commands.phase_diagram import report
@@ -47,12 +47,12 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
     if (diagnosis := read_summary(folder, (SCHEMA,))) is not None:
         print_diagnosis(diagnosis, as_json, quiet)
         return
-    from fieldsolve.cli.solutions import print_figures
+    from fieldsolve.cli.solutions import print_solution
     from fieldsolve.equilibrium.storage import load, redraw
 
     solution = load(folder)
     redraw(solution, folder)
-    print_figures(solution, solution.summary(), as_json, quiet)
+    print_solution(solution, solution.summary(), as_json, quiet)
 
 
 def _holds_reproduction(path: Path) -> bool:

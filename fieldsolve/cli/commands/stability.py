@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import guarded, parameter_option, printing_options
+from fieldsolve.cli.options import guard, parameter_option, printing_options
 
 
 @click.command(name="stability", short_help="Where uniform densities part, by mode.")
@@ -20,7 +20,7 @@ from fieldsolve.cli.options import guarded, parameter_option, printing_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the figure (.png, .svg or .pdf).")
 @click.option("--force", is_flag=True, help="Replace FILE.")
 @printing_options
-@guarded
+@guard
 def command(**options: Any) -> None:
     """Find the coupling at which two matched uniform densities break apart, mode by mode (smoothed energy, U = 0).
 
@@ -84,7 +84,7 @@ def _print(figures: dict[str, Any]) -> None:
 def _draw(found: Any, path: Path, force: bool) -> None:
     from fieldsolve.numerics.errors import InputError
     from fieldsolve.output.folders import write_whole
-    from fieldsolve.output.pictures import KINDS, rendered
+    from fieldsolve.output.pictures import KINDS, render
     from fieldsolve.theorems.pictures import plot_dispersion
 
     kind = path.suffix.removeprefix(".").lower()
@@ -92,4 +92,4 @@ def _draw(found: Any, path: Path, force: bool) -> None:
         raise InputError(f"{path}: a figure is written as .png, .svg or .pdf")
     if path.exists() and not force:
         raise InputError(f"{path}: exists already; choose another name, or replace it with --force")
-    write_whole(path, rendered(plot_dispersion(found), kind))
+    write_whole(path, render(plot_dispersion(found), kind))

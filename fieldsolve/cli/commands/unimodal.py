@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import guarded, parameter_option, problem_options, result_options
+from fieldsolve.cli.options import guard, parameter_option, problem_options, result_options
 
 
 @click.command(name="unimodal", short_help="One density, its Gibbs equilibrium.")
@@ -24,7 +24,7 @@ from fieldsolve.cli.options import guarded, parameter_option, problem_options, r
 )
 @problem_options(starts="uniform, gibbs, tilted, random:SEED", default_start="uniform", default_floor="0")
 @result_options("summary.json, fields.fits (.npz off the sphere), trace.csv and figure.png")
-@guarded
+@guard
 def command(**options: Any) -> None:
     """Minimise the energy of one density and certify it against the Gibbs equilibrium.
 

@@ -77,7 +77,7 @@ class CrossEntropy(Term):
         return np.asarray(k[:, None, None] * (self.mixing + self.mixing.T) - k[:, None, None] ** 2 * own)
 
 
-def coupled(coupling: float, modalities: int) -> Array:
+def coupling_matrix(coupling: float, modalities: int) -> Array:
     """M of a coupling lambda: M_aa = 1 - lambda, lambda shared among the others; 1 for one modality, shape (A, A)."""
     if modalities == 1:
         return np.ones((1, 1))
@@ -91,7 +91,7 @@ def mixing_of(coupling: float | Array, modalities: int) -> Array:
     if np.ndim(coupling) == 0:
         if not 0 <= float(coupling) <= 1:
             raise InputError(f"the coupling must be between 0 and 1, not {coupling}")
-        return coupled(float(coupling), modalities)
+        return coupling_matrix(float(coupling), modalities)
     mixing = np.asarray(coupling, dtype=np.float64)
     if mixing.shape != (modalities, modalities):
         raise InputError(

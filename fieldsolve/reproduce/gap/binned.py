@@ -21,7 +21,7 @@ def histograms(angles: Array, bins: int = BINS) -> Array:
     return np.stack([np.bincount(row, minlength=bins) / len(row) for row in index])
 
 
-def symmetric_kl(shares: Array) -> float:
+def binned_symmetric_kl(shares: Array) -> float:
     """sum_k (p_k - q_k) log(p_k/q_k) of two histograms (2, bins), 1e-8 added to every bin as D.3 has it."""
     raised = (shares + ADDED) / (shares + ADDED).sum(axis=1, keepdims=True)
     return float(np.sum((raised[0] - raised[1]) * np.log(raised[0] / raised[1])))

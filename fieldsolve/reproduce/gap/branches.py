@@ -7,8 +7,8 @@ import numpy as np
 
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.reproduce.gap.latent import Misaligned
-from fieldsolve.reproduce.gap.population import encoded, lowest_curvature, minimised, normalised, ratios
-from fieldsolve.reproduce.gap.rank_one import separated
+from fieldsolve.reproduce.gap.population import encode, lowest_curvature, minimise, normalise_encoders, ratios
+from fieldsolve.reproduce.gap.rank_one import separated_minimum
 
 ALIGNED, SEPARATED = "aligned", "separated"
 
@@ -43,11 +43,11 @@ class Branches:
     end: float
 
 
-def aligned(law: Misaligned, starts: int, seed: int = 0) -> tuple[Array | None, list[float]]:
+def aligned_minimum(law: Misaligned, starts: int, seed: int = 0) -> tuple[Array | None, list[float]]:
     """The lowest regular minimum from so many random starts, and the energies of all that end in one; others become singular."""
     rng = np.random.default_rng(seed)
-    found = [minimised(law, rng.standard_normal((2, 2, 2))) for _ in range(starts)]
-    ended = [(encoded(law, one).energy, one) for one in found if one is not None]
+    found = [minimise(law, rng.standard_normal((2, 2, 2))) for _ in range(starts)]
+    ended = [(encode(law, one).energy, one) for one in found if one is not None]
     if not ended:
         return None, []
     return canonical(min(ended, key=lambda pair: pair[0])[1]), sorted(energy for energy, _ in ended)
@@ -59,17 +59,17 @@ def phase_of(law: Misaligned, encoders: Array) -> str:
     Steps are short, so that they do not leave a basin; a minimum found otherwise counts if it is so near that no encoder can
     have turned over on the way. Raises RuntimeError after 20 000 steps.
     """
-    fine, here = Misaligned(law.sigma, _FLOW_ANGLES), normalised(encoders)
+    fine, here = Misaligned(law.sigma, _FLOW_ANGLES), normalise_encoders(encoders)
     for step in range(_MOST_FLOW_STEPS):
         least = ratios(here).min()
         if least < _SINGULAR:
             return SEPARATED
         if least > _REGULAR and step % _TRIED_EVERY == 0:
-            found = minimised(law, here)
+            found = minimise(law, here)
             if found is not None and np.linalg.norm(found - here) < _NEAR:
                 return ALIGNED
-        gradient = encoded(fine, here).gradient
-        here = normalised(here - _FLOW_STEP * gradient / max(1.0, float(np.linalg.norm(gradient))))
+        gradient = encode(fine, here).gradient
+        here = normalise_encoders(here - _FLOW_STEP * gradient / max(1.0, float(np.linalg.norm(gradient))))
     raise RuntimeError(f"steepest descent has not settled after {_MOST_FLOW_STEPS} steps")
 
 
@@ -78,32 +78,32 @@ def canonical(encoders: Array) -> Array:
     if np.linalg.det(encoders[0]) < 0:
         encoders = np.array([1.0, -1.0])[:, None] * encoders
     x, y = encoders[0][:, 0] / np.linalg.norm(encoders[0][:, 0])
-    return normalised(np.array([[x, y], [-y, x]]) @ encoders)
+    return normalise_encoders(np.array([[x, y], [-y, x]]) @ encoders)
 
 
-def followed(sigmas: Sequence[float]) -> Branches:
+def follow_phases(sigmas: Sequence[float]) -> Branches:
     """Follow the aligned phase from the first of rising scales, and give the separated one, which is there at each, beside it."""
     from scipy.optimize import brentq  # slow to import: 0.4 s
 
-    here, _ = aligned(Misaligned(sigmas[0]), 4)
+    here, _ = aligned_minimum(Misaligned(sigmas[0]), 4)
     energy, curvature = np.full(len(sigmas), np.nan), np.full(len(sigmas), np.nan)
-    rank_one = [separated(Misaligned(sigma)) for sigma in sigmas]
+    rank_one = [separated_minimum(Misaligned(sigma)) for sigma in sigmas]
     near_crossing = near_end = here
     for k, sigma in enumerate(sigmas):
         law = Misaligned(sigma)
-        here = None if here is None else minimised(law, here)
+        here = None if here is None else minimise(law, here)
         if here is None:
             break
-        energy[k], curvature[k] = encoded(law, here).energy, lowest_curvature(law, here)
+        energy[k], curvature[k] = encode(law, here).energy, lowest_curvature(law, here)
         near_crossing = here if sigma <= _ACROSS[0] else near_crossing
         near_end = here if sigma <= _END[0] else near_end
     assert near_crossing is not None
 
     def excess(sigma: float) -> float:
         law = Misaligned(sigma)
-        state = minimised(law, near_crossing)
+        state = minimise(law, near_crossing)
         assert state is not None
-        return encoded(law, state).energy - separated(law).energy
+        return encode(law, state).energy - separated_minimum(law).energy
 
     crossing = float(brentq(excess, *_ACROSS, xtol=_CROSSING_ERROR))
     return Branches(
@@ -114,7 +114,7 @@ def followed(sigmas: Sequence[float]) -> Branches:
         separated_slope=np.array([state.slopes.min() for state in rank_one]),
         separated_curvature=np.array([state.lowest_curvature for state in rank_one]),
         crossing=crossing,
-        crossing_energy=separated(Misaligned(crossing)).energy,
+        crossing_energy=separated_minimum(Misaligned(crossing)).energy,
         end=_end(near_end),
     )
 
@@ -124,6 +124,6 @@ def _end(start: Array | None) -> float:
     (below, above), state = _END, start
     while above - below > _END_ERROR:
         middle = (below + above) / 2
-        found = None if state is None else minimised(Misaligned(middle), state)
+        found = None if state is None else minimise(Misaligned(middle), state)
         below, above, state = (below, middle, state) if found is None else (middle, above, found)
     return below

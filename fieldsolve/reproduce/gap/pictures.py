@@ -16,7 +16,7 @@ from fieldsolve.reproduce.gap.branches import ALIGNED, SEPARATED
 from fieldsolve.reproduce.gap.latent import Misaligned
 from fieldsolve.reproduce.gap.rank_one import RankOne
 from fieldsolve.reproduce.gap.study import SIGMAS, GapStudy, fresh_pairs
-from fieldsolve.reproduce.study import counted
+from fieldsolve.reproduce.study import with_noun
 
 _POLAR_BINS, _JOINT_BINS, _DIFFERENCE_BINS = 40, 80, 60  # of the paper
 
@@ -34,7 +34,7 @@ def _gap(study: GapStudy) -> Figure:
     left, right = figure.subplots(1, 2)
     table, batch = study.table, training.BATCH
     mean, error = np.array(table["trained_mean"]), np.array(table["trained_sem"])
-    left.plot(SIGMAS, mean, "o-", color=WARM, label=f"mean over {counted(study.seeds, 'seed')}, and standard error")
+    left.plot(SIGMAS, mean, "o-", color=WARM, label=f"mean over {with_noun(study.seeds, 'seed')}, and standard error")
     left.fill_between(SIGMAS, mean - error, mean + error, color=WARM, alpha=0.25, lw=0)
     left.plot(SIGMAS, table["trained_median"], "s--", color=INK, ms=4, label="median")
     left.set(title="as the paper has it (Fig. 5)", ylabel="symmetric KL in 60 bins")

@@ -26,7 +26,7 @@ class Encoded:
     alignment: float
 
 
-def encoded(law: Misaligned, encoders: Array) -> Encoded:
+def encode(law: Misaligned, encoders: Array) -> Encoded:
     """J = -E cos(a1 - a2)/tau + (E log K rho2(a1) + E log K rho1(a2))/2 [(9)] of encoders W, a the angle of W x.
 
     What the symmetric CLIP loss less log N V tends to in value and gradient as the batch grows [Thm 4.1]. encoders: (2, 2, 2),
@@ -61,7 +61,7 @@ def is_resolved(encoders: Array) -> bool:
     return bool(ratios(encoders).min() >= _LEAST_RATIO)
 
 
-def minimised(law: Misaligned, start: Array) -> Array | None:
+def minimise(law: Misaligned, start: Array) -> Array | None:
     """The regular local minimum that a start leads to, at unit Frobenius norms, or None if an encoder becomes singular there.
 
     start: (2, 2, 2). The energy depends on each encoder up to a factor, and on both up to a common rotation. Raises RuntimeError
@@ -70,7 +70,7 @@ def minimised(law: Misaligned, start: Array) -> Array | None:
     from scipy.optimize import minimize  # slow to import: 0.4 s
 
     def value_and_gradient(parameters: Array) -> tuple[float, Array]:
-        found = encoded(law, parameters.reshape(2, 2, 2))
+        found = encode(law, parameters.reshape(2, 2, 2))
         return found.energy, found.gradient.ravel()
 
     def watch(intermediate_result: object) -> None:
@@ -79,16 +79,16 @@ def minimised(law: Misaligned, start: Array) -> Array | None:
 
     found = minimize(
         value_and_gradient,
-        normalised(start).ravel(),
+        normalise_encoders(start).ravel(),
         jac=True,
         method="BFGS",
         callback=watch,
         options={"gtol": 1e-11, "maxiter": 500},
     )
-    encoders = normalised(found.x.reshape(2, 2, 2))
+    encoders = normalise_encoders(found.x.reshape(2, 2, 2))
     if not is_resolved(encoders):
         return None
-    slope = float(np.abs(encoded(law, encoders).gradient).max())
+    slope = float(np.abs(encode(law, encoders).gradient).max())
     if slope > _STATIONARY:
         raise RuntimeError(f"the descent at sigma = {law.sigma:g} ended where the gradient is {slope:.1e}: {found.message}")
     return encoders
@@ -99,19 +99,19 @@ def lowest_curvature(law: Misaligned, encoders: Array) -> float:
 
     These are the two factors and the common rotation. Central differences of the analytic gradient.
     """
-    encoders = normalised(encoders)
+    encoders = normalise_encoders(encoders)
     turned = np.einsum("ij,ajk->aik", np.array([[0.0, -1.0], [1.0, 0.0]]), encoders)
     first, second = encoders * np.array([1.0, 0.0])[:, None, None], encoders * np.array([0.0, 1.0])[:, None, None]
     idle = np.stack([first.ravel(), second.ravel(), turned.ravel()], axis=1)
     free = np.linalg.svd(idle)[0][:, 3:]
     columns = []
     for direction in free.T.reshape(5, 2, 2, 2):
-        above, below = (encoded(law, encoders + sign * _SHIFT * direction).gradient for sign in (1, -1))
+        above, below = (encode(law, encoders + sign * _SHIFT * direction).gradient for sign in (1, -1))
         columns.append(free.T @ (above - below).ravel() / (2 * _SHIFT))
     hessian = np.array(columns)
     return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[0])
 
 
-def normalised(encoders: Array) -> Array:
+def normalise_encoders(encoders: Array) -> Array:
     """Encoders of unit Frobenius norms: factors do nothing."""
     return np.asarray(encoders / np.linalg.norm(encoders, axis=(1, 2), keepdims=True))

@@ -122,7 +122,7 @@ class RankOne:
         return float(np.linalg.eigvalsh(hessian)[0])
 
 
-def separated(law: Misaligned) -> RankOne:
+def separated_minimum(law: Misaligned) -> RankOne:
     """The rank-one encoders of lowest energy with cuts across the latent axis, where the law has its fewest angles."""
     from scipy.optimize import minimize_scalar  # slow to import: 0.4 s
 

@@ -10,6 +10,7 @@ from fieldsolve.numerics.arrays import Array
 from fieldsolve.reproduce.gap import training
 from fieldsolve.reproduce.gap.binned import (
     SAMPLE,
+    binned_symmetric_kl,
     density_symmetric_kl,
     encoded_angles,
     expected_symmetric_kl,
@@ -17,13 +18,12 @@ from fieldsolve.reproduce.gap.binned import (
     joint_shares,
     marginal_shares,
     rank_one_shares,
-    symmetric_kl,
 )  # fmt: skip
-from fieldsolve.reproduce.gap.branches import ALIGNED, SEPARATED, Branches, aligned, canonical, followed, phase_of
+from fieldsolve.reproduce.gap.branches import ALIGNED, SEPARATED, Branches, aligned_minimum, canonical, follow_phases, phase_of
 from fieldsolve.reproduce.gap.latent import Misaligned
-from fieldsolve.reproduce.gap.population import encoded, is_resolved, lowest_curvature, ratios
-from fieldsolve.reproduce.gap.rank_one import separated
-from fieldsolve.reproduce.study import Columns, column, counted, standard_error
+from fieldsolve.reproduce.gap.population import encode, is_resolved, lowest_curvature, ratios
+from fieldsolve.reproduce.gap.rank_one import separated_minimum
+from fieldsolve.reproduce.study import Columns, column_of, standard_error, with_noun
 from fieldsolve.runs import Task
 
 SIGMAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
@@ -56,20 +56,20 @@ def tasks(seeds: int, quick: bool) -> list[Task]:
 
 
 def _branches(config: dict[str, Any]) -> dict[str, Any]:
-    found = followed(_FOLLOWED)
+    found = follow_phases(_FOLLOWED)
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(found).items()}
 
 
 def _phases(config: dict[str, Any]) -> dict[str, Any]:
     law = Misaligned(config["sigma"])
-    state, energies = aligned(law, _STARTS)
+    state, energies = aligned_minimum(law, _STARTS)
     assert state is not None
-    rank_one = separated(law)
+    rank_one = separated_minimum(law)
     joint = joint_shares(law, state)
     offsets = 2 * np.pi / len(joint) * np.arange(_OFFSETS) / _OFFSETS
-    gaps = [symmetric_kl(marginal_shares(joint_shares(law, state, offset=float(offset)))) for offset in offsets]
+    gaps = [binned_symmetric_kl(marginal_shares(joint_shares(law, state, offset=float(offset)))) for offset in offsets]
     plain, smoothed = density_symmetric_kl(law, state)
-    here = encoded(law, state)
+    here = encode(law, state)
     return {
         "encoders": state.tolist(),
         "starts": _STARTS,
@@ -87,7 +87,7 @@ def _phases(config: dict[str, Any]) -> dict[str, Any]:
         "separated_energy": rank_one.energy,
         "separated_angle": rank_one.angle,
         "separated_alignment": rank_one.alignment,
-        "separated_gap": symmetric_kl(rank_one_shares(rank_one)),
+        "separated_gap": binned_symmetric_kl(rank_one_shares(rank_one)),
         "separated_gap_smoothed": rank_one.smoothed_symmetric_kl,
         "separated_slope": float(rank_one.slopes.min()),
         "separated_curvature": rank_one.lowest_curvature,
@@ -101,14 +101,14 @@ def fresh_pairs(law: Misaligned, seed: int) -> Array:
 
 def _trained(config: dict[str, Any]) -> dict[str, Any]:
     law = Misaligned(config["sigma"])
-    encoders = training.trained(law, config["seed"], config["batch"])
+    encoders = training.train(law, config["seed"], config["batch"])
     pairs = fresh_pairs(law, config["seed"])
     resolved = is_resolved(encoders)
     return {
         "encoders": canonical(encoders).tolist(),
-        "gap": symmetric_kl(histograms(encoded_angles(encoders, pairs))),
-        "exact_gap": symmetric_kl(marginal_shares(joint_shares(law, encoders))),
-        "energy": encoded(law, encoders).energy if resolved else None,
+        "gap": binned_symmetric_kl(histograms(encoded_angles(encoders, pairs))),
+        "exact_gap": binned_symmetric_kl(marginal_shares(joint_shares(law, encoders))),
+        "energy": encode(law, encoders).energy if resolved else None,
         "ratio": float(ratios(encoders).min()),
         "phase": phase_of(law, encoders),
     }
@@ -154,7 +154,7 @@ class GapStudy:
 
     def medians(self, batch: int, name: str = "gap", phase: str | None = None) -> Array:
         """The medians over runs of one figure at SIGMAS, NaN where there is none."""
-        found = [column(self.at(sigma, batch, phase), name) for sigma in SIGMAS]
+        found = [column_of(self.at(sigma, batch, phase), name) for sigma in SIGMAS]
         known = [values[~np.isnan(values)] for values in found]
         return np.array([np.median(values) if values.size else np.nan for values in known])
 
@@ -165,7 +165,7 @@ class GapStudy:
     @property
     def table(self) -> Columns:
         paper = training.BATCH
-        gaps = [column(self.at(sigma, paper), "gap") for sigma in SIGMAS]
+        gaps = [column_of(self.at(sigma, paper), "gap") for sigma in SIGMAS]
         lowest = [ALIGNED if one["aligned_energy"] < one["separated_energy"] else SEPARATED for one in self.phases]
         columns: Columns = {
             "sigma": list(SIGMAS),
@@ -235,13 +235,13 @@ class GapStudy:
         runs = [run for run in self.trained if run["batch"] == training.BATCH]
         apart = [run for run in runs if run["phase"] == SEPARATED]
         late = [run for run in runs if run["phase"] == ALIGNED and run["gap"] > _LATE]
-        settings = f"batch {training.BATCH}, {counted(self.seeds, 'seed')} a scale"
+        settings = f"batch {training.BATCH}, {with_noun(self.seeds, 'seed')} a scale"
         sentence = f"Of the runs at the paper's settings ({settings}) {len(apart)} of {len(runs)} are in the separated phase"
         sentence += f" ({_named(apart)})" if apart else ""
         if late:
             sentence += f", and {len(late)} on their way out of it to the aligned one when training stops ({_named(late)})"
         if apart or late:
-            gaps = column([*apart, *late], "gap")
+            gaps = column_of([*apart, *late], "gap")
             sentence += (
                 f", with gaps of {gaps.min():.3g} to {gaps.max():.3g}. Where they occur, the mean over seeds, the paper's "
                 "curve, mixes phases"
@@ -250,8 +250,8 @@ class GapStudy:
         return f"{sentence}{'; the median does not' if rare and (apart or late) else ''}."
 
     def _medians(self) -> str:
-        exact = column(self.phases, "aligned_gap")
-        sampled = column(self.phases, "aligned_gap_sampled")
+        exact = column_of(self.phases, "aligned_gap")
+        sampled = column_of(self.phases, "aligned_gap_sampled")
         medians = self.medians(training.BATCH, "gap", ALIGNED)
         trained = self.medians(training.BATCH, "exact_gap", ALIGNED)
 
@@ -267,7 +267,7 @@ class GapStudy:
         )
 
     def _growing(self) -> list[str]:
-        exact = column(self.phases, "aligned_gap")
+        exact = column_of(self.phases, "aligned_gap")
         return [
             f"With batches of {batch} {sum(self.separated_counts(batch))} of {self.seeds * len(SIGMAS)} runs end separated, "
             "and the aligned medians without sampling are within "

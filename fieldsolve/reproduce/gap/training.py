@@ -15,7 +15,7 @@ _AT_ONCE = 1 << 16  # pairs drawn at a time
 _DECAY, _SQUARED_DECAY, _TINY = 0.9, 0.999, 1e-8  # Adam's
 
 
-def trained(law: Misaligned, seed: int, batch: int = BATCH, steps: int = STEPS) -> Array:
+def train(law: Misaligned, seed: int, batch: int = BATCH, steps: int = STEPS) -> Array:
     """The encoders (2, 2, 2) after training by Adam at rate 5e-3 on fresh batches, from entries uniform in +-1/sqrt(2) [D.3].
 
     The loss is symmetric InfoNCE [(2)]: the mean over a batch of -cos(a1 - a2)/tau and of the logarithms of the batch's own

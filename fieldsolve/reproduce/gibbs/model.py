@@ -89,7 +89,7 @@ def in_cap(points: Array) -> Array:
     return np.asarray(((points @ wells().T).max(axis=1) >= np.cos(CAP_RADIUS)).astype(np.float64))
 
 
-def smoothed(tau: float) -> Smoothed:
+def smooth_state(tau: float) -> Smoothed:
     """What the particles' objective tends to as their number grows, minimised over densities: its kernel stays h = 0.35 wide.
 
     K_h = exp(-d^2/(2 h^2)) is the geodesic critic's kernel at tau_h = 2 h^2, and (1/tau) int U rho = (1/tau_h) int (U

@@ -18,7 +18,7 @@ _DECAY, _SQUARED_DECAY, _TINY = 0.9, 0.999, 1e-8  # Adam's
 _TERMS = np.array([8.0 * 4.0**k / (k**2 * comb(2 * k, k)) for k in range(1, 15)])
 
 
-def settled(tau: float, wells: Array, concentration: float, seed: int, steps: int = STEPS, count: int = COUNT) -> Array:
+def settle_particles(tau: float, wells: Array, concentration: float, seed: int, steps: int = STEPS, count: int = COUNT) -> Array:
     """Particles (count, 3) after Adam on mean U/tau + mean log KDE at rate 0.05, with noise 0.06 after each step [(70), (71)].
 
     U(z) = -(1/kappa) log mean_i exp(kappa z.m_i), wells m (m, 3). The variables are unconstrained vectors x, and z = x/|x|: as

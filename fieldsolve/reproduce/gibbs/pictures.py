@@ -7,7 +7,7 @@ from fieldsolve.grids import Healpix
 from fieldsolve.output.style import COOL, GREEN, INK, WARM, modality_colour
 from fieldsolve.reproduce.gibbs.model import TAUS, potential, wells
 from fieldsolve.reproduce.gibbs.study import GibbsStudy
-from fieldsolve.reproduce.study import counted
+from fieldsolve.reproduce.study import with_noun
 
 _SKY_NSIDE = 64
 
@@ -50,7 +50,7 @@ def _cap_masses(study: GibbsStudy) -> Figure:
         fmt="o",
         ms=4,
         color=WARM,
-        label=f"particles, {counted(study.seeds, 'seed')}, mean and std",
+        label=f"particles, {with_noun(study.seeds, 'seed')}, mean and std",
     )
     left.plot(TAUS, study.smoothed, "--", color=GREEN, label="what particles minimise, as a density")
     left.set(ylabel="mass within 0.5 rad of a well", title="cap mass (the paper's Fig. 4)")

@@ -8,8 +8,8 @@ import numpy as np
 
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.reproduce.gibbs import particles
-from fieldsolve.reproduce.gibbs.model import CONCENTRATION, TAUS, cap_masses, importance_sampled, in_cap, smoothed, wells
-from fieldsolve.reproduce.study import Columns, counted, standard_error
+from fieldsolve.reproduce.gibbs.model import CONCENTRATION, TAUS, cap_masses, importance_sampled, in_cap, smooth_state, wells
+from fieldsolve.reproduce.study import Columns, standard_error, with_noun
 from fieldsolve.runs import Task
 
 _SEEDS, _QUICK_SEEDS = 20, 3
@@ -32,13 +32,13 @@ def tasks(seeds: int, quick: bool) -> list[Task]:
 
 
 def _particles(config: dict[str, Any]) -> dict[str, Any]:
-    points = particles.settled(config["tau"], wells(), CONCENTRATION, config["seed"], config["steps"])
+    points = particles.settle_particles(config["tau"], wells(), CONCENTRATION, config["seed"], config["steps"])
     shown = points.tolist() if config["seed"] == _SHOWN_SEED else None
     return {"cap_mass": float(in_cap(points).mean()), "points": shown}
 
 
 def _smoothed(config: dict[str, Any]) -> dict[str, Any]:
-    found = smoothed(config["tau"])
+    found = smooth_state(config["tau"])
     return {**vars(found), "density": found.density.tolist()}
 
 
@@ -158,7 +158,7 @@ class GibbsStudy:
         flattest = int(np.argmax(np.abs(self.smoothed - self.smoothed_early)))
         shorter = "" if self.steps == particles.STEPS else f" (the paper: {particles.STEPS})"
         return [
-            f"Mass within 0.5 rad of a well: {counted(self.seeds, 'seed')}, {self.steps} steps{shorter} of {particles.COUNT} "
+            f"Mass within 0.5 rad of a well: {with_noun(self.seeds, 'seed')}, {self.steps} steps{shorter} of {particles.COUNT} "
             "particles.",
             f"The field gives the Gibbs masses to {self.exact_error.max():.0e}, without samples.",
             f"Importance sampling agrees with it: {np.mean(deviation < 3) * 100:.0f} % of {deviation.size} values lie within "

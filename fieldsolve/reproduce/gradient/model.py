@@ -26,7 +26,7 @@ class _Encoded:
     points: Array
     lengths: Array | None
 
-    def pulled_back(self, vectors: Array) -> Array:
+    def pull_back(self, vectors: Array) -> Array:
         """Gradients with respect to the points, (n, OUTPUTS), as gradients with respect to W x."""
         if self.lengths is None:
             return np.asarray(vectors * (1 - self.points**2))
@@ -35,11 +35,11 @@ class _Encoded:
 
     def in_weights(self, vectors: Array) -> Array:
         """The same, summed into a gradient with respect to W, (OUTPUTS, INPUTS)."""
-        return np.asarray(self.pulled_back(vectors).T @ self.inputs)
+        return np.asarray(self.pull_back(vectors).T @ self.inputs)
 
     def each_in_weights(self, vectors: Array) -> Array:
         """The same without the sum, (n, OUTPUTS * INPUTS)."""
-        return np.asarray((self.pulled_back(vectors)[:, :, None] * self.inputs[:, None, :]).reshape(len(vectors), -1))
+        return np.asarray((self.pull_back(vectors)[:, :, None] * self.inputs[:, None, :]).reshape(len(vectors), -1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +80,14 @@ class Comparison:
     share: Array
 
 
-def drawn(critic: str, seed: int) -> Batch:
+def draw_batch(critic: str, seed: int) -> Batch:
     """A batch of D.1: four unit Gaussians in R^64 around random directions times 4, and W (128, 64) with entries N(0, 1/64)."""
     rng = np.random.default_rng(seed)
     means = rng.standard_normal((_COMPONENTS, INPUTS))
     means *= _SEPARATION / np.linalg.norm(means, axis=1, keepdims=True)
     encoder = rng.standard_normal((OUTPUTS, INPUTS)) / np.sqrt(INPUTS)
 
-    def encoded(inputs: Array) -> _Encoded:
+    def encode(inputs: Array) -> _Encoded:
         raw = inputs @ encoder.T
         if critic == "rbf":
             return _Encoded(inputs, np.tanh(raw), None)
@@ -99,10 +99,10 @@ def drawn(critic: str, seed: int) -> Batch:
 
     anchors, pool = mixture(ANCHORS), mixture(POOL)
     positives = anchors + AUGMENTATION[critic] * rng.standard_normal(anchors.shape)
-    return Batch(RATE[critic], encoded(anchors), encoded(positives), encoded(pool))
+    return Batch(RATE[critic], encode(anchors), encode(positives), encode(pool))
 
 
-def compared(batch: Batch) -> Comparison:
+def compare_batch(batch: Batch) -> Comparison:
     """Compare the gradients with the first N negatives to that with all of them, and to what theory expects.
 
     To leading order the gradient with N negatives is that with their mean field, which keeps the share k+/(k+ + N Gamma) of the

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from fieldsolve.output.style import COOL, INK, WARM
 from fieldsolve.reproduce.gradient.model import CRITICS, NEGATIVES
 from fieldsolve.reproduce.gradient.study import GradientStudy
-from fieldsolve.reproduce.study import counted
+from fieldsolve.reproduce.study import with_noun
 
 
 def figures(study: GradientStudy) -> dict[str, Figure]:
@@ -27,7 +27,7 @@ def _gradient(study: GradientStudy) -> Figure:
                 ms=4,
                 color=INK,
                 capsize=2,
-                label=f"{counted(study.seeds, 'seed')}, mean and std",
+                label=f"{with_noun(study.seeds, 'seed')}, mean and std",
             )
             ax.set(xscale="log", xlabel="negatives N")
         row[0].set(ylabel="cosine with the gradient at N = 4096", title=f"{critic}: alignment", ylim=(0, 1.02))

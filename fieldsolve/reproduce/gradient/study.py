@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.reproduce.gradient.model import CRITICS, NEGATIVES, POOL, compared, drawn
-from fieldsolve.reproduce.study import Columns, counted
+from fieldsolve.reproduce.gradient.model import CRITICS, NEGATIVES, POOL, compare_batch, draw_batch
+from fieldsolve.reproduce.study import Columns, with_noun
 from fieldsolve.runs import Task
 
 FIGURES = ("alignment", "error", "predicted_error", "bias", "share")
@@ -26,7 +26,7 @@ def tasks(seeds: int, quick: bool) -> list[Task]:
 
 
 def _gradient(config: dict[str, Any]) -> dict[str, Any]:
-    found = compared(drawn(config["critic"], config["seed"]))
+    found = compare_batch(draw_batch(config["critic"], config["seed"]))
     return {name: getattr(found, name).tolist() for name in FIGURES}
 
 
@@ -82,7 +82,7 @@ class GradientStudy:
     def report(self) -> list[str]:
         sentences = [
             f"Gradients in W with N = {NEGATIVES[0]} to {NEGATIVES[-1]} negatives against all {POOL} of the pool, "
-            f"{counted(self.seeds, 'seed')} a critic."
+            f"{with_noun(self.seeds, 'seed')} a critic."
         ]
         for critic in CRITICS:
             here = {name: values.mean(axis=0) for name, values in self.figures[critic].items()}
