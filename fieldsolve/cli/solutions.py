@@ -59,7 +59,7 @@ def _start(text: str | None) -> Any:
 
 
 def run(problem: Callable[[], Problem], options: dict[str, Any], cap_radius: float = CAP_RADIUS) -> None:
-    """Solve with progress, write what was asked for, print the figures, and exit with what came of it."""
+    """Solve with progress, write what was asked for, print the values, and exit with what came of it."""
     folder, quiet, as_json = options["output"], options["quiet"], options["as_json"]
     if folder is not None:
         check_folder(folder, options["force"])

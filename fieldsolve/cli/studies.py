@@ -1,4 +1,4 @@
-"""What the study commands share: their table, their figures as JSON, progress, and a folder of results."""
+"""What the study commands share: their table, their values as JSON, progress, and a folder of results."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -12,7 +12,7 @@ from fieldsolve.numerics.progress import Watch
 #: What a folder of a study holds.
 WRITTEN = "summary.json, table.csv and figure.png"
 
-SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1")
+STUDY_SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1")
 
 _TITLES = {
     "negatives": "N", "bias_error": "+-", "expected_bias": "exact", "law_bias": "over the law", "leading": "leading/N",

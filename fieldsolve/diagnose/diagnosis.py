@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from fieldsolve.diagnose.corruption import Corruption, check_probabilities, corrupt_partners
-from fieldsolve.diagnose.equilibrium import Place, place_sample
 from fieldsolve.diagnose.measure import RESAMPLES, Measurement, measure
 from fieldsolve.diagnose.metric import plain
 from fieldsolve.diagnose.sample import Sample, match, temperature
+from fieldsolve.diagnose.theory import Place, place_sample
 from fieldsolve.diagnose.verdict import verdict
 from fieldsolve.embeddings.modality import Modality, modality
 from fieldsolve.numerics.arrays import Indices
@@ -37,7 +37,7 @@ class Comparison:
         return verdict(self.sample, self.measurement, self.place)
 
     def summary(self) -> dict[str, Any]:
-        """All figures, as JSON."""
+        """All values, as JSON."""
         place = self.place
         return {
             "first": self.sample.first.name,
@@ -92,8 +92,8 @@ class Diagnosis:
     notes: tuple[str, ...]
 
     def summary(self) -> dict[str, Any]:
-        """All figures, as JSON; of two modalities the comparison's own stand at the top, of more one a pair in `comparisons`."""
-        figures: dict[str, Any] = {
+        """All values, as JSON; of two modalities the comparison's own stand at the top, of more one a pair in `comparisons`."""
+        values: dict[str, Any] = {
             "schema": SCHEMA,
             "modalities": [
                 {"name": one.name, "rows": len(one.rows), "dimension": int(one.rows.shape[1]), "lengths": list(one.lengths)}
@@ -105,8 +105,8 @@ class Diagnosis:
         }
         if len(self.comparisons) == 1:
             own = self.comparisons[0].summary()
-            return figures | own | {"notes": [*self.notes, *own["notes"]]}
-        return figures | {"notes": list(self.notes), "comparisons": [one.summary() for one in self.comparisons]}
+            return values | own | {"notes": [*self.notes, *own["notes"]]}
+        return values | {"notes": list(self.notes), "comparisons": [one.summary() for one in self.comparisons]}
 
 
 def diagnose(

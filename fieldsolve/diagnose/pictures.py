@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 
 from fieldsolve.diagnose.corruption import Corruption
 from fieldsolve.diagnose.diagnosis import Comparison
-from fieldsolve.diagnose.equilibrium import Place
 from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.theory import Place
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.output.style import GREY, INK, MODALITIES
 

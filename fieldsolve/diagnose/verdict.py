@@ -1,9 +1,9 @@
 """What the numbers say, in sentences."""
 
-from fieldsolve.diagnose.equilibrium import Place
 from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metric import Metric
 from fieldsolve.diagnose.sample import Sample
+from fieldsolve.diagnose.theory import Place
 
 _SIGNIFICANT = 0.05
 _VISIBLE = 1e-6  # centroid gap below which there is none to explain

@@ -27,7 +27,7 @@ class Diagram:
 
     @property
     def failures(self) -> list[tuple[Task, Outcome]]:
-        """Tasks that were tried and gave no figures."""
+        """Tasks that were tried and gave no values."""
         every = self.cells + self.curves + self.branches
         return [(task, outcome) for task, outcome in every if outcome is not None and outcome.values is None]
 

@@ -8,23 +8,23 @@ import numpy as np
 
 import fieldsolve
 from fieldsolve.diagrams.diagram import Diagram
-from fieldsolve.diagrams.tasks import APART_FROM_TRANSITIONS, FIGURES
+from fieldsolve.diagrams.tasks import APART_FROM_TRANSITIONS, VALUES
 from fieldsolve.equilibrium.phases import Phase
 from fieldsolve.output.folders import write_whole
 from fieldsolve.output.tables import csv_text
 from fieldsolve.runs import Outcome, value_of
 
-_STATE_VALUES = tuple(name for name in FIGURES if name != "certified")
+_STATE_VALUES = tuple(name for name in VALUES if name != "certified")
 
 
 def table(diagram: Diagram) -> str:
-    """The cells as CSV: the axes, the figures, and the reason of those that failed."""
+    """The cells as CSV: the axes, the values, and the reason of those that failed."""
     axes = list(diagram.spec.axes)
     rows = []
     for (task, outcome), is_certified in zip(diagram.cells, diagram.certified().ravel().tolist(), strict=True):
-        values = [is_certified if name == "certified" else value_of(outcome, name) for name in FIGURES]
+        values = [is_certified if name == "certified" else value_of(outcome, name) for name in VALUES]
         rows.append([*(task.config[axis] for axis in axes), *values, _failure(outcome)])
-    return csv_text([*map(axis_column, axes), *FIGURES, "failure"], rows)
+    return csv_text([*map(axis_column, axes), *VALUES, "failure"], rows)
 
 
 def axis_column(axis: str) -> str:

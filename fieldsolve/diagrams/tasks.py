@@ -15,8 +15,8 @@ from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.runs import Outcome, Task, outcome_of
 
-#: The figures of a cell, in the order of the table.
-FIGURES = (
+#: The values of a cell, in the order of the table.
+VALUES = (
     "energy", "bound", "gap", "certified", "phase", "matched_stability", "matched_energy", "symmetric_kl", "centroid_gap",
     "spike_mass", "stationarity", "steps", "converged",
 )  # fmt: skip
@@ -122,7 +122,7 @@ def _problem(config: dict[str, Any]) -> Problem:
 def _figures(solution: Solution) -> dict[str, Any]:
     summary = solution.summary()
     summary["spike_mass"] = min(summary["spike_mass"])
-    return {name: summary[name] for name in FIGURES if name in summary}
+    return {name: summary[name] for name in VALUES if name in summary}
 
 
 def _of(spec: Spec, name: str) -> list[Any]:

@@ -51,7 +51,7 @@ def _is_unresolved(case: Case) -> bool:
 def _unresolved(case: Case) -> str:
     kernel = case.problem.kernel
     return f"the {kernel.critic} kernel at tau = {kernel.tau:g} is narrower than this grid resolves; " + (
-        "smoothing by it was allowed all the same" if kernel.unresolved else "its figures are not given"
+        "smoothing by it was allowed all the same" if kernel.unresolved else "its values are not given"
     )
 
 
@@ -61,7 +61,7 @@ def _has_no_values(case: Case) -> bool:
 
 def _no_values(case: Case) -> str:
     kernel = case.problem.kernel
-    return f"the {kernel.critic} kernel at tau = {kernel.tau:g} has no short spectrum; its figures are not given"
+    return f"the {kernel.critic} kernel at tau = {kernel.tau:g} has no short spectrum; its values are not given"
 
 
 def _is_of_another_critic(case: Case) -> bool:

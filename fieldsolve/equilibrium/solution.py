@@ -25,7 +25,7 @@ SCHEMAS = ("fieldsolve/unimodal/2", "fieldsolve/multimodal/2")
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """The densities that minimise a problem's energy as far as a solve got, with the figures of it.
+    """The densities that minimise a problem's energy as far as a solve got, with the values of it.
 
     problem: what was solved; start: the name of the start that was used; density: (A, N), one row a modality.
     energy, stationarity, binding (A,), cross_entropy (A, A), added (of each added term), log_partition (A,)
@@ -202,7 +202,7 @@ class Solution:
 
     def summary(self, cap_radius: float = CAP_RADIUS) -> dict[str, Any]:
         """Every figure of the solution under the name the command line's JSON gives it; None where there is none."""
-        figures = {
+        values = {
             "schema": SCHEMAS[self.modalities > 1],
             "problem": self.problem.to_json(),
             "size": self.grid.size,
@@ -222,7 +222,7 @@ class Solution:
             "terms": {str(term): value for term, value in zip(self.problem.terms, self.added, strict=True)},
             "notes": list(self.notes),
         }
-        return figures | self._curvature_values() | self._kernel_values() | self._state_values(cap_radius)
+        return values | self._curvature_values() | self._kernel_values() | self._state_values(cap_radius)
 
     def _kernel_values(self) -> dict[str, Any]:
         kde_error, spread = self.kernel_values or (None, None)

@@ -40,9 +40,9 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None)
     curvature, why_unknown = None, None
     if stability or problem.escape:
         found, curvature, why_unknown = _curved(search, found, problem.escape)
-    figures = compare(energy, found.state, matched)
+    values = compare(energy, found.state, matched)
     name = start if isinstance(start, str) else "given densities"
-    case = Case(problem, energy, name, found, bound, figures, curvature, why_unknown)
+    case = Case(problem, energy, name, found, bound, values, curvature, why_unknown)
     return Solution(
         problem=problem,
         start=name,
@@ -50,7 +50,7 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None)
         energy=found.evaluation.value + level,
         stationarity=found.evaluation.stationarity,
         bound=None if bound is None else bound + level,
-        matched=figures if figures is None or figures.energy is None else replace(figures, energy=figures.energy + level),
+        matched=values if values is None or values.energy is None else replace(values, energy=values.energy + level),
         curvature=curvature,
         binding=found.evaluation.binding + levels / problem.tau,
         cross_entropy=found.evaluation.cross_entropy,

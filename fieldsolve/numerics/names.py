@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from fieldsolve.numerics.errors import InputError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _CONVERTED = {int: int, float: float, str: str, "int": int, "float": float, "str": str}
 
@@ -23,7 +23,7 @@ def text_of(thing: Any) -> str:
     return f"{thing.name}:{','.join(written)}" if values else str(thing.name)
 
 
-def made_of(text: str, table: Mapping[str, type[T]], what: str) -> T:
+def made_of(text: str, table: Mapping[str, type[_T]], what: str) -> _T:
     """The object of a class in a table that a text names, as `text_of` writes it; values may come in order or by name.
 
     Raises InputError for a name that is not in the table, fields that the class does not have, and values of another type.
@@ -44,7 +44,7 @@ def made_of(text: str, table: Mapping[str, type[T]], what: str) -> T:
         except ValueError:
             raise InputError(f"cannot read {part!r} in {text!r}: {key} is a number") from None
     try:
-        result: T = made(**values)
+        result: _T = made(**values)
     except TypeError:
         raise InputError(f"{text!r} says too little: {what} {name} needs {', '.join(known)}") from None
     return result

@@ -49,21 +49,21 @@ def write_folder(folder: Path, fill: Callable[[Path], None], overwrite: bool) ->
             path.rename(folder / path.name)
 
 
-def write_files(folder: Path, figures: dict[str, Any], files: dict[str, bytes], overwrite: bool = False) -> None:
+def write_files(folder: Path, values: dict[str, Any], files: dict[str, bytes], overwrite: bool = False) -> None:
     """Write a summary, and files by name, to a folder, as `write_folder` does; the summary lists them."""
 
     def fill(parts: Path) -> None:
         for name, content in files.items():
             (parts / name).write_bytes(content)
-        write_summary(parts, figures)
+        write_summary(parts, values)
 
     write_folder(folder, fill, overwrite)
 
 
-def write_summary(parts: Path, figures: dict[str, Any]) -> None:
-    """Write summary.json to a folder that is being filled: the figures, and the names of the files that are there."""
+def write_summary(parts: Path, values: dict[str, Any]) -> None:
+    """Write summary.json to a folder that is being filled: the values, and the names of the files that are there."""
     names = sorted({path.name for path in parts.iterdir()} | {SUMMARY})
-    (parts / SUMMARY).write_text(to_json(figures | {"files": names}) + "\n")
+    (parts / SUMMARY).write_text(to_json(values | {"files": names}) + "\n")
 
 
 def read_summary(folder: Path, schemas: tuple[str, ...]) -> dict[str, Any] | None:

@@ -10,9 +10,9 @@ from typing import Any
 from fieldsolve.numerics.arrays import finite
 
 
-def to_json(figures: dict[str, Any]) -> str:
+def to_json(values: dict[str, Any]) -> str:
     """One JSON object with sorted keys; numbers that are not finite become null."""
-    return json.dumps(finite(figures), sort_keys=True, indent=2, allow_nan=False)
+    return json.dumps(finite(values), sort_keys=True, indent=2, allow_nan=False)
 
 
 def short(value: Any, digits: int = 5) -> str:

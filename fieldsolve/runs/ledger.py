@@ -21,7 +21,7 @@ _TABLES = """
     );
 """
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Ledger:
@@ -110,7 +110,7 @@ class Ledger:
 
         self._guarded(write)
 
-    def _guarded(self, action: Callable[[], T]) -> T:
+    def _guarded(self, action: Callable[[], _T]) -> _T:
         try:
             return action()
         except sqlite3.Error as error:
@@ -126,5 +126,5 @@ class Ledger:
             raise InputError(f"{self._path}: cannot be read or written as a ledger: {text}") from error
 
 
-def _json(figures: dict[str, Any] | None) -> str | None:
-    return None if figures is None else json.dumps(figures)
+def _json(values: dict[str, Any] | None) -> str | None:
+    return None if values is None else json.dumps(values)

@@ -136,7 +136,7 @@ class Consistency:
 
     def summary(self) -> dict[str, Any]:
         """Every figure under the name the command line's JSON gives it; `columns` are those of the table."""
-        figures: dict[str, Any] = {
+        values: dict[str, Any] = {
             "schema": "fieldsolve/consistency/1",
             "modalities": self.modalities,
             "tau": self.kernel.tau,
@@ -166,9 +166,9 @@ class Consistency:
         for what, slope in (("value", self.value_slope), ("gradient", self.gradient_slope)):
             for part in ("value", "error", "since"):
                 name = f"{what}_slope" if part == "value" else f"{what}_slope_{part}"
-                figures[name] = None if slope is None else getattr(slope, part)
-        figures["columns"] = [name for name in _COLUMNS if figures[name] is not None]
-        return figures
+                values[name] = None if slope is None else getattr(slope, part)
+        values["columns"] = [name for name in _COLUMNS if values[name] is not None]
+        return values
 
     def _where_it_holds(self, leading: Array) -> list[float | None]:
         """What is of leading order, and None for numbers of negatives that are too few for it."""

@@ -89,7 +89,7 @@ class Sharpness:
 
     def summary(self) -> dict[str, Any]:
         """Every figure under the name the command line's JSON gives it; `columns` are those of the table."""
-        figures: dict[str, Any] = {
+        values: dict[str, Any] = {
             "schema": "fieldsolve/sharpness/1",
             "modalities": self.modalities,
             "potential": list(self.labels),
@@ -113,7 +113,7 @@ class Sharpness:
             "log_outside": self.log_outside.tolist(),
             "log_outside_bound": self.log_outside_bound.tolist(),
         }
-        return figures | {"columns": [name for name in _COLUMNS if figures[name] is not None]}
+        return values | {"columns": [name for name in _COLUMNS if values[name] is not None]}
 
 
 def sharpness(

@@ -21,9 +21,9 @@ from fieldsolve.cli import main
 from fieldsolve.diagnose.corruption import corrupt_partners
 from fieldsolve.diagnose.definitions import DEFINITIONS, documentation
 from fieldsolve.diagnose.diagnosis import diagnose
-from fieldsolve.diagnose.equilibrium import COUPLINGS, place_sample
 from fieldsolve.diagnose.report import files
 from fieldsolve.diagnose.sample import FEWEST_PAIRS, match, temperature
+from fieldsolve.diagnose.theory import COUPLINGS, place_sample
 from fieldsolve.embeddings.files import read_groups, read_modalities, read_pairs_table
 from fieldsolve.embeddings.modality import Modality, modality
 from fieldsolve.numerics.errors import InputError

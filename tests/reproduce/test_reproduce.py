@@ -87,7 +87,7 @@ def test_the_prediction_is_the_mean_square_error_over_pools() -> None:
             pool = replace(batch.pool, inputs=batch.pool.inputs[rows], points=batch.pool.points[rows])
             squares.append(np.sum((gradient.gradient(replace(batch, pool=pool)) - whole) ** 2))
         error = math.sqrt(np.mean(squares)) / np.linalg.norm(whole)
-        assert error == pytest.approx(found.predicted_error[gradient.NEGATIVES.index(count)], rel=accuracy)
+        assert error == pytest.approx(found.predicted_error[gradient.COUNTS.index(count)], rel=accuracy)
     assert np.all(np.diff(found.share) < 0)
 
 

@@ -94,11 +94,11 @@ def report(diagram: Any, folder: Path, as_json: bool, quiet: bool) -> None:
     from fieldsolve.output.tables import to_json
 
     notes = [*write_tables(diagram, folder), *write_pictures(diagram, folder)]
-    figures = summary(diagram)
+    values = summary(diagram)
     if as_json:
-        click.echo(to_json(figures))
+        click.echo(to_json(values))
     elif not quiet:
-        for name, value in figures.items():
+        for name, value in values.items():
             if name != "schema" and value is not None:
                 click.echo(f"{name.replace('_', ' '):<22}{value if not isinstance(value, float) else format(value, '.6g')}")
         click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
@@ -112,9 +112,9 @@ def report(diagram: Any, folder: Path, as_json: bool, quiet: bool) -> None:
         others = f"{more} more failed; " if more > 0 else ""
         click.echo(f"fieldsolve: {others}cells.csv has the reasons of cells, and --retry-failed tries again", err=True)
         sys.exit(CELLS_FAILED)
-    if figures["not_converged"]:
+    if values["not_converged"]:
         click.echo(
-            f"fieldsolve: {figures['not_converged']} cells did not converge; more max_steps or a larger tolerance may help",
+            f"fieldsolve: {values['not_converged']} cells did not converge; more max_steps or a larger tolerance may help",
             err=True,
         )
         sys.exit(NOT_CONVERGED)
@@ -134,7 +134,7 @@ def _estimate(spec: Any, workers: int, as_json: bool) -> None:
 
     every = tasks(spec)
     seconds = estimated_seconds(every) / workers + _START
-    figures: dict[str, Any] = {
+    values: dict[str, Any] = {
         "schema": "fieldsolve/phase-diagram-estimate/1",
         "cells": sum(task.kind == "cell" for task in every),
         "transitions": sum(task.kind == "transitions" for task in every),
@@ -143,10 +143,10 @@ def _estimate(spec: Any, workers: int, as_json: bool) -> None:
         "seconds": seconds,
     }
     if as_json:
-        click.echo(to_json(figures))
+        click.echo(to_json(values))
     else:
-        curves = "binodal and spinodal for {transitions} settings, ".format(**figures) if figures["transitions"] else ""
-        click.echo(f"{figures['cells']} cells, {curves}{figures['branches']} branches to follow")
+        curves = "binodal and spinodal for {transitions} settings, ".format(**values) if values["transitions"] else ""
+        click.echo(f"{values['cells']} cells, {curves}{values['branches']} branches to follow")
         click.echo(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of cells here")
 
 

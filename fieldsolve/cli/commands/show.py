@@ -12,7 +12,7 @@ from fieldsolve.cli.options import guard, printing_options
 @printing_options
 @guard
 def command(folder: Path, as_json: bool, quiet: bool) -> None:
-    """Print the figures of earlier results and draw their pictures again, in the same folder.
+    """Print the values of earlier results and draw their pictures again, in the same folder.
 
     \b
     Examples:
@@ -20,7 +20,7 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
       fieldsolve show diagram --json
 
     DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency, sharpness or diagnose wrote; a diagram may be
-    unfinished. The figures of the last three are printed only.
+    unfinished. The values of the last three are printed only.
     """
     from fieldsolve.runs import LEDGER
 
@@ -37,11 +37,11 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
         report(open_diagram(folder), folder, as_json, quiet)
         return
     from fieldsolve.cli.commands.diagnose import print_diagnosis
-    from fieldsolve.cli.studies import SCHEMAS, print_study
+    from fieldsolve.cli.studies import STUDY_SCHEMAS, print_study
     from fieldsolve.diagnose.diagnosis import SCHEMA
     from fieldsolve.output.folders import read_summary
 
-    if (study := read_summary(folder, SCHEMAS)) is not None:
+    if (study := read_summary(folder, STUDY_SCHEMAS)) is not None:
         print_study(study, as_json, quiet)
         return
     if (diagnosis := read_summary(folder, (SCHEMA,))) is not None:

@@ -47,7 +47,7 @@ def command(**options: Any) -> None:
             {"degree": degree, "coupling": at, "measured": measured_growth(grid, kernel, at, degree), "predicted": predicted}
             for degree, predicted in enumerate(found.growth(at).tolist()[:4], start=1)
         ]
-    figures = {
+    values = {
         "schema": "fieldsolve/stability/1",
         "tau": kernel.tau,
         "critic": str(kernel.critic),
@@ -61,20 +61,20 @@ def command(**options: Any) -> None:
     if options["output"] is not None:
         _draw(found, options["output"], options["force"])
     if options["as_json"]:
-        click.echo(to_json(figures))
+        click.echo(to_json(values))
     elif not options["quiet"]:
-        _print(figures)
+        _print(values)
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _print(values: dict[str, Any]) -> None:
     click.echo(
-        f"{figures['critic']} critic, tau {figures['tau']:g}, S^{figures['dimension'] - 1}: breaks at coupling "
-        f"{figures['breaks_at']:.6g}, degree {figures['mode']}"
+        f"{values['critic']} critic, tau {values['tau']:g}, S^{values['dimension'] - 1}: breaks at coupling "
+        f"{values['breaks_at']:.6g}, degree {values['mode']}"
     )
     click.echo("degree  k_l           lambda_c")
-    for degree, (ratio, critical) in enumerate(zip(figures["spectrum"], figures["lambda_c"], strict=True), start=1):
+    for degree, (ratio, critical) in enumerate(zip(values["spectrum"], values["lambda_c"], strict=True), start=1):
         click.echo(f"{degree:<7} {ratio:<13.6g} {critical:.8f}")
-    for one in figures["growth"] or []:
+    for one in values["growth"] or []:
         click.echo(
             f"growth of degree {one['degree']} in a mirror step at coupling {one['coupling']:.6g}: measured "
             f"{one['measured']:.6f}, predicted {one['predicted']:.6f}"

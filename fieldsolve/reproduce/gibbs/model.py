@@ -9,13 +9,13 @@ from fieldsolve.equilibrium.descent import descend
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs
 from fieldsolve.equilibrium.potentials import Potential, two_well
+from fieldsolve.equilibrium.solution import CAP_RADIUS
 from fieldsolve.grids import Healpix
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.reproduce.gibbs.particles import BANDWIDTH
 
 TAUS = (10.0, 5.0, 2.5, 1.0, 0.5, 0.2, 0.1)
-CAP_RADIUS = 0.5
 CONCENTRATION = 12.0
 IMPORTANCE_POINTS = 120_000
 

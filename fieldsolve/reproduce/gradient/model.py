@@ -7,7 +7,7 @@ import numpy as np
 from fieldsolve.numerics.arrays import Array
 
 CRITICS = ("cosine", "rbf")
-NEGATIVES = tuple(2**k for k in range(2, 11))
+COUNTS = tuple(2**k for k in range(2, 11))
 POOL, ANCHORS = 4096, 64
 INPUTS, OUTPUTS = 64, 128
 #: gamma of s/tau = -gamma |z - w|^2/2 + const: 1/0.1 for the cosine of unit vectors; for -|z - w|^2/128 at tau = 1, 2/128.
@@ -65,8 +65,8 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
-    """Gradients in W with the first N negatives against that with all 4096, arrays over NEGATIVES.
+class Agreement:
+    """Gradients in W with the first N negatives against that with all 4096, arrays over COUNTS.
 
     alignment: their cosine; error: |g_N - g|/|g|. predicted_error: the error to leading order, sqrt(bias^2 + spread^2); bias:
     what is left of it when negatives are replaced by their mean field: the positive's own term; share: the mean over anchors of
@@ -102,7 +102,7 @@ def draw_batch(critic: str, seed: int) -> Batch:
     return Batch(RATE[critic], encode(anchors), encode(positives), encode(pool))
 
 
-def compare_batch(batch: Batch) -> Comparison:
+def compare_batch(batch: Batch) -> Agreement:
     """Compare the gradients with the first N negatives to that with all of them, and to what theory expects.
 
     To leading order the gradient with N negatives is that with their mean field, which keeps the share k+/(k+ + N Gamma) of the
@@ -114,12 +114,12 @@ def compare_batch(batch: Batch) -> Comparison:
     kernels, positive = np.exp(others - top[:, None]), np.exp(own - top)
     whole = _mean_field_gradient(batch, kernels, positive, size)[0]
     scale = np.linalg.norm(whole)
-    gradients = [gradient(batch.first(count)) for count in NEGATIVES]
-    fields = [_mean_field_gradient(batch, kernels, positive, count) for count in NEGATIVES]
+    gradients = [gradient(batch.first(count)) for count in COUNTS]
+    fields = [_mean_field_gradient(batch, kernels, positive, count) for count in COUNTS]
     bias = np.array([np.linalg.norm(one - whole) / scale for one, _ in fields])
     spreads = _influences(batch, kernels, [share for _, share in fields])
-    variance = np.array([spread * (1 / count - 1 / size) for spread, count in zip(spreads, NEGATIVES, strict=True)])
-    return Comparison(
+    variance = np.array([spread * (1 / count - 1 / size) for spread, count in zip(spreads, COUNTS, strict=True)])
+    return Agreement(
         alignment=np.array([np.vdot(one, whole) / (np.linalg.norm(one) * scale) for one in gradients]),
         error=np.array([np.linalg.norm(one - whole) / scale for one in gradients]),
         predicted_error=np.sqrt(bias**2 + variance / scale**2),

@@ -17,7 +17,7 @@ from fieldsolve.numerics.arrays import Array
 from fieldsolve.theorems.dispersion import Dispersion, dispersion
 from fieldsolve.theorems.laws import empirical
 
-MOST_PAIRS = 5000
+MOST_PLACED = 5000
 FLOOR = 1e-3
 COUPLINGS = tuple(np.linspace(0, 1, 21).tolist())
 
@@ -69,11 +69,11 @@ class Place:
 def place_sample(sample: Sample, tau: float, rng: np.random.Generator) -> Place:
     """Project a sample's pairs to S^2, estimate densities and potentials there, and solve at all couplings.
 
-    At most MOST_PAIRS pairs are used, drawn without replacement. Raises InputError for what cannot be projected.
+    At most MOST_PLACED pairs are used, drawn without replacement. Raises InputError for what cannot be projected.
     """
     partners = sample.partners
-    if sample.pairs > MOST_PAIRS:
-        partners = partners[:, np.sort(rng.permutation(sample.pairs)[:MOST_PAIRS])]
+    if sample.pairs > MOST_PLACED:
+        partners = partners[:, np.sort(rng.permutation(sample.pairs)[:MOST_PLACED])]
     pairs = from_embeddings(sample.first.rows[partners[0]], sample.second.rows[partners[1]])
     if pairs.points.shape[2] == 2:
         # Two components are a circle; its points stand on the sphere's equator.
