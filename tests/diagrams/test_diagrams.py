@@ -513,11 +513,11 @@ def recorded(path: Path) -> dict[str, str]:
 
 
 def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
-    (tmp_path / "s.toml").write_text(TOML.replace("nside = 4", "nside = 32"))
+    (tmp_path / "s.toml").write_text(TOML.replace("nside = 4", "nside = 64"))
     process = subprocess.Popen(command(tmp_path, "--workers", "2"), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        time.sleep(0.3)
+        time.sleep(0.05)
         if (tmp_path / "d" / LEDGER).stat().st_size > 20_000 if (tmp_path / "d" / LEDGER).exists() else False:
             break
     process.send_signal(signal.SIGINT)
