@@ -31,7 +31,7 @@ WINGS = [
 HIDDEN = {
     "equilibrium.parameters": {"grids.critics"},  # help is printed without numpy
     "equilibrium.problem": {"equilibrium.solve", "equilibrium.solution"},  # a problem solves itself
-    "equilibrium.storage": {"equilibrium.pictures"},  # matplotlib
+    "equilibrium.storage": {"equilibrium.pictures", "output.pictures"},  # matplotlib
 }
 
 #: The bodies of commands import what they call: anything in wings above the command line.

@@ -3,6 +3,11 @@
 A new command is one file in `commands`, with a click command named `command`; its name is that of the file.
 """
 
+import io
+import os
+import signal
+import sys
+import threading
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -35,4 +40,15 @@ def main(ctx: click.Context) -> None:
     Exit codes: 0 done, 1 internal error, 2 usage, 3 input refused, 4 not converged, 5 some
     cells of a diagram failed, 130 interrupted.
     """
+    _set_up_process()
     ctx.obj = ctx.with_resource(collected_advice())  # options of commands are read only after this
+
+
+def _set_up_process() -> None:
+    """Let a termination do what an interruption does, pictures look as ours, and every name be printed."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull}  # matplotlib reads them when it is imported
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # of file names that are no Unicode

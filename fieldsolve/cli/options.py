@@ -110,7 +110,7 @@ def guard(command: Command) -> Command:
             if debug:
                 traceback.print_exc()
             if isinstance(error, KeyboardInterrupt):
-                _fail("interrupted; nothing finished is lost, nothing was left half-written", INTERRUPTED)
+                _fail("interrupted; what was written before is as it was, and nothing is half-written", INTERRUPTED)
             elif isinstance(error, InputError):
                 _fail(str(error), REFUSED)
             elif isinstance(error, OSError):

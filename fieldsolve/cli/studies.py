@@ -27,15 +27,15 @@ def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str,
     output = options["output"]
     if output is not None:
         from fieldsolve.output.folders import write_files
-        from fieldsolve.output.pictures import render
+        from fieldsolve.output.pictures import render_all
         from fieldsolve.output.tables import csv_text, rows_of
 
         table = csv_text(summary["columns"], rows_of({name: summary[name] for name in summary["columns"]}))
-        files = {"table.csv": table.encode(), "figure.png": render(draw(), "png")}
+        files = {"table.csv": table.encode(), **render_all(lambda: {"figure": draw()})}
         write_files(output, summary, files, options["force"])
     print_study(summary, options["as_json"], options["quiet"])
     if output is not None and not options["quiet"] and not options["as_json"]:
-        click.echo(f"written to {output}/: figure.png, summary.json, table.csv", err=True)
+        click.echo(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)
 
 
 def print_study(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:

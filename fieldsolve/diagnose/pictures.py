@@ -10,6 +10,7 @@ from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metric import Metric
 from fieldsolve.diagnose.theory import Place
 from fieldsolve.numerics.arrays import Array
+from fieldsolve.output.pictures import verbatim
 from fieldsolve.output.style import GREY, INK, MODALITIES
 
 _MARKED = 1000  # pairs drawn on the sky
@@ -27,7 +28,7 @@ _TESTS = {
 
 def figures(comparison: Comparison) -> dict[str, Figure]:
     """All figures of a comparison by name."""
-    names = comparison.sample.first.name, comparison.sample.second.name
+    names = verbatim(comparison.sample.first.name), verbatim(comparison.sample.second.name)
     found = {
         "cosines": plot_cosines(comparison.measurement, names),
         "metrics": plot_metrics(comparison.measurement),

@@ -1,8 +1,10 @@
 """What a diagnosis leaves in its folder: summary, tables, figures, and one page that needs no network."""
 
+import functools
 from base64 import b64encode
 from dataclasses import asdict, fields
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from fieldsolve.diagnose.definitions import DEFINITIONS, GROUPS
@@ -10,7 +12,7 @@ from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
 from fieldsolve.diagnose.metric import Metric, plain
 from fieldsolve.diagnose.pictures import figures
 from fieldsolve.diagnose.retrieval import DEPTHS
-from fieldsolve.output.pictures import render
+from fieldsolve.output.pictures import render_all
 from fieldsolve.output.tables import csv_text, markdown, short
 
 _COLUMNS = tuple(field.name for field in fields(Metric))
@@ -41,8 +43,8 @@ def files(diagnosis: Diagnosis) -> dict[str, bytes]:
     pictures: list[dict[str, bytes]] = []
     for index, comparison in enumerate(diagnosis.comparisons, start=1):
         prefix = "" if len(diagnosis.comparisons) == 1 else f"{index}_"
-        pictures.append({name: render(figure, "png", 100) for name, figure in figures(comparison).items()})
-        found |= {f"{prefix}{name}.png": picture for name, picture in pictures[-1].items()}
+        pictures.append(render_all(functools.partial(figures, comparison), 100))
+        found |= {prefix + name: picture for name, picture in pictures[-1].items()}
     found["metrics.csv"] = _csv(diagnosis).encode()
     found["table.md"] = "\n".join(_markdown(one) for one in diagnosis.comparisons).encode()
     found["table.tex"] = "\n".join(_latex(one) for one in diagnosis.comparisons).encode()
@@ -101,7 +103,8 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
             f"{diagnosis.seed}.{''.join(' Note: ' + escape(note) + '.' for note in notes)}</p>"
         )
         parts.append(f"<ol class=verdict>{''.join(f'<li>{escape(sentence)}</li>' for sentence in comparison.verdict)}</ol>")
-        for name, image in images.items():
+        for file, image in images.items():
+            name = Path(file).stem
             source = f"data:image/png;base64,{b64encode(image).decode()}"
             parts.append(f"<figure><img alt={name} src='{source}'><figcaption>{_PICTURES[name]}</figcaption></figure>")
         parts += [_group(group, title, measured.metrics) for group, title in GROUPS.items()]

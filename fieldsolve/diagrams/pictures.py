@@ -18,7 +18,7 @@ from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.output.folders import write_whole
-from fieldsolve.output.pictures import render
+from fieldsolve.output.pictures import render_all, verbatim
 from fieldsolve.output.style import AMBER, COOL, FAINT, GREY, INK, LEAST_NATS, PALE, PINK, WARM
 from fieldsolve.output.tables import short
 from fieldsolve.runs import value_of
@@ -46,7 +46,8 @@ def write_pictures(diagram: Diagram, folder: Path) -> list[str]:
     except InputError as error:
         return [f"no picture: {error}"]
     for kind in ("png", "svg"):
-        write_whole(folder / f"diagram.{kind}", render(drawn, kind))
+        for name, picture in render_all(lambda: {"diagram": drawn}, kind=kind).items():
+            write_whole(folder / name, picture)
     return []
 
 
@@ -282,7 +283,7 @@ def _title(diagram: Diagram) -> str:
     shown = {name: value for name, value in diagram.spec.fixed.items() if name in _SHOWN}
     parts = [f"{name} {_worded(value)}" for name, value in shown.items() if value and (name, value) != ("critic", "cosine")]
     potential = " | ".join(name.rsplit("/", 1)[-1] for name in diagram.spec.fixed["potential"])
-    return "\n".join(line for line in (diagram.spec.title, f"{potential}; {', '.join(parts)}") if line)
+    return verbatim("\n".join(line for line in (diagram.spec.title, f"{potential}; {', '.join(parts)}") if line))
 
 
 def _worded(value: Any) -> str:

@@ -15,7 +15,7 @@ from fieldsolve.equilibrium.potentials import is_map_file
 from fieldsolve.equilibrium.terms import term_of
 from fieldsolve.numerics.errors import InputError
 
-#: Parameters that may be an axis: every number and every word of a problem. Everything else is fixed.
+#: Parameters that may be an axis: every number of a problem, and words that are chosen from a list. Everything else is fixed.
 AXES = tuple(name for name, one in PARAMETERS.items() if one.is_number or one.choices is not None)
 
 MOST_CELLS = 1_000_000

@@ -7,6 +7,7 @@ import numpy as np
 
 from fieldsolve.numerics.arrays import Rows
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.names import printable
 
 #: How far from 1 the length of a stored unit vector may be: half precision rounds components by 2^-12 of themselves, bfloat16
 #: by 2^-9. What is now in single or double precision may have passed through half.
@@ -33,7 +34,7 @@ def modality(
     default single unless they were stored in double. Raises InputError for what is no table of floating-point numbers, rows
     that are not finite or zero, and, unless `normalize`, rows off the unit sphere by more than the rounding of their storage.
     """
-    array = np.asarray(array)
+    name, array = printable(name), np.asarray(array)
     storage = storage or array.dtype.name
     if storage not in ROUNDING:
         raise InputError(f"{name}: embeddings are floating-point numbers of 16 to 64 bits, not {storage}; convert them")

@@ -80,7 +80,7 @@ class Parameter:
         return self.kind(value) if self.kind is float or int(value) == value else None
 
     def _is_allowed(self, value: Any) -> bool:
-        if self.choices is not None:
+        if self.choices is not None and self.rule is None:
             return value in self.choices()
         if self.is_number and not (isfinite(value) and self.least <= value <= self.most):
             return False
@@ -91,6 +91,15 @@ def _critics() -> tuple[str, ...]:
     from fieldsolve.grids.critics import CRITICS  # numpy is slow to import, and help needs none
 
     return tuple(CRITICS)
+
+
+def _is_critic(value: str) -> bool:
+    from fieldsolve.grids.critics import critic_of
+
+    try:
+        return bool(critic_of(value))
+    except InputError:
+        return False
 
 
 def _is_power_of_two(value: int) -> bool:
@@ -131,7 +140,7 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             "critic", str, "cosine", "Similarity behind the kernel exp(s/tau): cosine z.z', rbf -|z-z'|^2 or geodesic -angle^2.",
-            "the critic", unit="CRITIC", choices=_critics,
+            "the critic", unit="CRITIC", choices=_critics, rule=(_is_critic, "the name of a critic, as cosine, rbf or geodesic"),
         ),
         Parameter(
             "energy", str, "intrinsic", "With log rho, or with the log of the kernel-smoothed density.", "the energy",

@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.grids import Grid
 from fieldsolve.numerics.arrays import Array
+from fieldsolve.output.pictures import verbatim
 from fieldsolve.output.style import GREY, INK, LEAST_NATS, MODALITIES, modality_colour
 
 _DECADES = 2.0  # a density that spans more than this is drawn on a logarithmic scale
@@ -37,7 +38,7 @@ def plot(solution: Solution) -> Figure:
     for a in numbers:
         solution.grid.sky(axes[f"potential {a}"], solution.potentials[a - 1], "U (low attracts)")
         name = "alignment potential" if solution.modalities == 1 else f"potential of modality {a}"
-        axes[f"potential {a}"].set_title(f"{name}: {solution.labels[a - 1]}")
+        axes[f"potential {a}"].set_title(f"{name}: {verbatim(solution.labels[a - 1])}")
         plot_density(axes[f"density {a}"], solution, a - 1)
     plot_trace(axes["trace"], solution)
     figure.suptitle(_headline(solution), fontsize=12, fontweight="bold")

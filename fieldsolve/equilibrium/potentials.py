@@ -15,6 +15,7 @@ from fieldsolve.grids import Grid, Healpix
 from fieldsolve.grids.healpix import interpolate, read_fits, regrade
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.names import printable
 
 _UNSEEN = -1.6375e30  # what HEALPix maps mark unseen pixels with
 
@@ -29,7 +30,8 @@ class Potential:
     nothing does. wells: (m, d), the directions of its named wells, None by default. dimension: d, None if any will do.
     rotation: the rotation matrix that has carried the potential along. sampled: of one that is known on a grid, that and the
     values there. points: (n, d), the embeddings behind it, with the share of their squared length that they retain;
-    None for other potentials. notes: what was done to get it, for the user to know.
+    None for other potentials. digest: the checksum of the map file that was read. turned: by how many degrees
+    what was stored of it is misaligned already. notes: what was done to get it, for the user to know.
     """
 
     function: Callable[[Array], Array]
@@ -41,6 +43,8 @@ class Potential:
     sampled: tuple[Grid, Array] | None = None
     points: Array | None = None
     retained_fraction: float | None = None
+    digest: str | None = None
+    turned: float = 0.0
     notes: tuple[str, ...] = field(default=())
 
     def on(self, grid: Grid) -> Array:
@@ -81,9 +85,14 @@ class Potential:
         """The potential rotated by an angle as a grid's space turns; see `Grid.rotation`. Raises InputError."""
         if not np.isfinite(degrees):
             raise InputError(f"the misalignment must be a finite angle in degrees, not {degrees}")
-        if degrees == 0 or self.dimension is None:
+        if degrees == self.turned or self.dimension is None:
             return self
-        return replace(self.rotate(grid.rotation(degrees)), label=f"{self.label} rotated by {degrees:g} degrees")
+        label = self.label.removesuffix(_rotated_by(self.turned)) + _rotated_by(degrees)
+        return replace(self.rotate(grid.rotation(degrees - self.turned)), label=label, turned=0.0)
+
+
+def _rotated_by(degrees: float) -> str:
+    return f" rotated by {degrees:g} degrees" if degrees else ""
 
 
 def flat() -> Potential:
@@ -100,6 +109,8 @@ def mixture(means: Array, concentrations: Array, weights: Array | None = None, l
     means = np.atleast_2d(np.asarray(means, dtype=np.float64))
     kappa = np.broadcast_to(np.asarray(concentrations, dtype=np.float64), (len(means),))
     weight = np.full(len(means), 1.0) if weights is None else np.asarray(weights, dtype=np.float64)
+    if weight.shape != (len(means),):
+        raise InputError(f"a mixture of {len(means)} has as many weights, not of shape {weight.shape}")
     norms = np.linalg.norm(means, axis=1)
     for name, values in (("mean direction's length", norms), ("concentration", kappa), ("weight", weight)):
         if not (np.all(np.isfinite(values)) and np.all(values > 0)):
@@ -129,7 +140,7 @@ def from_map(values: Array, label: str = "map") -> Potential:
     """
     if np.asarray(values).dtype.kind not in "fiu":
         raise InputError(f"{label}: a map must hold real numbers, not {np.asarray(values).dtype}")
-    values = np.asarray(values, dtype=np.float64)
+    values = np.array(values, dtype=np.float64)  # the caller may change theirs
     if values.ndim != 1:
         raise InputError(f"{label}: a map must have one dimension, not the shape {values.shape}")
     nside = round((len(values) / 12) ** 0.5)
@@ -219,6 +230,7 @@ def read_map(path: Path, grid: Grid) -> Potential:
     """
     kind = "a numpy array of numbers" if path.suffix.lower() == ".npy" else "a HEALPix map in FITS format"
     try:
+        checksum = digest(path)
         if path.suffix.lower() == ".npy":
             values = np.load(path, allow_pickle=False)
         else:
@@ -227,20 +239,19 @@ def read_map(path: Path, grid: Grid) -> Potential:
                 values = read_fits(path, 0)
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
     except Exception as error:  # healpy and astropy raise many kinds; all mean the same here
         raise InputError(f"{path}: cannot be read as {kind}; is it one, and whole?") from error
     if not isinstance(values, np.ndarray):
         raise InputError(f"{path}: cannot be read as {kind}; is it one, and whole?")
-    potential = replace(from_map(values, label=path.name), name=str(path))
+    label = printable(path.name)
+    potential = replace(from_map(values, label=label), name=str(path), digest=checksum)
     assert potential.sampled is not None
     own, values = potential.sampled
     if not (isinstance(grid, Healpix) and isinstance(own, Healpix)) or own == grid:
         return potential
     if own.nside > grid.nside:
-        potential = replace(from_map(regrade(values, grid.nside), label=path.name), name=str(path))
-    return replace(potential, notes=(f"{path.name}: regraded from nside {own.nside} to {grid.nside}",))
+        potential = replace(from_map(regrade(values, grid.nside), label=label), name=str(path), digest=checksum)
+    return replace(potential, notes=(f"{label}: regraded from nside {own.nside} to {grid.nside}",))
 
 
 def digest(path: Path) -> str:
@@ -248,6 +259,8 @@ def digest(path: Path) -> str:
     try:
         status = path.stat()
         return _digest(path, status.st_mtime_ns, status.st_size, status.st_ino)
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 

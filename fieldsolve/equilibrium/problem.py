@@ -13,7 +13,7 @@ from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.parameters import DEFAULTS, PARAMETERS
 from fieldsolve.equilibrium.phases import Transitions, transitions
 from fieldsolve.equilibrium.potentials import Potential, as_tuple, digest, is_map_file, on_grid, potential_named, potential_of
-from fieldsolve.equilibrium.terms import Term, term_of
+from fieldsolve.equilibrium.terms import term_of
 from fieldsolve.equilibrium.terms.cross_entropy import is_coupled, mixing_of
 from fieldsolve.grids import Circle, Grid, Healpix, Kernel, grid_of
 from fieldsolve.grids.critics import critic_of
@@ -74,13 +74,13 @@ class Problem:
         if self.floor is None:
             self._set("floor", _FLOORS[self.modalities > 1])
         check_floor(self.floor or 0.0)
-        if np.ndim(self.coupling) == 0:
+        if not isinstance(self.coupling, list | tuple) and np.ndim(self.coupling) == 0:
             self._set("coupling", PARAMETERS["coupling"].check(self.coupling))
         else:
-            matrix = mixing_of(np.array(self.coupling, dtype=np.float64), self.modalities)
+            matrix = mixing_of(_numbers(self.coupling, "a mixing matrix"), self.modalities)
             matrix.flags.writeable = False
             self._set("coupling", matrix)
-        terms = (self.terms,) if isinstance(self.terms, str | Term) else tuple(self.terms)
+        terms = tuple(self.terms) if isinstance(self.terms, list | tuple) else (self.terms,)
         self._set("terms", tuple(term_of(one) for one in terms))
         if self.start is not None and not isinstance(self.start, str):
             self._set("start", _densities(self.start))
@@ -166,8 +166,6 @@ class Problem:
         plain: dict[str, Any] = {name: getattr(self, name) for name in PARAMETERS if name not in _WORDED}
         plain["grid"] = str(self.grid)
         plain["potentials"] = [self._named_or_stored(a) for a in range(self.modalities)]
-        if self._is_stored(self.modalities - 1):
-            plain["misalign"] = 0.0  # what is stored is rotated
         plain["coupling"] = self.coupling if np.ndim(self.coupling) == 0 else self.coupling.tolist()
         plain["terms"] = [str(term) for term in self.terms]
         plain["start"] = self.start if self.start is None or isinstance(self.start, str) else {"stored": "start"}
@@ -194,7 +192,7 @@ class Problem:
             }  # fmt: skip
         name = str(given.name if isinstance(given, Potential) else given)
         if is_map_file(name):
-            return {"map": str(Path(name).resolve()), "sha256": digest(Path(name))}
+            return {"map": str(Path(name).resolve()), "sha256": self.resolved[a].digest}
         return name
 
     @classmethod
@@ -215,9 +213,9 @@ class Problem:
             elif "map" in one and _is_unchanged(one):
                 potentials.append(one["map"])
             else:
-                potentials.append(_restored(grid, _key("potential", a), one, stored, points or {}))
-                if a == len(plain["potentials"]) - 1:
-                    fields["misalign"] = 0.0
+                restored = _restored(grid, _key("potential", a), one, stored, points or {})
+                is_last = a == len(plain["potentials"]) - 1
+                potentials.append(replace(restored, turned=fields["misalign"] if is_last else 0.0))
         if isinstance(fields["start"], dict):
             fields["start"] = np.stack([stored[_key("start", a)] for a in range(len(potentials))])
         return cls(potentials=potentials, grid=grid, **fields)
@@ -261,11 +259,15 @@ def _grid(grid: Any, nside: int | None, circle: int | None) -> Grid:
     return found[0] if found else Healpix(_NSIDE)
 
 
-def _densities(given: Any) -> Array:
+def _numbers(given: Any, what: str) -> Array:
     try:
-        start = np.atleast_2d(np.array(given, dtype=np.float64))
+        return np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"a start is a name or densities (A, N), not {type(given).__name__}") from None
+        raise InputError(f"{what} is made of numbers, rows of equal length; it is not {given!r}") from None
+
+
+def _densities(given: Any) -> Array:
+    start = np.atleast_2d(_numbers(given, "a start that is no name"))
     start.flags.writeable = False
     return start
 

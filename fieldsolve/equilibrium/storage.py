@@ -1,6 +1,5 @@
 """Solutions on disk: what a folder of one holds, and the way back to the last bit."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,12 @@ from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.grids import grid_of
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
-from fieldsolve.output.folders import SUMMARY, stage, write_folder, write_summary
+from fieldsolve.output.folders import recover, replace_file, write_folder
+from fieldsolve.output.summary import entry_of, read_summary
 from fieldsolve.output.tables import csv_text
 
 _DPI = 110
-_FIGURE, _TRACE, _PAIRS = "figure.png", "trace.csv", "pairs.npz"
+_TRACE, _PAIRS = "trace.csv", "pairs.npz"
 
 
 def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_radius: float = CAP_RADIUS) -> None:
@@ -29,15 +29,17 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
     cannot be written.
     """
     from fieldsolve.equilibrium.pictures import plot  # matplotlib is slow to import: 0.45 s
+    from fieldsolve.output.pictures import render_all
 
-    def fill(parts: Path) -> None:
+    def fill(parts: Path) -> dict[str, Any]:
         solution.grid.write_fields(parts, _fields(solution))
         (parts / _TRACE).write_text(_trace_text(solution.trace))
         points: dict[str, Any] = _points(solution.problem)
         if points:
             np.savez(parts / _PAIRS, **points)
-        plot(solution).savefig(parts / _FIGURE, dpi=_DPI)
-        write_summary(parts, solution.summary(cap_radius))
+        for name, picture in render_all(lambda: {"figure": plot(solution)}, _DPI).items():
+            (parts / name).write_bytes(picture)
+        return solution.summary(cap_radius)
 
     write_folder(Path(folder), fill, overwrite)
 
@@ -45,22 +47,26 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
 def redraw(solution: Solution, folder: Path) -> None:
     """Draw the figure of loaded results again. Raises InputError if it cannot be written."""
     from fieldsolve.equilibrium.pictures import plot
+    from fieldsolve.output.pictures import render_all
 
-    with stage(folder) as parts:
-        plot(solution).savefig(parts / _FIGURE, dpi=_DPI)
-        (parts / _FIGURE).rename(folder / _FIGURE)
+    for name, picture in render_all(lambda: {"figure": plot(solution)}, _DPI).items():
+        replace_file(folder, name, picture)
 
 
 def load(folder: Path | str) -> Solution:
-    """Read a folder of results back. Raises InputError if it holds none, or not all of it."""
+    """Read a folder of results back. Raises InputError if it holds none, not all of it, or something that is not as it was."""
     folder = Path(folder)
+    recover(folder)
+    summary = read_summary(folder)
+    if summary["schema"] not in SCHEMAS:
+        raise InputError(f"{folder}: the schema {summary['schema']!r} is not that of this version's solutions; solve again")
     try:
-        summary = json.loads((folder / SUMMARY).read_text())
-        if summary["schema"] not in SCHEMAS:
-            raise ValueError(f"the schema {summary['schema']!r} is not that of this version's solutions; solve again")
+        for name, entry in summary["files"].items():
+            if not name.endswith(".png") and entry_of(folder / name) != entry:
+                raise InputError(f"{folder}: {name} is damaged, or was changed by hand: its checksum does not fit; solve again")
         return _solution(folder, summary)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        missing = Path(error.filename or _TRACE).name  # numpy does not say which
+    except FileNotFoundError as error:
+        missing = Path(error.filename).name
         raise InputError(f"{folder}: holds no complete fieldsolve results ({missing} is missing)") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: its results cannot be read: {str(error).splitlines()[0]}") from error

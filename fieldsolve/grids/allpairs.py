@@ -43,7 +43,7 @@ def _over_pairs(compiled: Any, targets: Array, sources: Array, weights: Array, k
         raise InputError(
             f"{pairs:.1e} pairs of points would have to be summed one by one; raise the floor or tau, or use a coarser grid"
         )
-    is_geodesic = isinstance(kernel.critic, Geodesic)
+    is_geodesic = type(kernel.critic) is Geodesic  # a subclass may have another profile
     if targets.shape[1] > _COORDINATES or not (is_geodesic or kernel.critic.linear):
         return _in_blocks(compiled is _log_sums, targets, sources, weights, kernel)
     result = np.empty(len(targets))

@@ -8,8 +8,10 @@ import numpy as np
 
 from fieldsolve.grids.grid import Grid, scale_of
 from fieldsolve.grids.kernels import Kernel
-from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.arrays import Array, Indices, whole
 from fieldsolve.numerics.errors import InputError
+
+LARGEST_COUNT = 100_000_000
 
 _PARTS = 4096  # of a point's arc that the rim of a cap cuts
 
@@ -18,7 +20,7 @@ _PARTS = 4096  # of a point's arc that the rim of a cap cuts
 class Circle(Grid):
     """The `count` points (cos t, sin t) of S^1 at t = 2 pi j / count, j = 0 ... count - 1.
 
-    count: at least 3. Raises InputError for fewer.
+    count: from 3 to 1e8. Raises InputError for any other.
     """
 
     count: int
@@ -26,8 +28,9 @@ class Circle(Grid):
     name = "circle"
 
     def __post_init__(self) -> None:
-        if self.count < 3:
-            raise InputError(f"a circle needs at least 3 points, not {self.count}")
+        if not 3 <= (whole(self.count) or 0) <= LARGEST_COUNT:
+            raise InputError(f"a circle has from 3 to {LARGEST_COUNT} points, not {self.count}")
+        object.__setattr__(self, "count", int(self.count))
 
     @property
     def dim(self) -> int:  # type: ignore[override]

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import made_of, text_of
 
 #: Every critic by its name; a class with a name is in it once it is defined.
@@ -29,8 +30,14 @@ class Critic(ABC):
     peak: ClassVar[float] = 0.0
 
     def __init_subclass__(cls) -> None:
-        if hasattr(cls, "name"):
-            CRITICS[cls.name] = cls
+        if "name" not in cls.__dict__:
+            if hasattr(cls, "name"):
+                raise InputError(f"the critic {cls.__name__} would have its parent's name {cls.name!r}; give it its own")
+            return  # abstract
+        known = CRITICS.setdefault(cls.name, cls)
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise InputError(f"the name {cls.name!r} is the critic {known.__qualname__}'s; call {cls.__name__} something else")
+        CRITICS[cls.name] = cls  # defined again, as in a notebook
 
     @abstractmethod
     def profile(self, angle: Array) -> Array:

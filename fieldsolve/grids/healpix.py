@@ -14,7 +14,7 @@ import numpy as np
 from fieldsolve.grids.grid import Grid, distance_to_nearest, scale_of
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics import threads
-from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.arrays import Array, Indices, whole
 from fieldsolve.numerics.errors import InputError
 
 LARGEST_NSIDE = 2048
@@ -36,8 +36,9 @@ class Healpix(Grid):
     projection = "mollweide"
 
     def __post_init__(self) -> None:
-        if self.nside not in {2**k for k in range(int(log2(LARGEST_NSIDE)) + 1)}:
+        if whole(self.nside) not in {2**k for k in range(int(log2(LARGEST_NSIDE)) + 1)}:
             raise InputError(f"nside must be a power of two from 1 to {LARGEST_NSIDE}, not {self.nside}")
+        object.__setattr__(self, "nside", int(self.nside))
 
     @property
     def dim(self) -> int:  # type: ignore[override]

@@ -1,6 +1,7 @@
 """The array types that annotations name, and the plain values that JSON has for them."""
 
 from math import isfinite
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -22,3 +23,8 @@ def finite(value: Any) -> Any:
     if isinstance(value, float) and not isfinite(value):
         return None
     return value
+
+
+def whole(value: Any) -> int | None:
+    """The int that a whole number is; None for anything else, true and false among it."""
+    return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None

@@ -1,4 +1,4 @@
-"""Short texts for small immutable objects, the same on the command line, in TOML and in JSON: healpix:64, name:key=value."""
+"""Short texts for small immutable objects, the same on the command line, in TOML and JSON: healpix:64, name:key=value; names."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -48,3 +48,8 @@ def made_of(text: str, table: Mapping[str, type[_T]], what: str) -> _T:
     except TypeError:
         raise InputError(f"{text!r} says too little: {what} {name} needs {', '.join(known)}") from None
     return result
+
+
+def printable(name: str) -> str:
+    """A user's name with what cannot be shown (bytes that are no Unicode, escape characters) replaced."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)

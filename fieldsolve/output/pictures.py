@@ -1,9 +1,13 @@
-"""Figures as files."""
+"""Figures as files, and the user's names in them."""
 
 import io
+import warnings
+from collections.abc import Callable, Mapping
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+
+from fieldsolve.numerics.errors import Advice
 
 _METADATA: dict[str, dict[str, None]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
@@ -17,3 +21,19 @@ def render(figure: Figure, kind: str, dpi: int = 130) -> bytes:
     with rc_context({"svg.hashsalt": "fieldsolve"}):
         figure.savefig(file, format=kind, dpi=dpi, metadata=_METADATA[kind])
     return file.getvalue()
+
+
+def render_all(draw: Callable[[], Mapping[str, Figure]], dpi: int = 130, kind: str = "png") -> dict[str, bytes]:
+    """Figures as files by `NAME.KIND`; none if drawing fails, which is advised: numbers are written without their pictures."""
+    try:
+        return {f"{name}.{kind}": render(figure, kind, dpi) for name, figure in draw().items()}
+    except Exception as error:  # whatever a user's matplotlib, its LaTeX or its fonts raise
+        cause = (str(error).strip().splitlines() or [""])[0]
+        message = f"no picture, matplotlib failed: {type(error).__name__}: {cause}; the numbers are whole"
+        warnings.warn(message, Advice, stacklevel=1)
+        return {}
+
+
+def verbatim(name: str) -> str:
+    """A user's name as matplotlib shows it to the letter, not as a formula."""
+    return name.replace("$", r"\$")

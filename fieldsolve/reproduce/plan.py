@@ -7,7 +7,7 @@ from typing import Any
 
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
-from fieldsolve.output.folders import SUMMARY
+from fieldsolve.output.summary import SUMMARY
 from fieldsolve.reproduce.gap import study as gap
 from fieldsolve.reproduce.gibbs import study as gibbs
 from fieldsolve.reproduce.gradient import study as gradient

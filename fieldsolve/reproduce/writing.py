@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from fieldsolve.output.folders import SUMMARY, write_whole
-from fieldsolve.output.pictures import render
-from fieldsolve.output.tables import csv_text, markdown, rows_of, short, to_json
+from fieldsolve.output.folders import write_whole
+from fieldsolve.output.pictures import render_all
+from fieldsolve.output.summary import SUMMARY, entry_of, summary_text
+from fieldsolve.output.tables import csv_text, markdown, rows_of, short
 from fieldsolve.reproduce.gap.pictures import figures as gap_figures
 from fieldsolve.reproduce.gibbs.pictures import figures as gibbs_figures
 from fieldsolve.reproduce.gradient.pictures import figures as gradient_figures
@@ -34,19 +35,23 @@ def summary(plan: Plan, study: Study) -> dict[str, Any]:
 
 
 def write(plan: Plan, study: Study, folder: Path) -> None:
-    """Write table.csv, table.md, runs.csv, report.md, summary.json and the figures, each whole or not at all."""
-    pictures = {name: render(figure, "png", 110) for name, figure in _FIGURES[plan.experiment](study).items()}
-    write_whole(folder / "table.csv", _csv(study.table).encode())
-    write_whole(folder / "table.md", _markdown(study.table).encode())
-    write_whole(folder / "runs.csv", _csv(study.runs).encode())
-    for name, picture in pictures.items():
-        write_whole(folder / f"{name}.png", picture)
+    """Write table.csv, table.md, runs.csv, report.md, the figures, and last summary.json, each whole or not at all."""
+    pictures = render_all(lambda: _FIGURES[plan.experiment](study), 110)
     sentences = "\n".join(f"- {sentence}" for sentence in study.report)
-    links = "\n\n".join(f"![{name}]({name}.png)" for name in pictures)
+    links = "\n\n".join(f"![{Path(name).stem}]({name})" for name in pictures)
     quick = " in the quick version" if plan.quick else ""
     title = f"# {_TITLES[plan.experiment]}\n\nWith {with_noun(plan.seeds, 'seed')}{quick}: `{command(plan, folder.name)}`."
-    write_whole(folder / "report.md", f"{title}\n\n{sentences}\n\n{_markdown(study.table)}\n{links}\n".encode())
-    write_whole(folder / SUMMARY, (to_json(summary(plan, study)) + "\n").encode())
+    files = {
+        "table.csv": _csv(study.table).encode(),
+        "table.md": _markdown(study.table).encode(),
+        "runs.csv": _csv(study.runs).encode(),
+        "report.md": f"{title}\n\n{sentences}\n\n{_markdown(study.table)}\n{links}\n".encode(),
+        **pictures,
+    }
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    entries = {name: entry_of(folder / name) for name in files}
+    write_whole(folder / SUMMARY, summary_text(summary(plan, study), entries).encode())
 
 
 def command(plan: Plan, folder: str) -> str:

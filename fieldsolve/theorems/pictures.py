@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from fieldsolve.grids import Kernel
+from fieldsolve.output.pictures import verbatim
 from fieldsolve.output.style import COOL, GREEN, GREY, INK, WARM
 from fieldsolve.theorems.consistency import Consistency, Slope
 from fieldsolve.theorems.dispersion import Dispersion
@@ -78,7 +79,7 @@ def plot_consistency(found: Consistency) -> Figure:
         ax.set(xlabel="negatives N", xlim=(beginning, numbers[-1] * 1.3))
         ax.legend(frameon=False, fontsize=8)
     kind = "unimodal" if found.modalities == 1 else "symmetric"
-    settings = f"{found.kernel.critic} critic, tau = {found.kernel.tau:g}, {found.batch} anchors, {found.label}"
+    settings = f"{found.kernel.critic} critic, tau = {found.kernel.tau:g}, {found.batch} anchors, {verbatim(found.label)}"
     figure.suptitle(f"{kind} InfoNCE against its energy: {settings}")
     return figure
 
@@ -102,7 +103,9 @@ def plot_sharpness(found: Sharpness) -> Figure:
     right.set(xlabel="1/tau", ylabel="log of mass", title="Gibbs mass away from the ground states")
     for ax in (left, middle, right):
         ax.legend(frameon=False, fontsize=8)
-    figure.suptitle(f"Sharp kernels: {found.critic} critic, densities of tau = {found.at:g}, {' | '.join(found.labels)}")
+    figure.suptitle(
+        f"Sharp kernels: {found.critic} critic, densities of tau = {found.at:g}, {verbatim(' | '.join(found.labels))}"
+    )
     return figure
 
 

@@ -89,7 +89,8 @@ def test_results_are_written_and_reload(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"summary.json", "fields.fits", "trace.csv", "figure.png"}
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    assert summary.pop("files") == ["fields.fits", "figure.png", "summary.json", "trace.csv"]
+    assert set(summary.pop("files")) == {"fields.fits", "figure.png", "trace.csv"}
+    assert isinstance(summary.pop("checksum"), int)
     assert summary == json.loads(result.stdout)
     solution = fs.load(tmp_path / "run")
     assert solution.spike_mass == pytest.approx([1, 1])
@@ -194,6 +195,68 @@ def test_bad_folders(tmp_path: Path) -> None:
     assert "not empty" in refused("unimodal", "--nside", 4, "-o", tmp_path / "run")
     assert "not empty" in refused("unimodal", "--nside", 4, "-o", tmp_path / "run", "--force")
     assert (tmp_path / "run" / "mine.txt").read_text() == "mine"
+
+
+def test_shown_results_may_be_where_nobody_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("unimodal", "--nside", 4, "--cap-radius", 1, "-o", tmp_path / "run").exit_code == 0
+    written = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+    def read_only(self: Path, mode: str = "r", *arguments: object) -> object:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.replace", read_only)
+        result = run("show", tmp_path / "run", "--json")
+    assert result.exit_code == 0
+    assert "nothing is drawn again" in result.stderr
+    stored = json.loads(written["summary.json"])
+    assert json.loads(result.stdout) == {name: stored[name] for name in stored if name not in ("files", "checksum")}
+    assert json.loads(result.stdout)["cap_radius"] == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == written
+
+
+def test_damaged_results_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    assert run("unimodal", "--nside", 4, "-o", tmp_path / "run").exit_code == 0
+    path = tmp_path / "run" / "summary.json"
+    whole = json.loads(path.read_text())
+    for name in ("energy", "problem", "schema", "files", "trace", "checksum", "status"):
+        path.write_text(json.dumps(whole | {name: 5}))
+        assert "summary.json" in refused("show", tmp_path / "run")
+    path.write_text(json.dumps(whole))
+    (tmp_path / "run" / "fields.fits").write_bytes((tmp_path / "run" / "fields.fits").read_bytes()[:-1])
+    assert "fields.fits is damaged" in refused("show", tmp_path / "run")
+
+
+def test_pictures_look_as_ours_whatever_matplotlib_is_set_to(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\naxes.facecolor: red\nfont.family: no such font\n")
+    np.save(tmp_path / "a$b_$.npy", np.zeros(192))
+    pictures = []
+    for more in ({}, {"MPLBACKEND": "nonsense", "MATPLOTLIBRC": str(tmp_path)}):
+        folder = tmp_path / f"run{len(pictures)}"
+        arguments = ["unimodal", "--potential", tmp_path / "a$b_$.npy", "--nside", "4", "-o", folder]
+        done = subprocess.run(
+            [sys.executable, "-m", "fieldsolve", *map(str, arguments)], env=os.environ | more, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert "no picture" not in done.stderr
+        pictures.append((folder / "trace.csv").read_bytes() and (folder / "figure.png").read_bytes())
+    assert len(pictures[0]) == pytest.approx(len(pictures[1]), rel=0.02)  # the time that it took is in them
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are Unicode here")
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    rows = np.random.default_rng(3).normal(size=(24, 3))
+    first, second = os.fsdecode(b"fi\xffrst.npy"), "se\x1b[31mcond.npy"
+    np.save(tmp_path / first, rows)
+    np.save(tmp_path / second, rows[:, ::-1])
+    done = subprocess.run(
+        [sys.executable, "-m", "fieldsolve", "diagnose", first, second, "--normalize", "--tau", "0.1", "-o", "out"],
+        cwd=tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert b"\x1b" not in done.stdout
+    assert "fi\N{REPLACEMENT CHARACTER}rst (a)" in done.stdout.decode()
+    assert {"report.html", "table.md", "metrics.csv", "sky.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root writes to read-only folders")

@@ -512,7 +512,8 @@ def recorded(path: Path) -> dict[str, str]:
     raise AssertionError("the ledger stays locked")
 
 
-def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_keeps_what_is_finished(end: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(TOML.replace("nside = 4", "nside = 64"))
     process = subprocess.Popen(command(tmp_path, "--workers", "2"), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
@@ -520,7 +521,7 @@ def test_an_interruption_keeps_what_is_finished(tmp_path: Path) -> None:
         time.sleep(0.05)
         if (tmp_path / "d" / LEDGER).stat().st_size > 20_000 if (tmp_path / "d" / LEDGER).exists() else False:
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(end)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "interrupted" in errors

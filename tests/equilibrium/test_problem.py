@@ -235,7 +235,7 @@ def test_a_map_that_has_changed_is_replaced_by_what_was_stored_of_it(tmp_path: P
     np.testing.assert_array_equal(kept.at("nside", 8).values[1], solution.problem.at("nside", 8).values[1])
     np.save(tmp_path / "u.npy", 2 * values)
     changed = fs.load(tmp_path / "run").problem
-    assert changed.misalign == 0.0
+    assert changed.misalign == 30.0
     np.testing.assert_array_equal(changed.solve().density, solution.density)
     assert any("has changed" in note for note in changed.solve().notes)
     (tmp_path / "u.npy").unlink()
@@ -279,3 +279,69 @@ def test_the_table_of_parameters_has_what_problems_have() -> None:
         assert parameter.default is None or parameter.check(parameter.default) == parameter.default
         assert (parameter.default is None) == (parameter.automatic is not None)
         assert parameter.help[0].isupper() or parameter.help.startswith("lambda")
+
+
+# --- what a solution keeps
+
+
+def test_a_map_is_the_one_that_was_read_whatever_becomes_of_its_file(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    path = tmp_path / "m.npy"
+    np.save(path, rng.normal(size=192))
+    solution = fs.Problem(str(path), nside=4).solve()
+    np.save(path, rng.normal(size=192))
+    fs.save(solution, tmp_path / "changed")
+    path.unlink()
+    fs.save(solution, tmp_path / "gone")
+    for name in ("changed", "gone"):
+        again = fs.load(tmp_path / name).problem.solve()
+        assert again.energy == solution.energy
+        assert "has changed" in again.notes[0]
+
+
+def test_a_map_does_not_follow_its_callers_array() -> None:
+    values = np.random.default_rng(9).normal(size=192)
+    problem = fs.Problem(fs.from_map(values), nside=4)
+    before = problem.at("tau", 0.4).solve().energy
+    values[:] = 0
+    assert problem.at("tau", 0.4).solve().energy == before
+
+
+def test_misalignment_comes_back_and_is_an_angle_still(tmp_path: Path) -> None:
+    """A stored potential is stored rotated; turning it back is right to the interpolation of its grid."""
+    problem = fs.Problem(["two-well", lambda points: points[:, 0] ** 3], nside=32, misalign=30, coupling=0.1)
+    solution = problem.solve()
+    fs.save(solution, tmp_path / "run")
+    again = fs.load(tmp_path / "run").problem
+    assert again.misalign == 30
+    assert again.solve().energy == solution.energy
+    assert again.solve().labels == solution.labels
+    for degrees in (0.0, 50.0):
+        there, back = problem.at("misalign", degrees).solve(), again.at("misalign", degrees).solve()
+        assert back.energy == pytest.approx(there.energy, abs=5e-4)
+        assert abs(back.energy - solution.energy) > 0.01
+        assert back.labels[1].count("rotated by") == (degrees > 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"terms": 5}, "a term is a Term or its name"),
+        ({"terms": [None]}, "a term is a Term or its name"),
+        ({"coupling": [["a"]]}, "a mixing matrix is made of numbers"),
+        ({"coupling": [[1.0, 0.0], [1.0]]}, "a mixing matrix is made of numbers"),
+        ({"start": "no such"}, "start"),
+        ({"start": [[1, 2], [3]]}, "a start that is no name is made of numbers"),
+        ({"grid": "circle:99999999999"}, "from 3 to 100000000 points"),
+        ({"critic": "cosine:p=2"}, "cosine has no values"),
+    ],
+)
+def test_what_no_problem_has_is_refused_in_one_sentence(options: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fs.Problem(["two-well", "flat"], **options).solve()
+
+
+@pytest.mark.parametrize("weights", [[1.0], [1.0, 1.0, 1.0], 1.0])
+def test_a_mixture_has_as_many_weights_as_means(weights: object) -> None:
+    with pytest.raises(InputError, match="as many weights"):
+        fs.mixture(np.eye(3)[:2], [5.0, 5.0], weights=weights)

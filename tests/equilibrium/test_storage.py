@@ -1,9 +1,11 @@
 """Results on disk: whole or not at all, and back again to the last bit."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from faults import ended_everywhere
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
@@ -11,7 +13,7 @@ from fieldsolve.equilibrium import storage as archive
 from fieldsolve.equilibrium.potentials import flat, mixture, two_well
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.grids import Circle, Healpix
-from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.errors import Advice, InputError
 
 
 def solutions() -> dict[str, Solution]:
@@ -97,28 +99,58 @@ def test_a_failed_write_leaves_nothing_and_loses_nothing(
         assert fs.load(folder).energy == solution.energy
 
 
-def test_results_are_complete_only_once_everything_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed at any moment of a replacement, a folder holds whole results or says that it holds none."""
-    first, second = solutions()["unimodal"], solutions()["multimodal"]
-    renamed, rename = [], Path.rename
+def test_a_replacement_keeps_the_old_or_brings_the_new_wherever_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = solutions()["unimodal"], solutions()["pairs"]
     monkeypatch.setattr("fieldsolve.equilibrium.pictures.plot", lambda solution: Figure())  # pictures take seconds each
-    for fatal in range(4):
-        folder = tmp_path / f"run{fatal}"
-        archive.save(first, folder)
-        renamed.clear()
+    found = set()
+    for kind, folder in ended_everywhere(
+        tmp_path,
+        lambda folder: archive.save(first, folder),
+        lambda folder: archive.save(second, folder, overwrite=True),
+        least=20,
+    ):
+        held = fs.load(folder).summary()
+        assert held in (first.summary(), second.summary())
+        found.add((kind, held == second.summary()))
+        archive.save(second, folder, overwrite=True)
+        assert fs.load(folder).summary() == second.summary()
+        assert {path.name for path in folder.iterdir()} == {"summary.json", "fields.fits", "pairs.npz", "trace.csv", "figure.png"}
+    assert found == {(kind, is_new) for kind in ("full", "interrupted", "killed") for is_new in (False, True)}
 
-        def killed(self: Path, target: Path, fatal: int = fatal) -> Path:
-            if len(renamed) == fatal:
-                raise KeyboardInterrupt
-            renamed.append(target)
-            return rename(self, target)
 
-        monkeypatch.setattr(Path, "rename", killed)
-        with pytest.raises(KeyboardInterrupt):
-            archive.save(second, folder, overwrite=True)
-        monkeypatch.setattr(Path, "rename", rename)
-        with pytest.raises(InputError, match="no complete"):
-            fs.load(folder)
+def test_every_change_of_a_summary_or_field_is_noticed(tmp_path: Path) -> None:
+    solution = solutions()["multimodal"]
+    archive.save(solution, tmp_path / "run")
+    path = tmp_path / "run" / "summary.json"
+    whole = path.read_bytes()
+    values = json.loads(whole)
+    for name in values:
+        for damaged in (None, [], -1, "x"):
+            path.write_text(json.dumps(values | {name: damaged}))
+            if values[name] != damaged:
+                with pytest.raises(InputError, match=r"checksum|schema|earlier version"):
+                    fs.load(tmp_path / "run")
+    path.write_bytes(whole)
+    for name in ("fields.fits", "trace.csv"):
+        content = (tmp_path / "run" / name).read_bytes()
+        middle = len(content) // 2
+        (tmp_path / "run" / name).write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+        with pytest.raises(InputError, match=rf"{name} is damaged"):
+            fs.load(tmp_path / "run")
+        (tmp_path / "run" / name).write_bytes(content)
+    assert fs.load(tmp_path / "run").summary() == solution.summary()
+
+
+def test_numbers_are_written_without_their_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> Figure:
+        raise RuntimeError("latex was not able to process the following string")
+
+    solution = solutions()["unimodal"]
+    monkeypatch.setattr("fieldsolve.equilibrium.pictures.plot", fail)
+    with pytest.warns(Advice, match="no picture, matplotlib failed: RuntimeError: latex"):
+        archive.save(solution, tmp_path / "run")
+    assert not (tmp_path / "run" / "figure.png").exists()
+    assert fs.load(tmp_path / "run").summary() == solution.summary()
 
 
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,10 +37,21 @@ def test_circle_points_are_nearest_to_themselves() -> None:
     np.testing.assert_array_equal(grid.nearest(grid.points()), np.arange(31))
 
 
-@pytest.mark.parametrize("nside", [0, 3, 4096, -2])
-def test_healpix_refuses_other_nsides(nside: int) -> None:
+@pytest.mark.parametrize("nside", [0, 3, 4096, -2, 4.0, True, "8", [8]])
+def test_healpix_refuses_other_nsides(nside: object) -> None:
     with pytest.raises(InputError, match="power of two"):
         Healpix(nside)
+
+
+@pytest.mark.parametrize("count", [2, 6.5, "8", True, 10**9, None])
+def test_a_circle_refuses_other_counts(count: object) -> None:
+    with pytest.raises(InputError, match="from 3 to 100000000 points"):
+        Circle(count)
+
+
+def test_numpys_whole_numbers_are_whole_numbers() -> None:
+    assert str(Healpix(np.int64(8))) == "healpix:8"
+    assert str(Circle(np.int32(8))) == "circle:8"
 
 
 @pytest.mark.parametrize("critic", CRITICS)

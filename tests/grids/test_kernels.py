@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from scipy import integrate, special
 
+from fieldsolve.grids import Healpix
+from fieldsolve.grids.allpairs import sums
+from fieldsolve.grids.critics import CRITICS, Cosine, Critic, Geodesic
 from fieldsolve.grids.kernels import Kernel
+from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 
 
@@ -99,3 +103,29 @@ def test_width_is_the_standard_deviation_along_a_direction(critic: str) -> None:
     angle = np.linspace(-0.5, 0.5, 20001)
     profile = np.exp(kernel.relative_profile(angle))
     assert kernel.width == pytest.approx(np.sqrt((profile * angle**2).sum() / profile.sum()), rel=1e-2)
+
+
+def test_a_critic_that_is_derived_from_another_is_its_own() -> None:
+    """Its profile is what is summed, and a name belongs to one critic."""
+
+    class Wide(Geodesic):
+        name = "wide"
+
+        def profile(self, angle: Array) -> Array:
+            return 0.5 * super().profile(angle)
+
+        def slope(self, angle: Array) -> Array:
+            return 0.5 * super().slope(angle)
+
+    points = Healpix(4).points()
+    weights = np.linspace(0, 1, len(points))
+    try:
+        derived = sums(points, points, weights, Kernel(Wide(), 0.3))
+        np.testing.assert_allclose(derived, sums(points, points, weights, Kernel("geodesic", 0.6)), rtol=1e-12)
+        with pytest.raises(InputError, match="parent's name 'cosine'"):
+            type("Twice", (Cosine,), {})
+        with pytest.raises(InputError, match="the name 'cosine' is the critic Cosine's"):
+            type("Other", (Critic,), {"name": "cosine"})
+        assert CRITICS["cosine"] is Cosine
+    finally:
+        CRITICS.pop("wide", None)

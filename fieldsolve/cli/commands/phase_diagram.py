@@ -32,7 +32,7 @@ _START = 3.0  # seconds for workers to start and pictures to be drawn, about
 @printing_options
 @guard
 def command(**options: Any) -> None:
-    """Map the phases of two coupled densities over one to three parameters, every cell with its certified gap.
+    """Map the phases of coupled densities over one to three parameters, every cell with its certified gap.
 
     \b
     Examples:
@@ -42,14 +42,14 @@ def command(**options: Any) -> None:
     \b
     A spec names the axes and what stays fixed:
       [problem]                 # what stays fixed, if it is not to have its default:
-      potential = "two-well"    # or two: ["two-well", "map.fits"]; maps beside the spec
+      potential = "two-well"    # or one a modality: ["two-well", "map.fits"]; maps beside the spec
       tau = 0.5                 # and likewise floor = 1e-3, coupling = 1.0
       misalign = 0.0            # degrees
       nside = 16
       critic = "cosine"         # or "rbf", "geodesic"
       energy = "intrinsic"      # or "smoothed"
       max_steps = 10000         # and tolerance (nats), allow_unresolved = false
-      [axes]                    # one to three among the seven from tau to energy, as lists or ranges
+      [axes]                    # one to three of the numbers, critic and energy, as lists or ranges
       coupling = { from = 0.0, to = 0.4, steps = 41 }
       floor = { from = 1e-4, to = 0.5, steps = 41, spacing = "geometric" }
       [diagram]                 # may be left out
@@ -84,16 +84,22 @@ def command(**options: Any) -> None:
 
     with progress(options["quiet"]) as watch:
         diagram = fill(spec, options["output"], run, options["retry_failed"], options["force"], watch)
-    report(diagram, options["output"], options["as_json"], options["quiet"])
+    report(diagram, write(diagram, options["output"]), options["output"], options["as_json"], options["quiet"])
 
 
-def report(diagram: Any, folder: Path, as_json: bool, quiet: bool) -> None:
-    """Write the table and the pictures of a diagram, say what it holds, and exit with what came of it."""
+def write(diagram: Any, folder: Path) -> list[str]:
+    """Write the tables and the pictures of a diagram; returns what the user should know."""
     from fieldsolve.diagrams.pictures import write_pictures
-    from fieldsolve.diagrams.tables import summary, write_tables
+    from fieldsolve.diagrams.tables import write_tables
+
+    return [*write_tables(diagram, folder), *write_pictures(diagram, folder)]
+
+
+def report(diagram: Any, notes: list[str], folder: Path, as_json: bool, quiet: bool) -> None:
+    """Say what a diagram holds, and exit with what came of it."""
+    from fieldsolve.diagrams.tables import summary
     from fieldsolve.output.tables import to_json
 
-    notes = [*write_tables(diagram, folder), *write_pictures(diagram, folder)]
     values = summary(diagram)
     if as_json:
         click.echo(to_json(values))

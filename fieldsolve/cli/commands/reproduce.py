@@ -60,11 +60,21 @@ def command(experiment: str, **options: Any) -> None:
     run = in_this_process if workers == 1 else in_processes(workers)
     with progress(options["quiet"]) as watch:
         study = run_plan(plan, folder, run, options["force"], watch)
+    write(plan, study, folder)
     report(plan, study, folder, options["as_json"], options["quiet"])
 
 
+def write(plan: Any, study: Any, folder: Path) -> list[str]:
+    """Write the tables and figures of a study that is whole; returns what the user should know."""
+    if not isinstance(study, list):
+        from fieldsolve.reproduce import writing
+
+        writing.write(plan, study, folder)
+    return []
+
+
 def report(plan: Any, study: Any, folder: Path, as_json: bool, quiet: bool) -> None:
-    """Write tables and figures and print the report, or say what failed."""
+    """Print the report, or say what failed."""
     if isinstance(study, list):
         for task, outcome in study[:_FAILURES_SHOWN]:
             click.echo(f"fieldsolve: {task.kind} {task.config} failed: {outcome.reason}", err=True)
@@ -74,9 +84,8 @@ def report(plan: Any, study: Any, folder: Path, as_json: bool, quiet: bool) -> N
         )
         sys.exit(CELLS_FAILED)
     from fieldsolve.output.tables import to_json
-    from fieldsolve.reproduce.writing import summary, write
+    from fieldsolve.reproduce.writing import summary
 
-    write(plan, study, folder)
     if as_json:
         click.echo(to_json(summary(plan, study)))
     elif not quiet:

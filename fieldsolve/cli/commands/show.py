@@ -1,10 +1,16 @@
 """fieldsolve show: draw earlier results again."""
 
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
 from fieldsolve.cli.options import guard, printing_options
+from fieldsolve.numerics.errors import Advice, InputError
+
+_T = TypeVar("_T")
 
 
 @click.command(name="show", short_help="Print and draw earlier results again.")
@@ -22,37 +28,66 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
     DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency, sharpness or diagnose wrote; a diagram may be
     unfinished. The values of the last three are printed only.
     """
+    from fieldsolve.output.folders import recover
     from fieldsolve.runs import LEDGER
 
-    if (folder / LEDGER).exists() and _holds_reproduction(folder / LEDGER):
-        from fieldsolve.cli.commands.reproduce import report as report_reproduction
-        from fieldsolve.reproduce import open_study
+    recover(folder)
+    if not (folder / LEDGER).exists():
+        _show_results(folder, as_json, quiet)
+    elif _holds_reproduction(folder / LEDGER):
+        _show_reproduction(folder, as_json, quiet)
+    else:
+        _show_diagram(folder, as_json, quiet)
 
-        report_reproduction(*open_study(folder), folder, as_json, quiet)
-        return
-    if (folder / LEDGER).exists():
-        from fieldsolve.cli.commands.phase_diagram import report
-        from fieldsolve.diagrams.diagram import open_diagram
 
-        report(open_diagram(folder), folder, as_json, quiet)
-        return
+def _show_results(folder: Path, as_json: bool, quiet: bool) -> None:
     from fieldsolve.cli.commands.diagnose import print_diagnosis
     from fieldsolve.cli.studies import STUDY_SCHEMAS, print_study
     from fieldsolve.diagnose.diagnosis import SCHEMA
-    from fieldsolve.output.folders import read_summary
+    from fieldsolve.output.summary import read_summary
 
-    if (study := read_summary(folder, STUDY_SCHEMAS)) is not None:
-        print_study(study, as_json, quiet)
+    summary = read_summary(folder)
+    del summary["files"]
+    if summary["schema"] in STUDY_SCHEMAS:
+        print_study(summary, as_json, quiet)
         return
-    if (diagnosis := read_summary(folder, (SCHEMA,))) is not None:
-        print_diagnosis(diagnosis, as_json, quiet)
+    if summary["schema"] == SCHEMA:
+        print_diagnosis(summary, as_json, quiet)
         return
     from fieldsolve.cli.solutions import print_solution
+    from fieldsolve.equilibrium.solution import CAP_RADIUS
     from fieldsolve.equilibrium.storage import load, redraw
 
     solution = load(folder)
-    redraw(solution, folder)
-    print_solution(solution, solution.summary(), as_json, quiet)
+    _draw_again(lambda: redraw(solution, folder))
+    print_solution(solution, solution.summary(summary.get("cap_radius", CAP_RADIUS)), as_json, quiet)
+
+
+def _show_reproduction(folder: Path, as_json: bool, quiet: bool) -> None:
+    from fieldsolve.cli.commands.reproduce import report, write
+    from fieldsolve.reproduce import open_study
+
+    plan, study = open_study(folder)
+    _draw_again(lambda: write(plan, study, folder))
+    report(plan, study, folder, as_json, quiet)
+
+
+def _show_diagram(folder: Path, as_json: bool, quiet: bool) -> None:
+    from fieldsolve.cli.commands.phase_diagram import report, write
+    from fieldsolve.diagrams.diagram import open_diagram
+
+    diagram = open_diagram(folder)
+    notes = _draw_again(lambda: write(diagram, folder)) or []
+    report(diagram, notes, folder, as_json, quiet)
+
+
+def _draw_again(write: Callable[[], _T]) -> _T | None:
+    """Write pictures and tables; that they cannot be written is no reason not to print what is there."""
+    try:
+        return write()
+    except InputError as error:
+        warnings.warn(f"nothing is drawn again: {error}", Advice, stacklevel=1)
+        return None
 
 
 def _holds_reproduction(path: Path) -> bool:
