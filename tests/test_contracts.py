@@ -1,6 +1,7 @@
 """Everything registered keeps its contract, and something new is registered from outside: in test files alone."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, pi, sqrt
 from pathlib import Path
@@ -88,9 +89,8 @@ def mmd(monkeypatch: pytest.MonkeyPatch) -> type[Mmd]:
 
 
 @pytest.fixture
-def quartic(monkeypatch: pytest.MonkeyPatch) -> Critic:
+def quartic() -> Iterator[Critic]:
     """s = z.z' + (z.z')^3/4, which is not linear, and narrower than cosine; a class with a name is registered at once."""
-    monkeypatch.setitem(CRITICS, "quartic", object)  # taken away again after the test, whatever the class puts there
 
     @dataclass(frozen=True)
     class Quartic(Critic):
@@ -104,7 +104,8 @@ def quartic(monkeypatch: pytest.MonkeyPatch) -> Critic:
         def slope(self, angle: Array) -> Array:
             return -np.sin(angle) * (1 + 0.75 * np.cos(angle) ** 2)
 
-    return Quartic()
+    yield Quartic()
+    del CRITICS["quartic"]
 
 
 @pytest.mark.parametrize("grid", [Healpix(8), Circle(96)], ids=str)

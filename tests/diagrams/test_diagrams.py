@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from faults import ended_everywhere
 
 from fieldsolve import InputError
 from fieldsolve.diagrams import diagram as diagram_module
@@ -276,7 +277,7 @@ def test_a_journal_left_by_a_killed_run_is_rolled_back_by_reading(tmp_path: Path
     script = (
         f"import sqlite3, os; c = sqlite3.connect({str(tmp_path / 'd' / LEDGER)!r}, isolation_level=None)\n"
         "c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN'); c.execute('DELETE FROM outcomes')\n"
-        "c.executemany('INSERT OR REPLACE INTO spec VALUES (0, ?)', [('x' * 100000,)] * 20)\n"
+        "c.executemany('INSERT OR REPLACE INTO spec VALUES (0, ?, 0)', [('x' * 100000,)] * 20)\n"
         "os._exit(1)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 1
@@ -366,6 +367,20 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
             ledger.record([(task, Outcome({"energy": 1.0}, "x" * 5000, 0.0)) for task in every[5:]])
         assert len(ledger.outcomes()) == 5
     assert table(filled(tmp_path / "d")) == table(filled(tmp_path / "fresh"))
+
+
+def test_a_diagram_is_taken_up_wherever_its_files_ended(tmp_path: Path) -> None:
+    small = spec_of({"axes": {"coupling": [0.0, 0.3]}, "problem": {"nside": 2, "tau": 1.0}})
+
+    def written(folder: Path) -> set[str]:
+        write_tables(fill(small, folder, in_this_process), folder)
+        return {path.name for path in folder.iterdir()}
+
+    names = written(tmp_path / "whole")
+    for _, folder in ended_everywhere(tmp_path, lambda _: None, written, least=6):
+        assert written(folder) == names
+        for name in ("cells.csv", "transitions.csv"):
+            assert (folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 # --- who computes
@@ -504,7 +519,7 @@ def recorded(path: Path) -> dict[str, str]:
             with sqlite3.connect(path, timeout=5) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
                 tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'outcomes'").fetchone()[0]
-                rows = connection.execute("SELECT key, figures || seconds FROM outcomes").fetchall() if tables else []
+                rows = connection.execute("SELECT key, result || seconds FROM outcomes").fetchall() if tables else []
             connection.close()
             return dict(rows)
         except sqlite3.OperationalError:
