@@ -65,6 +65,8 @@ def load(folder: Path | str) -> Solution:
             if not name.endswith(".png") and entry_of(folder / name) != entry:
                 raise InputError(f"{folder}: {name} is damaged, or was changed by hand: its checksum does not fit; solve again")
         return _solution(folder, summary)
+    except InputError:
+        raise
     except FileNotFoundError as error:
         missing = Path(error.filename).name
         raise InputError(f"{folder}: holds no complete fieldsolve results ({missing} is missing)") from None

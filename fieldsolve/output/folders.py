@@ -28,7 +28,8 @@ except ImportError:  # Windows
 
 # Names of temporary folders: of what is to come, of what was there, and of what is only to be removed.
 _NEW, _OLD, _GONE = _TEMPORARY = (".fieldsolve-new-", ".fieldsolve-old-", ".fieldsolve-gone-")
-_LONGEST = 3600.0  # seconds that a temporary folder may be in use where locks do not tell; filling it takes some
+# Seconds that they may be in use where locks do not tell: drawing pictures takes some, moving files none.
+_LONGEST = {_NEW: 3600.0, _OLD: 60.0, _GONE: 60.0}
 _TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR)
 
 
@@ -59,7 +60,7 @@ def write_folder(folder: Path, fill: Callable[[Path], dict[str, Any]], overwrite
             except OSError as error:
                 if error.errno not in _TAKEN:
                     raise
-                raise _kept_beside(folder, parts, "another run has written there in the meantime") from None
+                raise _kept_beside(folder, parts, f"{folder}: another run has written there in the meantime") from None
             _sync_folder(folder.parent)
             return
         with _locked(folder):
@@ -168,7 +169,7 @@ def _kept_beside(folder: Path, parts: Path, cause: str) -> InputError:
         try:
             if not beside.exists():
                 parts.rename(beside)
-                return InputError(f"{folder}: {cause}. These results are in {beside}")
+                return InputError(f"{cause}. The new results are in {beside}")
         except OSError as error:
             if error.errno not in _TAKEN:
                 raise
@@ -208,7 +209,8 @@ def _abandoned(path: Path) -> Iterator[bool]:
     """Whether nobody is at a temporary folder, and nobody comes to be meanwhile."""
     try:
         with _locked(path, wait=False) as is_locked:
-            yield is_locked or (is_locked is None and time() - path.stat().st_mtime > _LONGEST)
+            longest = next(seconds for prefix, seconds in _LONGEST.items() if path.name.startswith(prefix))
+            yield is_locked or (is_locked is None and time() - path.stat().st_mtime > longest)
     except FileNotFoundError:
         yield False
 

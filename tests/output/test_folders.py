@@ -1,8 +1,10 @@
 """Folders and files that appear whole or not at all, and that nobody loses."""
 
+import errno
 import fcntl
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +131,7 @@ def test_two_runs_into_one_folder_both_keep_their_results(is_there: bool, tmp_pa
         (parts / "a.csv").write_bytes(NEW["a.csv"])
         return {"schema": SCHEMA}
 
-    with pytest.raises(InputError, match=r"These results are in .*run-2"):
+    with pytest.raises(InputError, match=r"The new results are in .*run-2"):
         write_folder(folder, fill, overwrite=False)
     assert content(folder) == OLD
     assert content(tmp_path / "run-2") == {"a.csv": NEW["a.csv"]}
@@ -148,6 +150,23 @@ def test_what_a_living_run_is_at_is_not_taken_from_it(tmp_path: Path) -> None:
 
     write_folder(folder, fill, overwrite=True)
     assert content(folder) == {"a.csv": NEW["a.csv"]}
+
+
+def test_where_nothing_can_be_locked_age_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    folder = tmp_path / "run"
+    write(folder, OLD)
+    for name, age in (("new-old", 3700), ("new-young", 100), ("old-old", 100), ("old-young", 30)):
+        path = folder / f".fieldsolve-{name}"
+        path.mkdir()
+        os.utime(path, (time.time() - age,) * 2)
+    recover(folder)
+    assert names(folder) == {*OLD, "summary.json", ".fieldsolve-new-young", ".fieldsolve-old-young"}
+    write(folder, NEW)
+    assert content(folder) == NEW
 
 
 def test_what_nobody_is_at_is_removed(tmp_path: Path) -> None:
@@ -209,7 +228,7 @@ def test_a_file_in_the_way_sends_new_results_beside(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     write(folder, OLD)
     (folder / "c.csv").write_text("mine")
-    with pytest.raises(InputError, match=r"c\.csv: is not fieldsolve's.*These results are in .*run-2"):
+    with pytest.raises(InputError, match=r"c\.csv: is not fieldsolve's.*The new results are in .*run-2"):
         write(folder, NEW)
     assert content(folder) == OLD
     assert (folder / "c.csv").read_text() == "mine"
