@@ -102,7 +102,7 @@ def recover(folder: Path) -> None:
             temporary = sorted(path for path in folder.iterdir() if path.name.startswith(_TEMPORARY))
             left = [path for path in temporary if held.enter_context(_abandoned(path))]
             for old in (path for path in left if path.name.startswith(_OLD)):
-                if not ((folder / SUMMARY).exists() and (old / SUMMARY).exists()):
+                if not (folder / SUMMARY).exists():
                     _roll_back(folder, old, [path for path in left if path.name.startswith(_NEW)])
             for path in left:
                 _remove(path)
