@@ -530,7 +530,12 @@ def recorded(path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_an_interruption_keeps_what_is_finished(end: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(TOML.replace("nside = 4", "nside = 64"))
-    process = subprocess.Popen(command(tmp_path, "--workers", "2"), stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command(tmp_path, "--workers", "2"),
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # jobs in the background may have it ignored
+    )
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         time.sleep(0.05)
