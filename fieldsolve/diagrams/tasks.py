@@ -1,7 +1,5 @@
 """What a diagram consists of: cells, transitions and branches, each a pure function of its configuration."""
 
-import hashlib
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -9,7 +7,7 @@ from typing import Any
 from fieldsolve.diagrams.spec import Spec
 from fieldsolve.equilibrium.continuation import CONTINUOUS, follow
 from fieldsolve.equilibrium.parameters import PARAMETERS
-from fieldsolve.equilibrium.potentials import is_map_file
+from fieldsolve.equilibrium.potentials import digest, is_map_file
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.numerics.errors import InputError
@@ -95,7 +93,7 @@ def perform(kind: str, config: dict[str, Any]) -> Outcome:
 
 
 def _cell(config: dict[str, Any]) -> dict[str, Any]:
-    return _figures(_problem(config).solve())
+    return _values(_problem(config).solve())
 
 
 def _transitions(config: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +103,7 @@ def _transitions(config: dict[str, Any]) -> dict[str, Any]:
 def _branch(config: dict[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in config.items() if name not in ("along", "values")}
     first = _problem({**plain, config["along"]: config["values"][0]})
-    return {"states": [_figures(solution) for solution in follow(first, config["along"], config["values"])]}
+    return {"states": [_values(solution) for solution in follow(first, config["along"], config["values"])]}
 
 
 _COMPUTED = {"cell": _cell, "transitions": _transitions, "branch": _branch}
@@ -119,7 +117,7 @@ def _problem(config: dict[str, Any]) -> Problem:
     return Problem(potentials=names * 2 if len(names) == 1 else names, **plain)
 
 
-def _figures(solution: Solution) -> dict[str, Any]:
+def _values(solution: Solution) -> dict[str, Any]:
     summary = solution.summary()
     summary["spike_mass"] = min(summary["spike_mass"])
     return {name: summary[name] for name in VALUES if name in summary}
@@ -137,9 +135,4 @@ def _task(kind: str, config: dict[str, Any]) -> Task:
 def _contents(names: list[str]) -> list[str] | None:
     """Digests of the map files among the potentials."""
     paths = [Path(name) for name in names if is_map_file(name) and Path(name).is_file()]
-    return [_digest(path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths] or None
-
-
-@lru_cache(maxsize=64)
-def _digest(path: Path, changed: int, size: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return [digest(path) for path in paths] or None

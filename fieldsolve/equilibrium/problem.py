@@ -272,7 +272,7 @@ def _densities(given: Any) -> Array:
     return start
 
 
-@lru_cache(maxsize=8)  # a sweep asks for the same ones at every cell, and a map file is slow to read
+@lru_cache(maxsize=8)  # a diagram asks for the same ones at every cell, and a map file is slow to read
 def _resolved(given: tuple[Any, ...], _: tuple[str | None, ...], misalign: float, grid: Grid) -> tuple[Potential, ...]:
     potentials = [potential_of(one, grid) for one in given]
     return *potentials[:-1], potentials[-1].misalign(misalign, grid)

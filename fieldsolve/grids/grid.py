@@ -130,27 +130,30 @@ class Grid(ABC):
     @property
     def largest_degree(self) -> int:
         """The degree up to which harmonics are nearly orthonormal on the grid. Raises InputError for a grid without any."""
-        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+        raise self._without_harmonics()
 
     def spectrum(self, kernel: Kernel, lmax: int) -> Array:
         """Eigenvalues k_0 = 1 ... k_lmax of smoothing by a kernel, by degree. Raises InputError for a grid without harmonics."""
-        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+        raise self._without_harmonics()
 
     def degrees(self, lmax: int) -> Indices:
         """The degree of each real harmonic up to lmax, in the order of `synthesis` and `analysis`."""
-        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+        raise self._without_harmonics()
 
     def synthesis(self, coefficients: Array, lmax: int) -> Array:
         """The field sum_j c_j Y_j of real harmonics that are orthonormal with respect to mu."""
-        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+        raise self._without_harmonics()
 
     def analysis(self, field: Array, lmax: int) -> Array:
         """int Y_j f dmu by the plain mean: the adjoint of `synthesis`, and its inverse up to the grid's quadrature."""
-        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+        raise self._without_harmonics()
 
     def zonal(self, degree: int) -> Array:
         """The zonal function of a degree about the grid's axis, 1 there, shape (size,)."""
-        raise InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
+        raise self._without_harmonics()
+
+    def _without_harmonics(self) -> InputError:
+        return InputError(f"the grid {self} knows no harmonics, which this needs; use a sphere or a circle")
 
     # Pictures and files.
 

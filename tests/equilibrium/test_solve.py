@@ -1,10 +1,10 @@
-"""The two solvers: what the theory says they must find, and the symmetries of it."""
+"""Solving: what the theory says must be found, and the symmetries of it."""
 
 import numpy as np
 import pytest
 
 import fieldsolve as fs
-from fieldsolve.equilibrium import storage as archive
+from fieldsolve.equilibrium import storage
 from fieldsolve.equilibrium.densities import symmetric_kl
 from fieldsolve.equilibrium.descent import Status
 from fieldsolve.equilibrium.potentials import Potential, flat, from_map, mixture, two_well
@@ -71,26 +71,9 @@ def test_no_coupling_is_two_gibbs_problems() -> None:
 def test_swapping_the_modalities_swaps_the_answer(coupling: float, smoothed: bool) -> None:
     grid = Healpix(8)
     potentials = [two_well(), two_well().misalign(40, Healpix(1))]
-    there = fs.Problem(
-        potentials,
-        tau=0.5,
-        floor=0.01,
-        coupling=coupling,
-        start="gibbs",
-        max_steps=200,
-        energy="smoothed" if smoothed else "intrinsic",
-        grid=grid,
-    ).solve()
-    back = fs.Problem(
-        potentials[::-1],
-        tau=0.5,
-        floor=0.01,
-        coupling=coupling,
-        start="gibbs",
-        max_steps=200,
-        energy="smoothed" if smoothed else "intrinsic",
-        grid=grid,
-    ).solve()
+    energy = "smoothed" if smoothed else "intrinsic"
+    problem = fs.Problem(potentials, 0.5, 0.01, coupling, energy, grid=grid, start="gibbs", max_steps=200)
+    there, back = problem.solve(), problem.at("potentials", potentials[::-1]).solve()
     np.testing.assert_allclose(back.density[::-1], there.density, rtol=1e-9)
     assert back.energy == pytest.approx(there.energy, abs=1e-12)
 
@@ -198,7 +181,7 @@ def test_several_modalities_are_no_special_case(tmp_path) -> None:
     with pytest.raises(InputError, match="global"):
         fs.Problem([two_well()] * 3, tau=0.5, floor=0.05, coupling=0.6, start="global", grid=grid).solve()
     assert three.summary()["symmetric_kl"] > 0
-    archive.save(three, tmp_path / "three")
+    storage.save(three, tmp_path / "three")
     np.testing.assert_array_equal(fs.load(tmp_path / "three").density, three.density)
     pairs_of_two = [three.cross_entropy[np.ix_([a, b], [a, b])] for a, b in ((0, 1), (0, 2), (1, 2))]
     assert three.symmetric_kl == pytest.approx(sum(symmetric_kl(pair) for pair in pairs_of_two), rel=1e-12)

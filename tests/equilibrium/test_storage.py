@@ -9,7 +9,7 @@ from faults import ended_everywhere
 from matplotlib.figure import Figure
 
 import fieldsolve as fs
-from fieldsolve.equilibrium import storage as archive
+from fieldsolve.equilibrium import storage
 from fieldsolve.equilibrium.potentials import flat, mixture, two_well
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.grids import Circle, Healpix
@@ -33,7 +33,7 @@ def solutions() -> dict[str, Solution]:
 def test_results_come_back_to_the_last_bit(kind: str, tmp_path: Path) -> None:
     solution = solutions()[kind]
     folder = tmp_path / "new" / "run"
-    archive.save(solution, folder)
+    storage.save(solution, folder)
     again = fs.load(folder)
     np.testing.assert_array_equal(again.density, solution.density)
     np.testing.assert_array_equal(again.potentials, solution.potentials)
@@ -50,32 +50,32 @@ def test_results_come_back_to_the_last_bit(kind: str, tmp_path: Path) -> None:
 def test_existing_folders_are_kept(tmp_path: Path) -> None:
     solution = solutions()["unimodal"]
     folder = tmp_path / "run"
-    archive.save(solution, folder)
+    storage.save(solution, folder)
     before = (folder / "summary.json").read_bytes()
     with pytest.raises(InputError, match="--force"):
-        archive.save(solution, folder)
-    archive.save(solution, folder, overwrite=True)
+        storage.save(solution, folder)
+    storage.save(solution, folder, overwrite=True)
     assert (folder / "summary.json").read_bytes() == before
     (folder / "notes.txt").write_text("mine")
-    archive.save(solutions()["pairs"], folder, overwrite=True)
-    archive.save(solution, folder, overwrite=True)
+    storage.save(solutions()["pairs"], folder, overwrite=True)
+    storage.save(solution, folder, overwrite=True)
     assert (folder / "notes.txt").read_text() == "mine"
     assert not (folder / "pairs.npz").exists()
     (tmp_path / "link").symlink_to(folder)
-    archive.save(solution, tmp_path / "link", overwrite=True)
+    storage.save(solution, tmp_path / "link", overwrite=True)
     assert (tmp_path / "link").is_symlink()
     assert fs.load(folder).energy == solution.energy
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "thesis.tex").write_text("mine")
     with pytest.raises(InputError, match="no fieldsolve results"):
-        archive.save(solution, foreign, overwrite=True)
+        storage.save(solution, foreign, overwrite=True)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="is a file"):
-        archive.save(solution, tmp_path / "file")
+        storage.save(solution, tmp_path / "file")
     empty = tmp_path / "empty"
     empty.mkdir()
-    archive.save(solution, empty)
+    storage.save(solution, empty)
     assert fs.load(empty).energy == solution.energy
 
 
@@ -86,14 +86,14 @@ def test_a_failed_write_leaves_nothing_and_loses_nothing(
     solution = solutions()["unimodal"]
     folder = tmp_path / "run"
     if overwrite:
-        archive.save(solution, folder)
+        storage.save(solution, folder)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive, "_trace_text", full)
+    monkeypatch.setattr(storage, "_trace_text", full)
     with pytest.raises(InputError, match="the disk is full"):
-        archive.save(solution, folder, overwrite=overwrite)
+        storage.save(solution, folder, overwrite=overwrite)
     assert [path.name for path in tmp_path.iterdir()] == (["run"] if overwrite else [])
     if overwrite:
         assert fs.load(folder).energy == solution.energy
@@ -105,14 +105,14 @@ def test_a_replacement_keeps_the_old_or_brings_the_new_wherever_it_ends(tmp_path
     found = set()
     for kind, folder in ended_everywhere(
         tmp_path,
-        lambda folder: archive.save(first, folder),
-        lambda folder: archive.save(second, folder, overwrite=True),
+        lambda folder: storage.save(first, folder),
+        lambda folder: storage.save(second, folder, overwrite=True),
         least=20,
     ):
         held = fs.load(folder).summary()
         assert held in (first.summary(), second.summary())
         found.add((kind, held == second.summary()))
-        archive.save(second, folder, overwrite=True)
+        storage.save(second, folder, overwrite=True)
         assert fs.load(folder).summary() == second.summary()
         assert {path.name for path in folder.iterdir()} == {"summary.json", "fields.fits", "pairs.npz", "trace.csv", "figure.png"}
     assert found == {(kind, is_new) for kind in ("full", "interrupted", "killed") for is_new in (False, True)}
@@ -120,7 +120,7 @@ def test_a_replacement_keeps_the_old_or_brings_the_new_wherever_it_ends(tmp_path
 
 def test_every_change_of_a_summary_or_field_is_noticed(tmp_path: Path) -> None:
     solution = solutions()["multimodal"]
-    archive.save(solution, tmp_path / "run")
+    storage.save(solution, tmp_path / "run")
     path = tmp_path / "run" / "summary.json"
     whole = path.read_bytes()
     values = json.loads(whole)
@@ -148,7 +148,7 @@ def test_numbers_are_written_without_their_picture(tmp_path: Path, monkeypatch: 
     solution = solutions()["unimodal"]
     monkeypatch.setattr("fieldsolve.equilibrium.pictures.plot", fail)
     with pytest.warns(Advice, match="no picture, matplotlib failed: RuntimeError: latex"):
-        archive.save(solution, tmp_path / "run")
+        storage.save(solution, tmp_path / "run")
     assert not (tmp_path / "run" / "figure.png").exists()
     assert fs.load(tmp_path / "run").summary() == solution.summary()
 
@@ -157,9 +157,9 @@ def test_an_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(archive, "_fields", interrupted)
+    monkeypatch.setattr(storage, "_fields", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        archive.save(solutions()["unimodal"], tmp_path / "run")
+        storage.save(solutions()["unimodal"], tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -173,14 +173,14 @@ def test_folders_without_results_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="schema"):
         fs.load(tmp_path)
     folder = tmp_path / "run"
-    archive.save(solutions()["unimodal"], folder)
+    storage.save(solutions()["unimodal"], folder)
     (folder / "fields.fits").unlink()
     with pytest.raises(InputError, match=r"fields\.fits is missing"):
         fs.load(folder)
 
 
 def test_results_without_a_trace_are_incomplete(tmp_path: Path) -> None:
-    archive.save(fs.Problem(flat(), tau=1.0, grid=Circle(8)).solve(), tmp_path / "run")
+    storage.save(fs.Problem(flat(), tau=1.0, grid=Circle(8)).solve(), tmp_path / "run")
     (tmp_path / "run" / "trace.csv").unlink()
     with pytest.raises(InputError, match=r"trace\.csv is missing"):
         fs.load(tmp_path / "run")

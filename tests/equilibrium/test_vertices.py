@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from fieldsolve.equilibrium import gibbs as closed
-from fieldsolve.equilibrium import vertices as equilibria
+from fieldsolve.equilibrium import vertices
 from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs_bound
@@ -66,11 +66,11 @@ def test_vertex_minimum_is_the_best_of_all_pairs_of_vertices(nside: int, seed: i
     grid = Healpix(nside)
     potentials = rng.integers(0, 3, (2, grid.size)).astype(float) if ties else rng.uniform(-1, 1, (2, grid.size))
     energy = Energy(grid, potentials, tau, 1.0)
-    vertices = np.stack([equilibria.vertex(pixel, grid.size, floor) for pixel in range(grid.size)])
-    brute = min(energy_of_logs(energy, np.stack([vertices[i], vertices[j]])) for i, j in product(range(grid.size), repeat=2))
-    found = equilibria.vertex_minimum(potentials, tau, floor)
+    every = np.stack([vertices.vertex(pixel, grid.size, floor) for pixel in range(grid.size)])
+    brute = min(energy_of_logs(energy, np.stack([every[i], every[j]])) for i, j in product(range(grid.size), repeat=2))
+    found = vertices.vertex_minimum(potentials, tau, floor)
     assert found.value == pytest.approx(brute, abs=1e-11 * max(1, abs(brute)))
-    at_found = energy_of_logs(energy, vertices[list(found.pixels)])
+    at_found = energy_of_logs(energy, every[list(found.pixels)])
     assert found.value == pytest.approx(at_found, abs=1e-11 * max(1, abs(brute)))
 
 
@@ -79,7 +79,7 @@ def test_no_density_beats_the_vertex_minimum(seed: int, floor: float) -> None:
     rng = np.random.default_rng(seed)
     potentials = rng.uniform(-1, 1, (2, 30))
     energy = Energy(Circle(30), potentials, 0.3, 1.0)
-    minimum = equilibria.vertex_minimum(potentials, 0.3, floor).value
+    minimum = vertices.vertex_minimum(potentials, 0.3, floor).value
     for scale in (0.1, 1, 10, 100):
         state = normalise(scale * rng.standard_normal((2, 30)), floor)
         assert energy_of_logs(energy, state.log_density()) >= minimum - 1e-12
@@ -91,8 +91,8 @@ def test_best_response_is_the_best_vertex_against_any_density(seed: int, floor: 
     potentials = rng.uniform(-1, 1, (2, 30))
     energy = Energy(Circle(30), potentials, 0.3, 1.0)
     other = normalise(rng.uniform(0, 5) * rng.standard_normal((1, 30)), floor).log_density()[0]
-    values = [energy_of_logs(energy, np.stack([equilibria.vertex(k, 30, floor), other])) for k in range(30)]
-    best = equilibria.best_response(potentials[0], other, 0.3, floor)
+    values = [energy_of_logs(energy, np.stack([vertices.vertex(k, 30, floor), other])) for k in range(30)]
+    best = vertices.best_response(potentials[0], other, 0.3, floor)
     assert values[best] == pytest.approx(min(values), abs=1e-12)
 
 
@@ -103,7 +103,7 @@ def test_the_grid_minimum_approaches_the_continuum_infimum() -> None:
         potentials = np.stack([two_well().on(Healpix(nside)), mixture(np.array([[1.0, 2, 3]]), 5.0).on(Healpix(nside))])
         binding = (1 - floor) * potentials.min(axis=1) + floor * potentials.mean(axis=1)
         continuum = binding.sum() / tau + 2 * np.log(floor)
-        remainders.append(2 * equilibria.vertex_minimum(potentials, tau, floor).value - continuum)
+        remainders.append(2 * vertices.vertex_minimum(potentials, tau, floor).value - continuum)
     assert all(remainder > 0 for remainder in remainders)
     ratios = [np.log(12 * (2 * n) ** 2) / np.log(12 * n**2) / 4 for n in (8, 16, 32, 64)]
     for smaller, larger, ratio in zip(remainders[1:], remainders[:-1], ratios, strict=True):
@@ -113,6 +113,6 @@ def test_the_grid_minimum_approaches_the_continuum_infimum() -> None:
 def test_the_vertex_minimum_needs_two_modalities_and_a_floor() -> None:
     zero = flat().on(Healpix(1))
     with pytest.raises(InputError, match="unbounded"):
-        equilibria.vertex_minimum(np.stack([zero, zero]), 1.0, 0.0)
+        vertices.vertex_minimum(np.stack([zero, zero]), 1.0, 0.0)
     with pytest.raises(InputError, match="two modalities"):
-        equilibria.vertex_minimum(np.stack([zero] * 3), 1.0, 0.1)
+        vertices.vertex_minimum(np.stack([zero] * 3), 1.0, 0.1)

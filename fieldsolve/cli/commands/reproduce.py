@@ -64,13 +64,12 @@ def command(experiment: str, **options: Any) -> None:
     report(plan, study, folder, options["as_json"], options["quiet"])
 
 
-def write(plan: Any, study: Any, folder: Path) -> list[str]:
-    """Write the tables and figures of a study that is whole; returns what the user should know."""
+def write(plan: Any, study: Any, folder: Path) -> None:
+    """Write the tables and figures of a study that is whole."""
     if not isinstance(study, list):
         from fieldsolve.reproduce import writing
 
         writing.write(plan, study, folder)
-    return []
 
 
 def report(plan: Any, study: Any, folder: Path, as_json: bool, quiet: bool) -> None:

@@ -3,14 +3,12 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import click
 
 from fieldsolve.cli.options import guard, printing_options
 from fieldsolve.numerics.errors import Advice, InputError
-
-_T = TypeVar("_T")
 
 
 @click.command(name="show", short_help="Print and draw earlier results again.")
@@ -81,7 +79,7 @@ def _show_diagram(folder: Path, as_json: bool, quiet: bool) -> None:
     report(diagram, notes, folder, as_json, quiet)
 
 
-def _draw_again(write: Callable[[], _T]) -> _T | None:
+def _draw_again(write: Callable[[], Any]) -> Any:
     """Write pictures and tables; that they cannot be written is no reason not to print what is there."""
     try:
         return write()
