@@ -38,7 +38,7 @@ HIDDEN = {
 BODIES = "cli."
 
 #: Packages that are slow to import, or extras: inside functions only.
-SLOW = {"healpy", "matplotlib", "distributed", "torch", "pyarrow", "xarray", "rich", "safetensors", "scipy"}
+SLOW = {"healpy", "astropy", "matplotlib", "distributed", "torch", "pyarrow", "xarray", "rich", "safetensors", "scipy"}
 
 #: Files that may load them at once: pictures, which only pictures and bodies of commands import, and wings that no solve loads.
 LOADS_SLOW = re.compile(r"(.*\.)?pictures|theorems\.sharpness|diagnose\..*|reproduce\..*")

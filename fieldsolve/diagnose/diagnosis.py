@@ -12,7 +12,7 @@ from fieldsolve.diagnose.metric import plain
 from fieldsolve.diagnose.sample import Sample, match, temperature
 from fieldsolve.diagnose.theory import Place, place_sample
 from fieldsolve.diagnose.verdict import verdict
-from fieldsolve.embeddings.modality import Modality, modality
+from fieldsolve.embeddings.modality import Modality, check_widths, modality
 from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
@@ -128,11 +128,9 @@ def diagnose(
     """
     tau_used, given = temperature(tau), _modalities(modalities)
     _check(given, pairs, corrupt, groups, resamples)
-    notes = (
-        []
-        if tau is not None
-        else [f"no temperature was given: {tau_used:g} is used; give your model's with --tau or --logit-scale"]
-    )
+    notes = [note for one in given for note in one.notes]
+    if tau is None:
+        notes.append(f"no temperature was given: {tau_used:g} is used; give your model's with --tau or --logit-scale")
     comparisons = []
     for sample in [match(first, second, pairs) for first, second in combinations(given, 2)]:
         said = f"{sample.first.name} and {sample.second.name}"
@@ -149,7 +147,10 @@ def diagnose(
 def _modalities(given: tuple[Any, ...]) -> tuple[Modality, ...]:
     if len(given) < 2:
         raise InputError(f"a gap is between two modalities; there is {len(given)}")
-    return tuple(one if isinstance(one, Modality) else modality(f"modality {k}", one) for k, one in enumerate(given, start=1))
+    names = [one.name if isinstance(one, Modality) else f"modality {k}" for k, one in enumerate(given, start=1)]
+    shapes = [np.shape(one.rows if isinstance(one, Modality) else one) for one in given]
+    check_widths(list(zip(names, shapes, strict=True)))
+    return tuple(one if isinstance(one, Modality) else modality(name, one) for name, one in zip(names, given, strict=True))
 
 
 def _check(

@@ -1,23 +1,34 @@
 """Embeddings from files: numpy, safetensors, PyTorch, Parquet and CSV. Nothing is unpickled."""
 
-import zipfile
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
-from fieldsolve.embeddings.modality import Modality, modality
-from fieldsolve.numerics.arrays import Indices
+from fieldsolve.embeddings import archives
+from fieldsolve.embeddings.archives import Stored
+from fieldsolve.embeddings.modality import Modality, check_widths, modality
+from fieldsolve.embeddings.tables import align, read_table
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.files import require_file
+from fieldsolve.numerics.names import printable
 
-FORMATS = (".npy", ".npz", ".safetensors", ".pt", ".pth", ".parquet", ".csv")
+_ARCHIVES = {
+    ".npy": archives.npy,
+    ".npz": archives.npz,
+    ".safetensors": archives.safetensors,
+    ".pt": archives.torch,
+    ".pth": archives.torch,
+}
+_TABLES = (".parquet", ".csv")
 
-_SAFETENSORS = {"F16": "float16", "F32": "float32", "F64": "float64", "BF16": "bfloat16"}
+FORMATS = (*_ARCHIVES, *_TABLES)
 
-Stored = tuple[str, np.ndarray, str]  # name, values, and the type they were stored in
+_MOST_TABLES = 16  # in one array (k, n, d)
+
+_Read = TypeVar("_Read")
 
 
 def read_modalities(
@@ -26,183 +37,102 @@ def read_modalities(
     """The modalities in files, in their order: FILE, or FILE::NAME for one array of it.
 
     .npy: one table (n, d), or several of them (k, n, d). .npz, .safetensors (also bfloat16), .pt and .pth (if PyTorch is
-    there): the named array, or all. .parquet and .csv (with pyarrow): a column of lists, or the columns whose name begins so,
-    or all columns. normalize, precision: as in `modality`. Raises InputError for files that cannot be read, and for what
+    there): the named array, or all of floating-point numbers. .parquet and .csv (with pyarrow): a column of lists, or the columns
+    whose name begins so, or all columns, see `read_table`; columns of several tables are those of one name. Only what is asked
+    for is loaded. normalize, precision: as in `modality`. Raises InputError for files that cannot be read, and for what
     `modality` refuses.
     """
-    found = []
-    for source in map(str, sources):
-        path, _, name = source.partition("::")
-        for label, array, storage in _stored(Path(path), name or None):
-            if array.ndim == 3 and len(array) > 1:
-                parts = enumerate(array, start=1)
-                found += [modality(f"{label} {index}", part, normalize, storage, precision) for index, part in parts]
-            else:
-                found.append(modality(label, array, normalize, storage, precision))
-    if len(found) < 2:
+    stored = [one for source in sources for one in _chosen(str(source))]
+    parts = [part for one in align(stored) for part in _parts(one)]
+    if len(parts) < 2:
         raise InputError(
             f"{', '.join(map(str, sources))}: hold one modality; a gap is between two: give another file, or one (2, n, d)"
         )
+    check_widths([(one.name, one.shape) for one in parts])
+    found = [_modality(one, normalize, precision) for one in parts]
     labels = [one.name for one in found]
     if len(set(labels)) < len(labels):
-        found = [Modality(f"{one.name} ({chr(97 + index)})", one.rows, one.lengths) for index, one in enumerate(found)]
+        found = [replace(one, name=f"{one.name} ({chr(97 + index)})") for index, one in enumerate(found)]
     return found
 
 
-def read_pairs_table(path: Path) -> Indices:
-    """Matched rows (m, 2) from an .npy of whole numbers, or from text with two columns separated by a comma.
+def read(path: Path, reader: Callable[[], _Read]) -> _Read:
+    """What a reader returns; what it raises for files that are damaged or foreign becomes one sentence.
 
-    Raises InputError for files that are neither.
+    Raises InputError, also for what is no regular file.
     """
-    table = _read(
-        path,
-        lambda: (
-            np.load(path, allow_pickle=False)
-            if path.suffix == ".npy"
-            else np.loadtxt(path, dtype=np.int64, delimiter=",", ndmin=2)
-        ),
-    )
-    if not isinstance(table, np.ndarray) or table.dtype.kind not in "iu":
-        raise InputError(f"{path}: pairs are whole numbers: row of the first file, row of the second, counted from 0")
-    return table.astype(np.int64)
-
-
-def read_groups(path: Path) -> Indices:
-    """Group numbers (n,) from an .npy of whole numbers or text, or from a file with one label a line."""
-    labels = _read(
-        path, lambda: np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.array(path.read_text().splitlines())
-    )
-    if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iuUS":
-        raise InputError(f"{path}: groups are one label a row of the first file, numbers or text")
-    return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
-
-
-def _stored(path: Path, name: str | None) -> list[Stored]:
-    suffix = path.suffix.lower()
-    if suffix not in FORMATS:
-        raise InputError(f"{path}: embeddings are read from {', '.join(FORMATS)}")
-    if suffix == ".npy":
-        if name is not None:
-            raise InputError(f"{path}: an .npy holds one array without a name; leave out ::{name}")
-        array = _read(path, lambda: np.load(path, allow_pickle=False))
-        if not isinstance(array, np.ndarray):
-            raise InputError(f"{path}: is no array of numbers (.npy)")
-        return [(path.stem, array, array.dtype.name)]
-    if suffix in (".parquet", ".csv"):
-        return [(name or path.stem, table := _read(path, lambda: _table(path, name)), table.dtype.name)]
-    arrays: list[Stored] = _read(
-        path, lambda: {".npz": _npz, ".safetensors": _safetensors, ".pt": _torch, ".pth": _torch}[suffix](path)
-    )
-    if name is None:
-        return arrays
-    if name not in (names := [label for label, _, _ in arrays]):
-        raise InputError(f"{path}: holds no array {name!r}; it has {', '.join(names) or 'none'}")
-    return [arrays[names.index(name)]]
-
-
-def _read(path: Path, read: Any) -> Any:
-    """What a reader returns; what it raises for files that are missing, truncated or foreign becomes one sentence."""
+    require_file(path)
     try:
-        return read()
+        return reader()
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
     except MemoryError:
         raise InputError(f"{path}: claims to hold more than fits into memory; is it damaged?") from None
     except Exception as error:  # what readers of foreign formats raise is as manifold as they are
-        first = (str(error).splitlines() or [""])[0]
+        first = printable((str(error).splitlines() or [""])[0])
         raise InputError(
             f"{path}: cannot be read as {path.suffix or 'text'} ({type(error).__name__}: {first}); is it one, and whole?"
         ) from error
 
 
-def _npz(path: Path) -> list[Stored]:
-    if not zipfile.is_zipfile(path):
-        raise InputError(f"{path}: is no .npz archive, or not whole")
-    with np.load(path, allow_pickle=False) as archive:
-        return [(name, archive[name], archive[name].dtype.name) for name in archive.files]
+def _chosen(source: str) -> list[Stored]:
+    """The arrays of a file that FILE or FILE::NAME means, their loading guarded as reading is."""
+    text, _, name = source.partition("::")
+    path, suffix = Path(text), Path(text).suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(f"{path}: embeddings are read from {', '.join(FORMATS)}")
+    if suffix in _TABLES:
+        return [read(path, lambda: read_table(path, name or None))]
+    if suffix == ".npy" and name:
+        raise InputError(f"{path}: an .npy holds one array without a name; leave out ::{name}")
+    found = read(path, lambda: _ARCHIVES[suffix](path))
+    if name:
+        names = [one.name for one in found]
+        if name not in names:
+            raise InputError(f"{path}: holds no array {name!r}; it has {', '.join(names) or 'none'}")
+        found = [found[names.index(name)]]
+    elif any(one.is_floating for one in found):
+        left_out = ", ".join(f"{one.name} ({one.kind})" for one in found if not one.is_floating)
+        found = [one for one in found if one.is_floating]
+        if left_out:
+            note = f"{path.name}: arrays that hold no floating-point numbers are left out: {left_out}"
+            found[0] = replace(found[0], notes=(*found[0].notes, note))
+    for one in found:
+        if one.kind == "damaged":
+            read(path, one.load)
+        if not one.is_floating:
+            objects = "; nothing is unpickled" if one.kind == "object" else ""
+            raise InputError(f"{one.name}: embeddings are floating-point numbers, not {one.kind}{objects}; convert them")
+    return [replace(one, load=_guarded(path, one.load)) for one in found]
 
 
-def _safetensors(path: Path) -> list[Stored]:
-    from safetensors import deserialize
-
-    parse: Callable[[bytes], list[tuple[str, Any]]] = deserialize
-    found: list[Stored] = []
-    for name, tensor in parse(path.read_bytes()):
-        storage = _SAFETENSORS.get(tensor["dtype"])
-        if storage is None:
-            found.append((name, np.empty(tensor["shape"], dtype=np.int8), tensor["dtype"]))
-        elif storage == "bfloat16":
-            found.append((name, _widened(np.frombuffer(tensor["data"], dtype="<u2")).reshape(tensor["shape"]), storage))
-        else:
-            values = np.frombuffer(tensor["data"], dtype=np.dtype(storage).newbyteorder("<"))
-            found.append((name, values.reshape(tensor["shape"]), storage))
-    return sorted(found, key=lambda stored: stored[0])
+def _guarded(path: Path, load: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+    return lambda: read(path, load)
 
 
-def _widened(halves: np.ndarray) -> np.ndarray:
-    """bfloat16 is the upper half of a single-precision number."""
-    return (halves.astype(np.uint32) << 16).view(np.float32)
-
-
-def _torch(path: Path) -> list[Stored]:
-    if find_spec("torch") is None:
-        raise InputError(f"{path}: reading it needs PyTorch, which is not installed; install it, or save as .safetensors or .npy")
-    import torch
-
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError:
-        raise InputError(f"{path}: holds more than tensors, and nothing is unpickled; save the tensors alone") from None
-    tensors = {path.stem: content} if isinstance(content, torch.Tensor) else content
-    if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
-        raise InputError(f"{path}: holds no tensor and no dictionary of tensors")
-    return [
-        (
-            str(name),
-            tensor.detach().float().numpy() if tensor.dtype == torch.bfloat16 else tensor.detach().numpy(),
-            str(tensor.dtype).removeprefix("torch."),
-        )
-        for name, tensor in tensors.items()
-    ]
-
-
-def _table(path: Path, name: str | None) -> np.ndarray:
-    if find_spec("pyarrow") is None:
-        raise InputError(f"{path}: reading it needs pyarrow: pip install 'fieldsolve[tables]', or save as .npy")
-    import pyarrow
-    from pyarrow import csv, parquet
-
-    table = parquet.read_table(path) if path.suffix.lower() == ".parquet" else csv.read_csv(path)
-    exact = [column for column in table.column_names if column == name]
-    names = exact or [column for column in table.column_names if name is None or column.startswith(name)]
-    if not names:
-        raise InputError(f"{path}: no column begins with {name!r}; it has {', '.join(table.column_names[:8])}")
-    chosen = [table.column(column).combine_chunks() for column in names]
-    if len(chosen) == 1 and (
-        pyarrow.types.is_list(chosen[0].type)
-        or pyarrow.types.is_large_list(chosen[0].type)
-        or pyarrow.types.is_fixed_size_list(chosen[0].type)
-    ):
-        lengths = (
-            set(chosen[0].value_lengths().to_pylist())
-            if not pyarrow.types.is_fixed_size_list(chosen[0].type)
-            else {chosen[0].type.list_size}
-        )
-        if len(lengths) != 1 or None in lengths or chosen[0].null_count:
-            raise InputError(f"{path}: the lists in column {names[0]} have different lengths, or some are missing")
-        return np.asarray(chosen[0].flatten().to_numpy(zero_copy_only=False).reshape(len(chosen[0]), -1))
-    # A component that is 0 in every row looks like whole numbers in a CSV.
-    has_fractions = any(pyarrow.types.is_floating(values.type) for values in chosen)
-    foreign = [
-        column
-        for column, values in zip(names, chosen, strict=True)
-        if not (pyarrow.types.is_floating(values.type) or (has_fractions and pyarrow.types.is_integer(values.type)))
-    ]
-    if foreign:
+def _parts(one: Stored) -> list[Stored]:
+    """The tables (n, d) of an array: itself, or those of (k, n, d)."""
+    if len(one.shape) != 3 or one.shape[0] == 1:
+        return [one]
+    tables, rows, width = one.shape
+    if (tables > 2 and tables > min(rows, _MOST_TABLES)) or rows == 0 or width < 2:
         raise InputError(
-            f"{path}: column {foreign[0]} holds no floating-point numbers; name the embeddings' columns by their beginning: "
-            f"{path.name}::NAME"
+            f"{one.name}: an array of shape {one.shape} is no table of embeddings (n, d), and not several, (2, n, d): "
+            "reshape it or exchange its axes (numpy.swapaxes)"
         )
-    return np.stack([values.to_numpy(zero_copy_only=False) for values in chosen], axis=1)
+    return [
+        replace(one, name=f"{one.name} {k + 1}", shape=one.shape[1:], load=_item(one, k), notes=one.notes if k == 0 else ())
+        for k in range(tables)
+    ]
+
+
+def _item(one: Stored, k: int) -> Callable[[], np.ndarray]:
+    return lambda: np.asarray(one.load()[k])
+
+
+def _modality(one: Stored, normalize: bool, precision: type[np.floating] | None) -> Modality:
+    try:
+        made = modality(one.name, one.load(), normalize, one.kind, precision)
+    except MemoryError:
+        raise InputError(f"{one.name}: an array of shape {one.shape} does not fit into memory; is it damaged?") from None
+    return replace(made, notes=tuple(map(printable, one.notes)))

@@ -1,5 +1,6 @@
 """Embeddings of one modality: what is accepted, and the one policy of unit lengths."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +19,15 @@ _CHUNK = 8192  # rows converted at a time
 
 @dataclass(frozen=True, eq=False)
 class Modality:
-    """Embeddings of one modality: unit rows (n, d), single precision unless they came in double; lengths as they were given."""
+    """Embeddings of one modality: unit rows (n, d), single precision unless they came in double; lengths as they were given.
+
+    notes: what was left out of their file, for the user to know.
+    """
 
     name: str
     rows: Rows
     lengths: tuple[float, float]
+    notes: tuple[str, ...] = ()
 
 
 def modality(
@@ -44,19 +49,41 @@ def modality(
     rows: Rows = np.empty((len(array), array.shape[1]), dtype=kind)
     lengths = np.empty(len(rows))
     for begin in range(0, len(rows), _CHUNK):
-        block = array[begin : begin + _CHUNK].astype(np.float64)
+        end = begin + _CHUNK
+        block = array[begin:end].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            lengths[begin : begin + _CHUNK] = length = np.linalg.norm(block, axis=1)
-            rows[begin : begin + _CHUNK] = block / length[:, None]
-    _refuse(name, ~np.isfinite(lengths), "have values that are not finite (or too large)", "leave those pairs out")
-    _refuse(name, lengths == 0, "are zero and have no direction", "leave those pairs out")
-    off = np.abs(lengths - 1) > ROUNDING[storage]
-    if off.any() and not normalize:
-        spread = f"lengths from {lengths.min():.6g} to {lengths.max():.6g}"
-        _refuse(name, off, f"are not of unit length ({spread})", "--normalize (normalize=True) scales them")
+            lengths[begin:end] = length = np.linalg.norm(block, axis=1)
+            rows[begin:end] = block / length[:, None]
+        # Refused at the first chunk that has any, so that a file of zeros is not gone through to its end.
+        seen = lengths[:end]
+        _refuse(name, array, ~np.isfinite(seen), "have values that are not finite (or too large)", "leave those pairs out")
+        _refuse(name, array, seen == 0, "are zero and have no direction", "leave those pairs out")
+        off = np.abs(seen - 1) > ROUNDING[storage]
+        if off.any() and not normalize:
+            spread = f"lengths from {seen.min():.6g} to {seen.max():.6g}"
+            _refuse(name, array, off, f"are not of unit length ({spread})", _remedy(array, storage))
     return Modality(name, rows, (float(lengths.min()), float(lengths.max())))
 
 
-def _refuse(name: str, bad: np.ndarray, what: str, remedy: str) -> None:
+def check_widths(named: Sequence[tuple[str, tuple[int, ...]]]) -> None:
+    """Raise InputError unless all tables (n, d), given by name and shape, have one number of components."""
+    tables = [(name, shape) for name, shape in named if len(shape) == 2]
+    for name, shape in tables[1:]:
+        if shape[1] != tables[0][1][1]:
+            raise InputError(
+                f"{printable(tables[0][0])} has {tables[0][1][1]} components and {printable(name)} {shape[1]} (shapes "
+                f"{tables[0][1]} and {shape}); both need the same embedding space"
+            )
+
+
+def _remedy(array: np.ndarray, storage: str) -> str:
+    """What to do about rows that are not of unit length: to scale them, unless columns are."""
+    if len(array) <= _CHUNK and np.all(np.abs(np.linalg.norm(array.astype(np.float64), axis=0) - 1) <= ROUNDING[storage]):
+        return f"its columns are, as if its shape {array.shape} were (d, n): transpose it"
+    return "--normalize (normalize=True) scales them"
+
+
+def _refuse(name: str, array: np.ndarray, bad: np.ndarray, what: str, remedy: str) -> None:
     if bad.any():
-        raise InputError(f"{name}: {int(bad.sum())} of {len(bad)} embeddings {what}; first: row {int(np.argmax(bad))}; {remedy}")
+        among = f"{len(bad)}" if len(bad) == len(array) else f"the first {len(bad)}"
+        raise InputError(f"{name}: {int(bad.sum())} of {among} embeddings {what}; first: row {int(np.argmax(bad))}; {remedy}")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fieldsolve.embeddings.files import read_modalities
-from fieldsolve.embeddings.modality import Modality, modality
+from fieldsolve.embeddings.modality import Modality, check_widths, modality
 from fieldsolve.equilibrium.potentials import Potential
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
@@ -23,12 +23,14 @@ class Pairs:
     """Matched points (z_1, z_2) of two modalities on S^1 or S^2.
 
     points: (2, n, d) unit vectors, d = 2 or 3. retained_fraction: the share of the embeddings' squared length that
-    lies in the d leading directions. norms: least and largest length of the embeddings as they were given.
+    lies in the d leading directions. norms: least and largest length of the embeddings as they were given. notes: what was left
+    out of their files.
     """
 
     points: Array
     retained_fraction: float
     norms: tuple[float, float]
+    notes: tuple[str, ...] = ()
 
     @property
     def bandwidth(self) -> float:
@@ -58,7 +60,7 @@ class Pairs:
         """What a potential keeps of the embeddings behind it."""
         lengths = f"the embeddings have lengths from {self.norms[0]:.3g} to {self.norms[1]:.3g}; only directions count"
         notes = (lengths,) if max(abs(norm - 1) for norm in self.norms) > _NOTABLE else ()
-        return {"points": points, "retained_fraction": self.retained_fraction, "notes": notes}
+        return {"points": points, "retained_fraction": self.retained_fraction, "notes": self.notes + notes}
 
 
 def _regressed(own: Array, partner: Array, bandwidth: float, label: str) -> Potential:
@@ -85,18 +87,15 @@ def from_embeddings(first: Any, second: Any, normalize: bool = False) -> Pairs:
     mean is what a modality gap shows in), renormalised. normalize: scale rows to unit length instead of refusing others.
     Raises InputError for unequal shapes, and what `modality` refuses.
     """
-    both = [
-        one if isinstance(one, Modality) else modality(name, one, normalize, precision=np.float64)
-        for name, one in (("modality 1", first), ("modality 2", second))
-    ]
-    counts, widths = ([one.rows.shape[axis] for one in both] for axis in (0, 1))
+    given = ("modality 1", first), ("modality 2", second)
+    check_widths([(name, np.shape(one.rows if isinstance(one, Modality) else one)) for name, one in given])
+    both = [one if isinstance(one, Modality) else modality(name, one, normalize, precision=np.float64) for name, one in given]
+    counts, width = [len(one.rows) for one in both], both[0].rows.shape[1]
     if counts[0] != counts[1]:
         raise InputError(f"{counts[0]} and {counts[1]} embeddings are no pairs; both modalities need the same number")
-    if widths[0] != widths[1]:
-        raise InputError(f"pairs need embeddings of one dimension, not of {widths[0]} and {widths[1]} components")
     stacked = np.concatenate([one.rows for one in both]).astype(np.float64)
     retained = 1.0
-    if widths[0] > 3:
+    if width > 3:
         with threads.one_blas_thread():
             values, vectors = np.linalg.eigh(stacked.T @ stacked)
         leading = vectors[:, :-4:-1]
@@ -104,12 +103,13 @@ def from_embeddings(first: Any, second: Any, normalize: bool = False) -> Pairs:
         leading *= np.where((stacked @ leading).sum(axis=0) < 0, -1.0, 1.0)
         retained = float(values[-3:].sum() / values.sum())
         stacked = stacked @ leading
-        lengths = np.linalg.norm(stacked, axis=1)
-        if lengths.min() < 1e-12:
+        norms = np.linalg.norm(stacked, axis=1)
+        if norms.min() < 1e-12:
             raise InputError("an embedding is orthogonal to the three leading directions and cannot be projected")
-        stacked /= lengths[:, None]
+        stacked /= norms[:, None]
     points = stacked.reshape(2, counts[0], stacked.shape[1])
-    return Pairs(points, retained, (min(one.lengths[0] for one in both), max(one.lengths[1] for one in both)))
+    lengths = min(one.lengths[0] for one in both), max(one.lengths[1] for one in both)
+    return Pairs(points, retained, lengths, tuple(note for one in both for note in one.notes))
 
 
 def read_pairs(sources: Sequence[str | Path], normalize: bool = False) -> Pairs:

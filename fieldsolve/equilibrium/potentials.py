@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from fieldsolve.grids import Grid, Healpix
-from fieldsolve.grids.healpix import interpolate, read_fits, regrade
+from fieldsolve.grids.healpix import interpolate, regrade
+from fieldsolve.grids.maps import MARKED, read_fits
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.files import require_file
 from fieldsolve.numerics.names import printable
-
-_UNSEEN = -1.6375e30  # what HEALPix maps mark unseen pixels with
 
 _KINDS = "a Potential, a name, a map's path, an array of the grid's size, or a function of points"
 
@@ -146,10 +146,10 @@ def from_map(values: Array, label: str = "map") -> Potential:
     nside = round((len(values) / 12) ** 0.5)
     if len(values) == 0 or 12 * nside**2 != len(values) or nside & (nside - 1):
         raise InputError(f"{label}: {len(values)} values are no HEALPix map; it has 12 nside^2, nside a power of two")
-    bad = ~np.isfinite(values) | (np.abs(values - _UNSEEN) < 1e25)
+    bad = ~(np.abs(values) < MARKED)
     if bad.any():
         raise InputError(
-            f"{label}: {int(bad.sum())} of {len(values)} pixels are NaN, infinite or marked as unseen (first: pixel "
+            f"{label}: {int(bad.sum())} of {len(values)} pixels are NaN, infinite or marked as missing (first: pixel "
             f"{int(np.argmax(bad))} in RING order); fill them first, every pixel needs a value"
         )
 
@@ -223,44 +223,50 @@ def _described(given: Any) -> str:
 
 
 def read_map(path: Path, grid: Grid) -> Potential:
-    """The potential of a map file: FITS in either ordering (first column), or .npy in RING order.
+    """The potential of a map file: FITS in either ordering (the first column of values), or .npy in RING order.
 
     A map of another nside than the grid's is regraded, and the note says so: averaged over pixels if it is finer,
     interpolated if it is coarser. Raises InputError for files that cannot be read and maps that are none.
     """
-    kind = "a numpy array of numbers" if path.suffix.lower() == ".npy" else "a HEALPix map in FITS format"
+    checksum, label = digest(path), printable(path.name)
+    values, notes = _read(path)
+    potential = from_map(values, label)
+    assert potential.sampled is not None
+    own, values = potential.sampled
+    if isinstance(grid, Healpix) and isinstance(own, Healpix) and own != grid:
+        notes.append(f"regraded from nside {own.nside} to {grid.nside}")
+        if own.nside > grid.nside:
+            potential = from_map(regrade(values, grid.nside), label)
+    return replace(potential, name=str(path), digest=checksum, notes=tuple(f"{label}: {printable(note)}" for note in notes))
+
+
+def _read(path: Path) -> tuple[Array, list[str]]:
+    """The values of a map file, NaN where they are missing, and how they were read."""
+    is_numpy = path.suffix.lower() == ".npy"
+    kind = "a numpy array of numbers" if is_numpy else "a HEALPix map in FITS format"
     try:
-        checksum = digest(path)
-        if path.suffix.lower() == ".npy":
+        if is_numpy:
             values = np.load(path, allow_pickle=False)
+            if isinstance(values, np.ndarray):
+                return values, []
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of astropy, on broken files; the error says enough
-                values = read_fits(path, 0)
-    except InputError:
-        raise
+                return read_fits(path).first()
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except ImportError:
+        raise InputError(f"{path}: reading it needs healpy and astropy: pip install healpy, where it has a wheel") from None
     except Exception as error:  # healpy and astropy raise many kinds; all mean the same here
         raise InputError(f"{path}: cannot be read as {kind}; is it one, and whole?") from error
-    if not isinstance(values, np.ndarray):
-        raise InputError(f"{path}: cannot be read as {kind}; is it one, and whole?")
-    label = printable(path.name)
-    potential = replace(from_map(values, label=label), name=str(path), digest=checksum)
-    assert potential.sampled is not None
-    own, values = potential.sampled
-    if not (isinstance(grid, Healpix) and isinstance(own, Healpix)) or own == grid:
-        return potential
-    if own.nside > grid.nside:
-        potential = replace(from_map(regrade(values, grid.nside), label=label), name=str(path), digest=checksum)
-    return replace(potential, notes=(f"{label}: regraded from nside {own.nside} to {grid.nside}",))
+    raise InputError(f"{path}: cannot be read as {kind}; is it one, and whole?")
 
 
 def digest(path: Path) -> str:
     """The checksum of a map file. Raises InputError if it cannot be read."""
+    status = require_file(path)
     try:
-        status = path.stat()
         return _digest(path, status.st_mtime_ns, status.st_size, status.st_ino)
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from fieldsolve.grids.grid import Grid, distance_to_nearest, scale_of
 from fieldsolve.grids.kernels import Kernel
+from fieldsolve.grids.maps import read_fits
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices, whole
 from fieldsolve.numerics.errors import InputError
@@ -192,10 +193,10 @@ class Healpix(Grid):
             return super().read_fields(folder, names)
         if not (folder / "fields.fits").exists():
             raise FileNotFoundError(2, "missing", str(folder / "fields.fits"))
-        columns = np.atleast_2d(read_fits(folder / "fields.fits", None))
-        if columns.shape != (len(names), self.size):
-            raise ValueError(f"fields of shape {columns.shape} instead of {(len(names), self.size)}")
-        return columns
+        columns = list(read_fits(folder / "fields.fits").columns.values())
+        if [len(one) for one in columns] != [self.size] * len(names):
+            raise ValueError(f"{len(columns)} fields instead of {len(names)} of {self.size} values")
+        return np.stack(columns)
 
 
 def interpolate(field: Array, points: Array) -> Array:
@@ -208,11 +209,6 @@ def interpolate(field: Array, points: Array) -> Array:
 def regrade(field: Array, nside: int) -> Array:
     """A map on a coarser grid: the means over its pixels."""
     return np.asarray(_healpy("regrading a map").ud_grade(field, nside))
-
-
-def read_fits(path: Path, column: int | None) -> Array:
-    """A column of a FITS map, or all of them, in RING order. Raises what healpy and astropy raise for files that are none."""
-    return np.asarray(_healpy(f"reading {path.name}").read_map(path, field=column, nest=False, dtype=np.float64))
 
 
 def _healpy(what: str) -> Any:

@@ -24,8 +24,9 @@ from fieldsolve.diagnose.diagnosis import diagnose
 from fieldsolve.diagnose.report import files
 from fieldsolve.diagnose.sample import FEWEST_PAIRS, match, temperature
 from fieldsolve.diagnose.theory import COUPLINGS, place_sample
-from fieldsolve.embeddings.files import read_groups, read_modalities, read_pairs_table
+from fieldsolve.embeddings.files import read_modalities
 from fieldsolve.embeddings.modality import Modality, modality
+from fieldsolve.embeddings.partners import read_groups, read_pairs_table
 from fieldsolve.numerics.errors import InputError
 
 Array = np.ndarray
@@ -127,7 +128,7 @@ def test_bfloat16_is_read_from_safetensors(both: Array, tmp_path: Path) -> None:
 
 def test_pytorch_files_need_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.pt").write_bytes(b"")
-    monkeypatch.setattr("fieldsolve.embeddings.files.find_spec", lambda name: None)
+    monkeypatch.setattr("fieldsolve.embeddings.archives.find_spec", lambda name: None)
     assert "needs PyTorch" in refusal(tmp_path / "x.pt")
 
 
@@ -147,8 +148,8 @@ class Malicious:
 def test_nothing_is_unpickled(both: Array, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.array([Malicious()], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "x.npz", x=np.array([Malicious()], dtype=object), allow_pickle=True)
-    assert "cannot be read" in refusal(tmp_path / "x.npy")
-    assert "cannot be read" in refusal(tmp_path / "x.npz")
+    assert "nothing is unpickled" in refusal(tmp_path / "x.npy")
+    assert "nothing is unpickled" in refusal(tmp_path / "x.npz")
 
 
 def header(**entries: object) -> bytes:
@@ -281,7 +282,7 @@ def test_pairs_and_groups_come_as_numpy_or_text(tmp_path: Path) -> None:
     for name in ("g.txt", "g.npy"):
         np.testing.assert_array_equal(read_groups(tmp_path / name), [0, 1, 0])
     (tmp_path / "p.csv").write_text("a,b\n")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="holds no pairs"):
         read_pairs_table(tmp_path / "p.csv")
 
 

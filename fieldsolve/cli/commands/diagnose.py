@@ -48,7 +48,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     the metrics.
     """
     from fieldsolve.diagnose.diagnosis import diagnose
-    from fieldsolve.embeddings.files import read_groups, read_modalities, read_pairs_table
+    from fieldsolve.embeddings.files import read_modalities
+    from fieldsolve.embeddings.partners import read_groups, read_pairs_table
     from fieldsolve.output.folders import check_folder, write_files
 
     output = options["output"]

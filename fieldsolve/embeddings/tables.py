@@ -1,0 +1,244 @@
+"""Embeddings in Parquet and CSV: which columns are components, which are none, and that two files' columns are the same."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fieldsolve.embeddings.archives import Stored
+from fieldsolve.numerics.errors import InputError
+
+_NUMBERED = re.compile(r"(.*?)(\d+)$", re.DOTALL)
+_DELIMITERS = ",;\t"
+_SAID = {"signs": "whole numbers", "zeros": "nothing but 0"}
+
+#: How many columns a message lists.
+_LISTED = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Names and values of columns, and the places of those that are an index; is_named: whether the names are the file's own."""
+
+    names: list[str]
+    columns: list[Any]
+    index: set[int]
+    is_named: bool = True
+
+
+def read_table(path: Path, name: str | None) -> Stored:
+    """The embeddings in a table: a column of lists, or the columns whose name is `name` or begins so, or all columns.
+
+    An index, row numbers and, beside numbered columns such as e0, e1, ..., columns of text and of whole numbers are left out, and
+    the notes say so; numbered columns are put in order. Raises InputError for columns that may or may not be components.
+    """
+    if find_spec("pyarrow") is None:
+        raise InputError(f"{path}: reading it needs pyarrow: pip install 'fieldsolve[tables]', or save as .npy")
+    table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+    names, columns = table.names, table.columns
+    if name is not None and not table.is_named:
+        raise InputError(f"{path}: its first record is no header but numbers, so that no column is called {name!r}")
+    chosen = [k for k, one in enumerate(names) if one == name] or [
+        k for k, one in enumerate(names) if (name is None or one.startswith(name)) and k not in table.index
+    ]
+    if not chosen:
+        raise InputError(f"{path}: no column begins with {name!r}; it has {', '.join(names[:_LISTED])}")
+    notes = [f"column {names[k]!r} is an index and left out" for k in sorted(table.index - set(chosen)) if name is None]
+    lists = [k for k in chosen if _is_list(columns[k])]
+    if lists:
+        if len(lists) > 1:
+            raise InputError(f"{path}: columns {names[lists[0]]} and {names[lists[1]]} hold lists; name one: {path.name}::NAME")
+        others = [repr(names[k]) for k in chosen if k != lists[0]]
+        if others:
+            listed = ", ".join(others[:_LISTED])
+            notes.append(f"the embeddings are the lists in {names[lists[0]]!r}; other columns ({listed}) are left out")
+        values = _of_lists(path, names[lists[0]], columns[lists[0]])
+        return _stored(path, name, values, (), notes)
+    parts = [names[k] for k in chosen], [_values(columns[k]) for k in chosen]
+    kept, values, said = _components(path, *parts, table.is_named)
+    return _stored(path, name, values, kept if table.is_named else (), [*notes, *said])
+
+
+def align(found: Sequence[Stored]) -> list[Stored]:
+    """Tables with the columns of the first one, in its order. Raises InputError where a column has no counterpart by name.
+
+    Numbered columns are compared by their numbers, so that image_0 is text_0's; tables without names are taken as they are.
+    """
+    named = [one for one in found if one.columns]
+    return [_aligned(named[0], one) if one.columns and one is not named[0] else one for one in found]
+
+
+def _aligned(first: Stored, one: Stored) -> Stored:
+    wanted, given = _keys(first.columns), _keys(one.columns)
+    if wanted == given:
+        return one
+    missing = next((name for name, key in zip(first.columns, wanted, strict=True) if key not in given), None)
+    extra = next((name for name, key in zip(one.columns, given, strict=True) if key not in wanted), None)
+    if missing is not None or extra is not None:
+        what = f"{one.name} has no column like {missing!r} of {first.name}" if missing is not None else (
+            f"{first.name} has no column like {extra!r} of {one.name}")  # fmt: skip
+        raise InputError(f"{what}; both need the same columns, by name or by number")
+    order = [given.index(key) for key in wanted]
+    note = f"{one.name}: its columns are taken in the order of those of {first.name}, by name"
+    return replace(one, load=lambda: one.load()[:, order], columns=tuple(one.columns[k] for k in order), notes=(*one.notes, note))
+
+
+def _keys(columns: tuple[str, ...]) -> list[Any]:
+    numbers = _numbers(columns)
+    return list(columns) if numbers is None else numbers
+
+
+def _numbers(columns: Sequence[str]) -> list[Any] | None:
+    """The numbers of columns that share all but their number; None for others."""
+    matches = [_NUMBERED.match(one) for one in columns]
+    if any(match is None for match in matches) or len({match[1] for match in matches if match}) != 1:
+        return None
+    return [int(match[2]) for match in matches if match]
+
+
+def _stored(path: Path, name: str | None, values: np.ndarray, columns: tuple[str, ...], notes: list[str]) -> Stored:
+    label = name or path.stem
+    said = tuple(f"{path.name}: {note}" for note in notes)
+    return Stored(label, values.shape, values.dtype.name, lambda: values, columns, said)
+
+
+def _parquet(path: Path) -> _Table:
+    """The index is what pandas says is one."""
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    written = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    index = {k for k, one in enumerate(table.column_names) if one in written or re.fullmatch(r"__index_level_\d+__", one)}
+    return _Table(list(table.column_names), [column.combine_chunks() for column in table.columns], index)
+
+
+def _csv(path: Path) -> _Table:
+    """The index is what has no name."""
+    from pyarrow import csv as arrow
+
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        line = file.readline(1 << 24)
+    delimiter = max(_DELIMITERS, key=line.count)
+    record = next(csv.reader([line], delimiter=delimiter), [])
+    has_header = _is_header(record)
+    names = [one.strip() for one in record] if has_header else [f"column {k}" for k in range(1, len(record) + 1)]
+    repeated = [one for one, times in Counter(names).items() if times > 1 and one]
+    if repeated:
+        raise InputError(f"{path}: two columns are called {repeated[0]!r}; give each a name of its own")
+    table = arrow.read_csv(
+        path,
+        read_options=arrow.ReadOptions(column_names=[str(k) for k in range(len(names))], skip_rows=int(has_header)),
+        parse_options=arrow.ParseOptions(delimiter=delimiter),
+    )
+    index = {k for k, one in enumerate(names) if not one or re.fullmatch(r"Unnamed: \d+", one)}
+    return _Table(names, [column.combine_chunks() for column in table.columns], index, has_header)
+
+
+def _is_header(record: list[str]) -> bool:
+    """Whether the first record names columns: words, or whole numbers that count up, as pandas numbers columns."""
+    numbers = [cell.strip() for cell in record if _is_number(cell)]
+    if not numbers:
+        return True
+    if not all(cell.isdecimal() for cell in numbers):
+        return False
+    counted = [int(cell) for cell in numbers]
+    return len(counted) > 1 and counted == list(range(counted[0], counted[0] + len(counted)))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_list(column: Any) -> bool:
+    from pyarrow import types
+
+    return bool(types.is_list(column.type) or types.is_large_list(column.type) or types.is_fixed_size_list(column.type))
+
+
+def _of_lists(path: Path, name: str, column: Any) -> np.ndarray:
+    from pyarrow import types
+
+    fixed = types.is_fixed_size_list(column.type)
+    lengths = {column.type.list_size} if fixed else set(column.value_lengths().to_pylist())
+    if len(lengths) != 1 or None in lengths or column.null_count:
+        raise InputError(f"{path}: the lists in column {name} have different lengths, or some are missing")
+    return np.asarray(column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1))
+
+
+def _values(column: Any) -> np.ndarray | None:
+    """The numbers of a column; None if it holds anything else. A missing one is NaN."""
+    from pyarrow import types
+
+    is_number = types.is_floating(column.type) or types.is_integer(column.type)
+    return np.asarray(column.to_numpy(zero_copy_only=False)) if is_number else None
+
+
+def _components(
+    path: Path, names: list[str], columns: list[np.ndarray | None], is_named: bool
+) -> tuple[tuple[str, ...], np.ndarray, list[str]]:
+    """Names and values of the columns that are components, and notes on those that are not."""
+    kinds = [_kind(values) for values in columns]
+    family = _family(path, [one for one, kind in zip(names, kinds, strict=True) if kind == "numbers"])
+    kept, notes = [], []
+    for k, (one, kind) in enumerate(zip(names, kinds, strict=True)):
+        is_numbered = family is not None and _prefix(one) == family
+        is_member = family is None or is_numbered
+        if kind == "row numbers" or (not is_member and kind != "numbers"):
+            notes.append(f"column {one!r} holds {_SAID.get(kind, kind)} and is left out")
+        elif is_member and (kind in ("numbers", "zeros") or (kind == "signs" and is_numbered and is_named)):
+            kept.append(k)
+        else:
+            raise InputError(
+                f"{path}: column {one!r} holds {_SAID.get(kind, kind)}, and may be no component; leave it out, or name the "
+                f"embeddings' columns by their beginning: {path.name}::NAME"
+            )
+    if not any(kinds[k] == "numbers" for k in kept):
+        listed = ", ".join(names[:_LISTED])
+        raise InputError(f"{path}: none of its columns ({listed}) holds floating-point numbers, as embeddings are")
+    numbers = None if family is None else _numbers([names[k] for k in kept])
+    if numbers is not None and numbers != sorted(numbers):
+        kept = [k for _, k in sorted(zip(numbers, kept, strict=True))]
+        notes.append("columns are taken in the order of their numbers, not as they stand")
+    values = np.stack([np.asarray(columns[k]) for k in kept], axis=1)
+    return tuple(names[k] for k in kept), values, notes
+
+
+def _kind(values: np.ndarray | None) -> str:
+    """What a column holds, in words; signs are whole numbers that a component could be."""
+    if values is None:
+        return "text"
+    if not values.any():
+        return "zeros"
+    is_whole = bool(np.all(values == np.floor(values)))
+    if is_whole and len(values) > 2 and values[0] in (0, 1) and np.all(np.diff(values) == 1):
+        return "row numbers"
+    if is_whole and np.abs(values).max() >= 2:
+        return "whole numbers"
+    return "signs" if values.dtype.kind in "iu" else "numbers"
+
+
+def _prefix(name: str) -> str | None:
+    match = _NUMBERED.match(name)
+    return None if match is None else match[1]
+
+
+def _family(path: Path, names: list[str]) -> str | None:
+    """What the names of numbered columns begin with; None if they are not numbered. Raises InputError for two families."""
+    prefixes = Counter(prefix for one in names if (prefix := _prefix(one)) is not None)
+    families = [prefix for prefix, times in prefixes.most_common() if times > 1]
+    if len(families) > 1:
+        raise InputError(
+            f"{path}: its columns begin with {families[0]!r} and with {families[1]!r}; name those of one modality: "
+            f"{path.name}::{families[0] or 'NAME'}"
+        )
+    return families[0] if families else None
