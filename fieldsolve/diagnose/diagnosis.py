@@ -58,6 +58,7 @@ class Comparison:
                 "pairs": place.pairs_used,
                 "retained_fraction": place.pairs.retained_fraction,
                 "bandwidth": place.bandwidth,
+                "resolved": place.is_resolved,
                 "floor": place.floor,
                 "centroid_gap": place.centroid_gap,
                 "symmetric_kl": place.symmetric_kl,

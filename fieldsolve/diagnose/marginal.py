@@ -20,7 +20,7 @@ def marginal_metrics(pooled: Pooled, draws: Draws, peak: float, rng: np.random.G
     directions = sliced.orthonormal_directions(
         pooled.rows.shape[1], max(pooled.first_rows, len(pooled.rows) - pooled.first_rows), rng
     )
-    projections = sliced.project(pooled.rows, directions)
+    projections = sliced.project(pooled.cloud, directions)
 
     def statistics(first: Array, second: Array, only: slice = slice(None)) -> dict[str, Array]:
         found = pooled.centroids_of(first, second) | pooled.distances_of(first, second)
@@ -62,14 +62,14 @@ def separability_metric(pooled: Pooled, draws: Draws) -> Metric:
     given = whole
     if draws.labels is not None:
         given = np.concatenate([whole[0], draws.labels]), np.concatenate([whole[1], 1 - draws.labels])
-    correct = separability.classify(pooled.rows, slots, given)
+    correct = separability.classify(pooled.cloud, slots, given)
     accuracies = separability.balanced_accuracy(correct, slots.counts, given)
     resampled = separability.balanced_accuracy(correct[:1], slots.counts, slots.both(draws.bootstraps))
     floors = []
     for side in (slots.is_first, 1 - slots.is_first):
         split = draws.halves[:, slots.group] * side, (1 - draws.halves)[:, slots.group] * side
         floors.append(
-            separability.balanced_accuracy(separability.classify(pooled.rows, slots, split), slots.counts, split).mean()
+            separability.balanced_accuracy(separability.classify(pooled.cloud, slots, split), slots.counts, split).mean()
         )
     value = float(accuracies[0])
     p = None if draws.labels is None else p_value(value, accuracies[1:])

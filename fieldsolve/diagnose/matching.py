@@ -4,23 +4,31 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fieldsolve.diagnose.pairwise import Cloud
 from fieldsolve.diagnose.resampling import Slots
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.numerics.arrays import Array, Indices
 
-_CHUNK = 8192  # pairs at a time
-
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Partners among the pooled rows (2, m), their cosines (m,), and the best cosine of each row with a partner (N,)."""
+    """Partners among the pooled rows (2, m), their squared distances (m,), and the least one of each row to a partner (N,).
+
+    closest: the least one with both modalities centred, (N,).
+    """
 
     partners: Indices
-    cosines: Array
+    squares: Array
     best: Array
+    closest: Array
+
+    @property
+    def cosines(self) -> Array:
+        """Of partners, (m,): rows are unit vectors."""
+        return np.asarray(1 - self.squares / 2)
 
 
-def matchings(sample: Sample, slots: Slots, rng: np.random.Generator) -> tuple[Matching, Matching]:
+def matchings(sample: Sample, slots: Slots, cloud: Cloud, rng: np.random.Generator) -> tuple[Matching, Matching]:
     """The sample's matching, and one with clusters' second members passed around a random ring, in places of the pooled rows."""
     places = [np.empty(len(order), dtype=np.int64) for order in slots.orders]
     for place, order in zip(places, slots.orders, strict=True):
@@ -39,22 +47,17 @@ def matchings(sample: Sample, slots: Slots, rng: np.random.Generator) -> tuple[M
     within = np.arange(len(owners)) - np.repeat(np.cumsum(counts[given]) - counts[given], counts[given])
     partners = by_second[(ends - counts)[given][owners] + within]
     both = sample.partners, np.stack([owners, partners])
-    return tuple(_matching(sample, places, offset, one) for one in both)  # type: ignore[return-value]
+    pooled = [np.stack([places[0][one], offset + places[1][other]]) for one, other in both]
+    return tuple(_matching(cloud, one) for one in pooled)  # type: ignore[return-value]
 
 
-def _matching(sample: Sample, places: list[Indices], offset: int, partners: Indices) -> Matching:
-    cosines = np.empty(partners.shape[1])
-    for at in range(0, len(cosines), _CHUNK):
-        one, other = partners[:, at : at + _CHUNK]
-        cosines[at : at + _CHUNK] = np.einsum(
-            "md,md->m", sample.first.rows[one].astype(np.float64), sample.second.rows[other].astype(np.float64)
-        )
-    pooled = np.stack([places[0][partners[0]], offset + places[1][partners[1]]])
-    return Matching(pooled, cosines, _best(offset + len(places[1]), pooled, cosines))
+def _matching(cloud: Cloud, partners: Indices) -> Matching:
+    squares, centred = (cloud.squares(partners[0], partners[1], shift) for shift in (cloud.shift, np.zeros_like(cloud.shift)))
+    return Matching(partners, squares, _least(cloud, partners, squares), _least(cloud, partners, centred))
 
 
-def _best(count: int, partners: Indices, cosines: Array) -> Array:
-    best = np.full(count, -np.inf)
+def _least(cloud: Cloud, partners: Indices, squares: Array) -> Array:
+    least = np.full(len(cloud.rows), np.inf)
     for side in partners:
-        np.maximum.at(best, side, cosines)
-    return best
+        np.minimum.at(least, side, squares)
+    return least

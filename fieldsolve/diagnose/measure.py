@@ -9,7 +9,7 @@ from fieldsolve.diagnose import paired, retrieval
 from fieldsolve.diagnose.marginal import marginal_metrics, separability_metric
 from fieldsolve.diagnose.matching import Matching, matchings
 from fieldsolve.diagnose.metric import Metric
-from fieldsolve.diagnose.pairwise import pair_sums
+from fieldsolve.diagnose.pairwise import Cloud, pair_sums
 from fieldsolve.diagnose.resampling import Slots, arrange, draw
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.shape import shape_metrics
@@ -21,6 +21,7 @@ from fieldsolve.numerics.progress import Progress, Watch
 
 RESAMPLES = 999
 
+_COARSE = 1e-5  # spread of rows whose differences are of few digits in single precision
 _SHOWN = 2000  # rows of each modality whose cosines make the distributions' quantiles and pictures, and the bandwidth
 
 
@@ -56,9 +57,10 @@ def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watc
     slots = arrange(sample.clusters, rngs[0])
     draws = draw(slots, resamples, rngs[1])
     cosines, bandwidth = _strangers(sample, rngs[2])
-    both = matchings(sample, slots, rngs[3])
-    pooled, hits = _pooled(sample, slots, both, bandwidth, tau, watch)
-    peak = Kernel("cosine", tau).log_peak(pooled.rows.shape[1] - 1)
+    cloud = Cloud.of(*(one.rows[order] for one, order in zip((sample.first, sample.second), slots.orders, strict=True)))
+    both = matchings(sample, slots, cloud, rngs[3])
+    pooled, hits = _pooled(sample, slots, cloud, both, bandwidth, tau, watch)
+    peak = Kernel("cosine", tau).log_peak(cloud.rows.shape[1] - 1)
     unmatched = cosines["unmatched"]
     parts: list[tuple[str, Callable[[], dict[str, Metric]]]] = [
         ("marginals", lambda: marginal_metrics(pooled, draws, peak, rngs[4])),
@@ -72,10 +74,22 @@ def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watc
     for done, (what, part) in enumerate(parts):
         watch(Progress(done, len(parts), what))
         metrics |= part()
-    notes = list(sample.notes)
+    notes = [*sample.notes, *_coarse(sample, cloud)]
     if draws.labels is None:
         notes.append("clusters are too large for exchanges within them: there are no p-values")
     return Measurement(metrics, cosines | {"matched": both[0].cosines}, slots.groups, bandwidth, tau, tuple(notes))
+
+
+def _coarse(sample: Sample, cloud: Cloud) -> list[str]:
+    """What is to be said where single precision does not resolve how rows differ."""
+    if cloud.rows.dtype == np.float64:
+        return []
+    parts = (sample.first, cloud.lengths[: cloud.first_rows]), (sample.second, cloud.lengths[cloud.first_rows :])
+    return [
+        f"{one.name}: rows lie within {spread:.1e} of their mean, where single precision has few digits; give them in double"
+        for one, lengths in parts
+        if (spread := float(np.sqrt(lengths.mean()))) < _COARSE
+    ]
 
 
 def _quantiles(unmatched: Array) -> dict[str, Metric]:
@@ -88,27 +102,27 @@ def _strangers(sample: Sample, rng: np.random.Generator) -> tuple[dict[str, Arra
     rows = [one.rows[at].astype(np.float64) for one, at in zip((sample.first, sample.second), chosen, strict=True)]
     clusters = [cluster[at] for cluster, at in zip(sample.clusters, chosen, strict=True)]
     with threads.one_blas_thread():
-        across = rows[0] @ rows[1].T
-        within = [(one @ one.T)[np.triu_indices(len(one), 1)] for one in rows]
-    median = float(np.median(np.sqrt(np.maximum(2 - 2 * across, 0.0))))
+        across, within = _squares(*rows), [_squares(one, one)[np.triu_indices(len(one), 1)] for one in rows]
     unmatched = across[clusters[0][:, None] != clusters[1][None, :]]
-    return {"unmatched": unmatched, "within_a": within[0], "within_b": within[1]}, median
+    squares = {"unmatched": unmatched, "within_a": within[0], "within_b": within[1]}
+    return {name: 1 - one / 2 for name, one in squares.items()}, float(np.median(np.sqrt(across)))
+
+
+def _squares(first: Array, second: Array) -> Array:
+    """Squared distances of all rows of two tables, taken from their middle so that close ones keep their digits."""
+    middle = (first.mean(axis=0) + second.mean(axis=0)) / 2
+    one, other = first - middle, second - middle
+    return np.asarray(np.maximum(np.sum(one**2, axis=1)[:, None] + np.sum(other**2, axis=1) - 2 * one @ other.T, 0.0))
 
 
 def _pooled(
-    sample: Sample, slots: Slots, both: tuple[Matching, Matching], bandwidth: float, tau: float, watch: Watch
+    sample: Sample, slots: Slots, cloud: Cloud, both: tuple[Matching, Matching], bandwidth: float, tau: float, watch: Watch
 ) -> tuple[Pooled, Array]:
     """The pooled rows after the pass over all pairs, and the hits of both matchings at all depths."""
-    rows = np.concatenate([sample.first.rows[slots.orders[0]], sample.second.rows[slots.orders[1]]])
     clusters = np.concatenate([cluster[order] for cluster, order in zip(sample.clusters, slots.orders, strict=True)])
     members = np.stack([np.bincount(cluster, minlength=sample.independent)[clusters] for cluster in sample.clusters])
-    edges = zip(slots.starts[:-1], slots.starts[1:], strict=True)
-    sums = np.stack([rows[begin:end].sum(axis=0, dtype=np.float64) for begin, end in edges])
-    centroids = np.stack([
-        sums[side].sum(axis=0) / slots.counts[side].sum() for side in (slice(slots.first), slice(slots.first, None))
-    ])  # fmt: skip
-    best, tolerance = np.stack([one.best for one in both]), retrieval.TIES[rows.dtype]
-    thresholds = best - tolerance, best + tolerance
-    passed = pair_sums(rows, slots, clusters, centroids, bandwidth, tau, thresholds, watch)
-    hits = np.stack([retrieval.hits(ranks, one, tolerance) for ranks, one in zip(passed.ranks, both, strict=True)])
-    return Pooled(rows, slots, clusters, sums, centroids, members, passed), hits
+    best = np.stack([one.best for one in both])
+    tolerance = np.stack([retrieval.tolerances(cloud, one) for one in both])
+    passed = pair_sums(cloud, slots, clusters, bandwidth, tau, (best - tolerance, best + tolerance), watch)
+    hits = np.stack([retrieval.hits(*one) for one in zip(passed.ranks, both, tolerance, strict=True)])
+    return Pooled(cloud, slots, clusters, members, passed), hits

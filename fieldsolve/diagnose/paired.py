@@ -23,15 +23,15 @@ def paired_metrics(pooled: Pooled, draws: Draws, matching: Matching, shuffled: M
 def matched_cosines(pooled: Pooled, draws: Draws, matching: Matching, shuffled: Matching) -> dict[str, Metric]:
     """Mean, spread and quantiles of partners' cosines, and their mean squared distance."""
     group = pooled.group_of_row[matching.partners[0]]
-    mean, square = _Means(pooled, draws, group, matching.cosines), _Means(pooled, draws, group, matching.cosines**2)
-    spread = (
-        np.sqrt(np.maximum(square.whole - mean.whole**2, 0.0)),
-        np.sqrt(np.maximum(square.resampled - mean.resampled**2, 0.0)),
-    )
-    control = float(shuffled.cosines.mean())
+    squares, middle = _Means(pooled, draws, group, matching.squares), float(matching.squares.mean())
+    scatter = _Means(pooled, draws, group, (matching.squares - middle) ** 2)
+    spread = np.sqrt(scatter.whole) / 2, np.sqrt(np.maximum(scatter.resampled - (squares.resampled - middle) ** 2, 0.0)) / 2
+    control = float(shuffled.squares.mean())
     found = {
         "cosine_matched_mean": Metric(
-            mean.whole, *basic_interval(mean.whole, mean.resampled, pooled.slots.groups), shuffled=control
+            1 - squares.whole / 2,
+            *basic_interval(1 - squares.whole / 2, 1 - squares.resampled / 2, pooled.slots.groups),
+            shuffled=1 - control / 2,
         ),
         "cosine_matched_sd": Metric(
             float(spread[0]),
@@ -39,9 +39,7 @@ def matched_cosines(pooled: Pooled, draws: Draws, matching: Matching, shuffled: 
             shuffled=float(shuffled.cosines.std()),
         ),
         "alignment": Metric(
-            2 - 2 * mean.whole,
-            *basic_interval(2 - 2 * mean.whole, 2 - 2 * mean.resampled, pooled.slots.groups),
-            shuffled=2 - 2 * control,
+            squares.whole, *basic_interval(squares.whole, squares.resampled, pooled.slots.groups), shuffled=control
         ),
     }
     levels = np.array(list(QUANTILES.values()))
@@ -56,15 +54,18 @@ def matched_cosines(pooled: Pooled, draws: Draws, matching: Matching, shuffled: 
 
 
 def relative_modality_gap(pooled: Pooled, draws: Draws, matching: Matching, shuffled: Matching) -> Metric:
-    """p/(p + w), p the mean of (1 - cosine)/2 of partners, w that of strangers within a modality [Schrodi et al. 2024]."""
-    mean = _Means(pooled, draws, pooled.group_of_row[matching.partners[0]], matching.cosines)
+    """p/(p + w), p the mean of (1 - cosine)/2 of partners, w that of strangers within a modality [Schrodi et al. 2024].
+
+    A cosine c of unit vectors is a squared distance of 2 - 2 c, which keeps its digits where c is near 1.
+    """
+    apart = _Means(pooled, draws, pooled.group_of_row[matching.partners[0]], matching.squares)
     within = [
-        1 - np.mean(np.stack([pooled.mean_cosine(side) for side in pooled.slots.both(groups)]), axis=0)
+        np.mean(np.stack([pooled.mean_square(side) for side in pooled.slots.both(groups)]), axis=0)
         for groups in (draws.whole, draws.bootstraps)
     ]
-    apart, control = 1 - mean.whole, 1 - float(shuffled.cosines.mean())
-    value = apart / (apart + float(within[0][0]))
-    resampled = (1 - mean.resampled) / (1 - mean.resampled + within[1])
+    control = float(shuffled.squares.mean())
+    value = apart.whole / (apart.whole + float(within[0][0]))
+    resampled = apart.resampled / (apart.resampled + within[1])
     return Metric(
         value, *basic_interval(value, resampled, pooled.slots.groups), shuffled=control / (control + float(within[0][0]))
     )
@@ -73,12 +74,12 @@ def relative_modality_gap(pooled: Pooled, draws: Draws, matching: Matching, shuf
 def unmatched_cosine(pooled: Pooled, draws: Draws, matching: Matching) -> Metric:
     """The mean cosine of rows of different clusters: that of all pairs across modalities, less the matched ones."""
     group, groups, counts = pooled.group_of_row[matching.partners[0]], pooled.slots.groups, pooled.slots.counts
-    matched, number = np.bincount(group, matching.cosines, groups), np.bincount(group, minlength=groups)
+    matched, number = np.bincount(group, matching.squares, groups), np.bincount(group, minlength=groups)
 
     def mean(weights: Array) -> Array:
         first, second = pooled.slots.both(weights)
-        total = np.sum((first @ pooled.sums) * (second @ pooled.sums), axis=1) - (weights**2) @ matched
-        return np.asarray(total / ((first @ counts) * (second @ counts) - (weights**2) @ number))
+        total = pooled.total_square(first, second) - (weights**2) @ matched
+        return np.asarray(1 - total / ((first @ counts) * (second @ counts) - (weights**2) @ number) / 2)
 
     value = float(mean(draws.whole)[0])
     return Metric(value, *basic_interval(value, mean(draws.bootstraps), pooled.slots.groups))
@@ -87,7 +88,7 @@ def unmatched_cosine(pooled: Pooled, draws: Draws, matching: Matching) -> Metric
 def alignment_within(pooled: Pooled, draws: Draws) -> dict[str, Metric]:
     """E|z - z'|^2 over different rows of one modality with a common partner, where there are any.
 
-    Over a cluster of c unit rows the sum over ordered pairs is 2 (c^2 - |sum of them|^2).
+    Over a cluster of c rows the sum over ordered pairs is 2 (c times the sum of their squared lengths - |sum of them|^2).
     """
     found = {}
     for letter, part in zip("ab", pooled.parts, strict=True):
@@ -97,15 +98,10 @@ def alignment_within(pooled: Pooled, draws: Draws) -> dict[str, Metric]:
         counts = np.diff(np.append(starts, len(order)))
         if counts.max() < 2:
             continue
-        rows = pooled.rows[part]
-        ends = starts + counts
-        squares = np.array(
-            [np.sum(rows[order[a:b]].sum(axis=0, dtype=np.float64) ** 2) for a, b in zip(starts, ends, strict=True)]
-        )
+        totals = [pooled.rows[part][order[a:b]] for a, b in zip(starts, starts + counts, strict=True)]
+        squares = np.array([2 * len(one) * np.sum((one - one.mean(axis=0, dtype=np.float64)) ** 2) for one in totals])
         group = pooled.group_of_row[part][order[starts]]
-        sums, number = (
-            np.bincount(group, one, pooled.slots.groups) for one in (2 * (counts**2 - squares), counts * (counts - 1.0))
-        )
+        sums, number = (np.bincount(group, one, pooled.slots.groups) for one in (squares, counts * (counts - 1.0)))
         value = float(sums.sum() / number.sum())
         # Groups without such rows may make up a whole resample; it says nothing.
         drawn = draws.bootstraps[draws.bootstraps @ number > 0]

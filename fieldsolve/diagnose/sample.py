@@ -13,7 +13,7 @@ from fieldsolve.numerics.errors import InputError
 
 FEWEST_PAIRS = 20
 
-_CONSTANT = 1e-6  # rows that differ by less everywhere are the same
+_CONSTANT = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}  # rows that differ by less everywhere are the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ def match(first: Modality, second: Modality, partners: Indices | None = None) ->
             "embedding space"
         )
     for one in (first, second):
-        if np.all(np.abs(one.rows - one.rows[0]) <= _CONSTANT):
+        if np.all(np.abs(one.rows - one.rows[0]) <= _CONSTANT[one.rows.dtype]):
             raise InputError(
                 f"{one.name}: all {len(one.rows)} embeddings are the same; a collapsed encoder has nothing to diagnose"
             )
@@ -86,7 +86,8 @@ def match(first: Modality, second: Modality, partners: Indices | None = None) ->
         )
     if len(names) < FEWEST_PAIRS:
         raise InputError(
-            f"{len(names)} independent pairs are too few for intervals and p-values; at least {FEWEST_PAIRS} are needed"
+            f"{len(names)} independent pairs (of {first.rows.shape[1]} components) are too few for intervals and p-values; at "
+            f"least {FEWEST_PAIRS} are needed"
         )
     left_out = [size - len(rows) for size, rows in zip(sizes, used, strict=True)]
     notes = tuple(

@@ -13,10 +13,8 @@ def relabelled_transport(pooled: Pooled, projections: Array, directions: Array, 
     """The centred transport cost of relabelled centred rows, (R,); raw ones would mix the offset into the shapes."""
     is_second = (1 - pooled.slots.is_first).astype(np.int64)
     sizes = float(pooled.first_rows), float(len(pooled.rows) - pooled.first_rows)
-    sums = pooled.sums - pooled.slots.counts[:, None] * pooled.centroids[is_second]
-    shifts = (labels / sizes[0] - (1 - labels) / sizes[1]) @ sums
-    total = sum(sizes) - sum(size * float(np.sum(centroid**2)) for size, centroid in zip(sizes, pooled.centroids, strict=True))
-    scale = recentred.scatter_scale(total, sizes, np.sum(shifts**2, axis=1))
+    shifts = (labels / sizes[0] - (1 - labels) / sizes[1]) @ pooled.centred_sums
+    scale = recentred.scatter_scale(float(pooled.cloud.lengths.sum()), sizes, np.sum(shifts**2, axis=1))
     slot = pooled.slots.slot_of_row
     centred = scale * (projections - (pooled.centroids @ directions)[is_second[slot]].T)
     return sliced.transport_costs(centred, slot, labels, 1 - labels)[1]
@@ -32,7 +30,7 @@ def shape_metrics(pooled: Pooled, draws: Draws, bandwidth: float, tau: float, rn
     values = pooled.centred_values()
     kept, number = _some_rows(pooled, rng), pooled.independent
     is_second = (kept >= pooled.first_rows).astype(np.int64)
-    rows = pooled.rows[kept] - pooled.centroids[is_second]
+    rows = pooled.rows[kept].astype(np.float64)
     clusters = np.unique(pooled.clusters[kept], return_inverse=True)[1].astype(np.int64)
     count, resamples = int(clusters.max()) + 1, len(draws.bootstraps)
     sides = (is_second == 0).astype(np.float64)[None], (is_second == 1).astype(np.float64)[None]

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from fieldsolve.diagnose.pairwise import Cloud
 from fieldsolve.numerics import threads
-from fieldsolve.numerics.arrays import Array, Indices, Rows
+from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.compiled import REDUCE_NUMBERS, jit
 
 #: Directions: a whole basis where its projections are few enough, but not fewer than this (of several bases in few dimensions).
@@ -27,12 +28,14 @@ def orthonormal_directions(dimension: int, rows: int, rng: np.random.Generator) 
     return np.concatenate(bases, axis=1)
 
 
-def project(rows: Rows, directions: Array) -> Array:
-    """The rows along each direction, (L, n)."""
-    result = np.empty((directions.shape[1], len(rows)))
+def project(cloud: Cloud, directions: Array) -> Array:
+    """The rows as they were given along each direction, (L, N)."""
+    result = np.empty((directions.shape[1], len(cloud.rows)))
     with threads.one_blas_thread():
-        for begin in range(0, len(rows), _CHUNK):
-            result[:, begin : begin + _CHUNK] = (rows[begin : begin + _CHUNK].astype(np.float64) @ directions).T
+        for begin in range(0, len(cloud.rows), _CHUNK):
+            result[:, begin : begin + _CHUNK] = (cloud.rows[begin : begin + _CHUNK].astype(np.float64) @ directions).T
+        for part, centroid in zip((slice(0, cloud.first_rows), slice(cloud.first_rows, None)), cloud.centroids, strict=True):
+            result[:, part] += (centroid @ directions)[:, None]
     return result
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.stats import t as student
 
 from fieldsolve.diagnose.metric import Metric
-from fieldsolve.diagnose.pairwise import DISTANCE, DOUBLE, HALF, ONE, UNIFORMITY, PairSums
+from fieldsolve.diagnose.pairwise import DISTANCE, DOUBLE, HALF, ONE, UNIFORMITY, Cloud, PairSums
 from fieldsolve.diagnose.resampling import Slots
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices, Rows
@@ -23,21 +24,54 @@ _KERNELS = {"mmd2_half": HALF, "mmd2_one": ONE, "mmd2_double": DOUBLE}
 class Pooled:
     """The pooled rows of two modalities in their slots' order, what the pass over all pairs left, and how clusters are made up.
 
-    sums: of the rows by slot, (S, d); centroids: (2, d); members: (2, N), how many rows of each modality a row's cluster has.
+    members: (2, N), how many rows of each modality a row's cluster has.
     """
 
-    rows: Rows
+    cloud: Cloud
     slots: Slots
     clusters: Indices
-    sums: Array
-    centroids: Array
     members: Indices
     pair_sums: PairSums
 
     @property
+    def rows(self) -> Rows:
+        """The rows, (N, d), each less the centroid of its modality."""
+        return self.cloud.rows
+
+    @property
+    def centroids(self) -> Array:
+        """Of both modalities, (2, d)."""
+        return self.cloud.centroids
+
+    @cached_property
+    def centred_sums(self) -> Array:
+        """Of the centred rows by slot, (S, d)."""
+        edges = zip(self.slots.starts[:-1], self.slots.starts[1:], strict=True)
+        return np.stack([self.rows[begin:end].sum(axis=0, dtype=np.float64) for begin, end in edges])
+
+    @cached_property
+    def sums(self) -> Array:
+        """Of the rows as they were given by slot, (S, d)."""
+        return np.asarray(self.centred_sums + self.slots.counts[:, None] * self.centroids[self._side])
+
+    @cached_property
+    def _around_middle(self) -> tuple[Array, Array]:
+        """Sums by slot of the rows less the mean of both centroids, (S, d), and of their squared lengths, (S,)."""
+        away = (self.centroids - self.centroids.mean(axis=0))[self._side]
+        lengths = np.bincount(self.slots.slot_of_row, self.cloud.lengths, len(self.slots.group))
+        counts = self.slots.counts
+        sums = self.centred_sums + counts[:, None] * away
+        return sums, lengths + 2 * np.sum(away * self.centred_sums, axis=1) + counts * np.sum(away**2, axis=1)
+
+    @property
+    def _side(self) -> Indices:
+        """The modality of each slot."""
+        return (np.arange(len(self.slots.group)) >= self.slots.first).astype(np.int64)
+
+    @property
     def first_rows(self) -> int:
         """How many of the rows are the first modality's."""
-        return int(self.slots.starts[self.slots.first])
+        return self.cloud.first_rows
 
     @property
     def parts(self) -> tuple[slice, slice]:
@@ -83,7 +117,8 @@ class Pooled:
             ("uniformity_across", "uniformity_a", "uniformity_b"), self._means(UNIFORMITY, first, second), strict=True
         ):
             found[name] = np.log(mean)
-        found["cosine_within_a_mean"], found["cosine_within_b_mean"] = self.mean_cosine(first), self.mean_cosine(second)
+        for name, weights in (("cosine_within_a_mean", first), ("cosine_within_b_mean", second)):
+            found[name] = 1 - self.mean_square(weights) / 2
         return found
 
     def centred_values(self) -> dict[str, float]:
@@ -135,11 +170,19 @@ class Pooled:
         found["smoothed_symmetric_kl"] = found["smoothed_kl_a_b"] + found["smoothed_kl_b_a"]
         return found
 
-    def mean_cosine(self, weights: Array) -> Array:
-        """The mean cosine of pairs of different rows with these weights of their slots."""
-        own, counts = (weights**2) @ self.slots.counts, weights @ self.slots.counts
-        # Rows are unit vectors, so that each one with itself adds its squared weight; rows of a slot share their weight.
-        return np.asarray((np.sum((weights @ self.sums) ** 2, axis=1) - own) / (counts**2 - own))
+    def mean_square(self, weights: Array) -> Array:
+        """The mean squared distance of pairs of different rows with these weights of their slots, (R,)."""
+        sums, lengths = self._around_middle
+        mass, own = weights @ self.slots.counts, (weights**2) @ self.slots.counts
+        total = 2 * (mass * (weights @ lengths) - np.sum((weights @ sums) ** 2, axis=1))
+        return np.asarray(np.maximum(total, 0.0) / (mass**2 - own))
+
+    def total_square(self, first: Array, second: Array) -> Array:
+        """The sum of squared distances over pairs across two samples with these weights of their slots, (R,)."""
+        sums, lengths = self._around_middle
+        counts = self.slots.counts
+        alone = (first @ lengths) * (second @ counts) + (second @ lengths) * (first @ counts)
+        return np.asarray(alone - 2 * np.sum((first @ sums) * (second @ sums), axis=1))
 
     def _means(self, kernel: int, first: Array, second: Array) -> tuple[Array, Array, Array]:
         """The mean of a kernel across two samples, and within each over pairs of different rows."""
@@ -187,7 +230,7 @@ def effective_rank(pooled: Pooled, second: bool) -> Metric:
             for at in range(int(slots.starts[slot]), int(slots.starts[slot + 1]), _CHUNK):
                 block = pooled.rows[at : min(at + _CHUNK, int(slots.starts[slot + 1]))].astype(np.float64)
                 moments[part[slot]] += block.T @ block
-            sums[part[slot]] += pooled.sums[slot]
+            sums[part[slot]] += pooled.centred_sums[slot]
             counts[part[slot]] += slots.counts[slot]
         total = moments.sum(axis=0), sums.sum(axis=0), float(counts.sum())
 

@@ -32,13 +32,15 @@ class Place:
     floor: of the problem. For each coupling: the equilibrium's centroids (C, 2, 3), its centroid gap, symmetric KL and phase,
     its certified gap (nats), and excess, how much higher the energy of the observed densities is. centroid_gap, symmetric_kl:
     of the observed densities. dispersion: of two matched uniform densities in the embeddings' own dimension, at the same
-    temperature. pairs_used: how many of the pairs.
+    temperature. pairs_used: how many of the pairs. is_resolved: whether the grid resolves the pairs' own bandwidth; if not,
+    densities are wider than the data, and equilibria are not theirs.
     """
 
     grid: Grid
     pairs: Pairs
     pairs_used: int
     bandwidth: float
+    is_resolved: bool
     density: Array
     potentials: Array
     tau: float
@@ -98,6 +100,7 @@ def place_sample(sample: Sample, tau: float, rng: np.random.Generator) -> Place:
         pairs=pairs,
         pairs_used=partners.shape[1],
         bandwidth=bandwidth,
+        is_resolved=bandwidth == pairs.bandwidth,
         density=density,
         potentials=potentials,
         tau=tau,

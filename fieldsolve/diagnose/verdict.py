@@ -6,6 +6,7 @@ from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.theory import Place
 
 _SIGNIFICANT = 0.05
+_FEW = 1e-2  # below, three decimals are too few
 _VISIBLE = 1e-6  # centroid gap below which there is none to explain
 
 
@@ -81,6 +82,11 @@ def _divergence(metrics: dict[str, Metric], tau: float, a: str, b: str) -> str:
 
 
 def _equilibrium(place: Place, gap: Metric) -> str:
+    if not place.is_resolved:
+        return (
+            "The pairs lie closer together than the finest sphere here resolves: nothing can be said of equilibria of their "
+            "potentials."
+        )
     least, most, observed = float(place.equilibrium_gaps[0]), float(place.equilibrium_gaps[-1]), place.centroid_gap
     said = (
         f"On the sphere of the three leading directions ({place.pairs.retained_fraction:.1%} of the squared length) the "
@@ -110,8 +116,13 @@ def _dispersion(place: Place) -> str:
 
 def _tested(metric: Metric) -> str:
     tested = "" if metric.p_value is None else f", p = {metric.p_value:.3g}"
-    return f"{metric.value:.3f} (95 % interval {metric.ci_low:.3f} to {metric.ci_high:.3f}{tested})"
+    return f"{_short(metric.value)} (95 % interval {_short(metric.ci_low)} to {_short(metric.ci_high)}{tested})"
 
 
 def _interval(metric: Metric) -> str:
     return f"{metric.value:.3f} (95 % interval {metric.ci_low:.3f} to {metric.ci_high:.3f})"
+
+
+def _short(value: float | None) -> str:
+    """Three decimals, or three digits of what has none of them."""
+    return f"{value:.3g}" if value is not None and 0 < abs(value) < _FEW else f"{value:.3f}"

@@ -14,6 +14,7 @@ from fieldsolve.equilibrium.parameters import PARAMETERS, Parameter
 from fieldsolve.equilibrium.potentials import is_map_file
 from fieldsolve.equilibrium.terms import term_of
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.files import require_file
 
 #: Parameters that may be an axis: every number of a problem, and words that are chosen from a list. Everything else is fixed.
 AXES = tuple(name for name, one in PARAMETERS.items() if one.is_number or one.choices is not None)
@@ -139,11 +140,12 @@ def read_spec(path: Path) -> Spec:
 
     Map files are looked for beside the spec.
     """
+    require_file(path)
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"{path}: cannot be read as TOML: it is nested too deeply") from None
+    except (OSError, ValueError) as error:  # what is no UTF-8, no TOML, or a number of too many digits
         raise InputError(f"{path}: cannot be read as TOML: {error}") from error
     try:
         spec = spec_of(raw)

@@ -119,7 +119,8 @@ class PairLaw:
         moments = np.stack([self._gathered(a, self.weights * one) for one in partners])
         smoother = None if kernel is None else Smoother(self.grid, kernel)
         means = moments if smoother is None else smoother.smooth(moments)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        # Where the density is next to nothing the quotient is no number; such points are summed anew below.
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             means = np.where(density > 0, means / density, 0.0)
         if smoother is None:
             return np.asarray(means)

@@ -20,6 +20,7 @@ from fieldsolve.diagnose.definitions import DEFINITIONS
 from fieldsolve.diagnose.matching import Matching, matchings
 from fieldsolve.diagnose.measure import measure
 from fieldsolve.diagnose.metric import basic_interval, p_value, share_interval, weighted_quantiles
+from fieldsolve.diagnose.pairwise import Cloud
 from fieldsolve.diagnose.resampling import arrange, draw
 from fieldsolve.diagnose.sample import Sample, match
 from fieldsolve.diagnose.shape import relabelled_transport
@@ -161,7 +162,7 @@ def test_sliced_wasserstein_is_that_of_optimal_transport(data: tuple[Array, Arra
     x, y, _ = data
     directions = sliced.orthonormal_directions(x.shape[1], len(y), rng)
     np.testing.assert_allclose(directions[:, :6].T @ directions[:, :6], np.eye(6), atol=1e-12)
-    projections = sliced.project(np.concatenate([x, y]), directions)
+    projections = sliced.project(Cloud.of(x, y), directions)
     slots = np.repeat([0, 1], [len(x), len(y)])
     raw, centred = sliced.transport_costs(projections, slots, np.array([[1.0, 0]]), np.array([[0, 1.0]]))
     expected = ot.sliced_wasserstein_distance(x, y, projections=directions, p=2)
@@ -213,12 +214,10 @@ def test_recall_counts_ties_by_their_chance() -> None:
 
 @given(st.integers(0, 3), st.integers(0, 4), st.integers(1, 3))
 def test_chances_of_ties_are_those_of_drawing(ahead: int, strangers: int, partners: int) -> None:
-    cosines = np.full(partners, 0.5)
-    matching = Matching(
-        np.stack([np.zeros(partners, np.int64), np.arange(1, partners + 1)]), cosines, np.array([0.5] * (partners + 1))
-    )
+    squares, best = np.full(partners, 0.5), np.full(partners + 1, 0.5)
+    matching = Matching(np.stack([np.zeros(partners, np.int64), np.arange(1, partners + 1)]), squares, best, best)
     ranks = np.array([[ahead] + [0] * partners, [ahead + strangers + partners] + [1] * partners], dtype=np.int32)
-    found = retrieval.hits(ranks, matching, 1e-9)[:, 0]
+    found = retrieval.hits(ranks, matching, np.full(partners + 1, 1e-9))[:, 0]
     rng = np.random.default_rng(7)
     keys = rng.random((20_000, strangers + partners))
     is_partner = np.argsort(keys, axis=1) < partners
@@ -265,8 +264,14 @@ def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pooled_of(sample: Sample) -> tuple[Pooled, Array]:
     slots = arrange(sample.clusters, np.random.default_rng(0))
-    both = matchings(sample, slots, np.random.default_rng(1))
-    return measuring._pooled(sample, slots, both, 1.2, TAU, lambda progress: None)
+    cloud = Cloud.of(sample.first.rows[slots.orders[0]], sample.second.rows[slots.orders[1]])
+    both = matchings(sample, slots, cloud, np.random.default_rng(1))
+    return measuring._pooled(sample, slots, cloud, both, 1.2, TAU, lambda progress: None)
+
+
+def rows_of(pooled: Pooled) -> Array:
+    """The rows as they were given."""
+    return pooled.rows + np.repeat(pooled.centroids, [pooled.first_rows, len(pooled.rows) - pooled.first_rows], axis=0)
 
 
 def test_a_resample_is_the_statistic_of_its_weighted_rows() -> None:
@@ -275,7 +280,8 @@ def test_a_resample_is_the_statistic_of_its_weighted_rows() -> None:
     weights = draw(pooled.slots, 3, np.random.default_rng(2)).bootstraps
     first, second = pooled.slots.both(weights)
     slot = pooled.slots.slot_of_row
-    apart = distances(pooled.rows, pooled.rows)
+    rows = rows_of(pooled)
+    apart = distances(rows, rows)
     np.fill_diagonal(apart, 0)
     resampled = pooled.distances_of(first, second), pooled.centroids_of(first, second)
     entropies = pooled.divergences_of(first, second, 0.0)
@@ -287,17 +293,66 @@ def test_a_resample_is_the_statistic_of_its_weighted_rows() -> None:
         inside = u @ apart @ u / (u.sum() ** 2 - (u**2).sum())
         assert resampled[0]["energy_cross"][r] == pytest.approx(across, rel=1e-10)
         assert resampled[0]["energy_within_a"][r] == pytest.approx(inside, rel=1e-10)
-        gap = (u @ pooled.rows) / u.sum() - (v @ pooled.rows) / v.sum()
+        gap = (u @ rows) / u.sum() - (v @ rows) / v.sum()
         assert resampled[1]["centroid_gap"][r] == pytest.approx(gap @ gap, rel=1e-10)
-        rows = np.flatnonzero(u)
-        expected = -np.sum(u[rows] * np.log((kernel @ v)[rows] / (foreign @ v)[rows])) / u.sum()
+        drawn = np.flatnonzero(u)
+        expected = -np.sum(u[drawn] * np.log((kernel @ v)[drawn] / (foreign @ v)[drawn])) / u.sum()
         assert entropies["cross_entropy_a_b"][r] == pytest.approx(expected, rel=1e-10)
+
+
+def tight(spread: float, apart: float, classes: int, kind: str) -> tuple[Array, Array]:
+    """Two modalities of rows that lie within so much of each other (in classes, if there are several), so far apart."""
+    rng = np.random.default_rng(23)
+    n, d = 200, 48
+    middle = unit(np.eye(d)[0] + (rng.standard_normal((classes, d)) if classes > 1 else np.zeros((1, d))))[np.arange(n) % classes]
+    content = rng.standard_normal((n, d))
+    sides = [content + 0.3 * rng.standard_normal((n, d)) for _ in "ab"]
+    offset = apart * np.eye(d)[1] / 2
+    first, second = (unit(middle + spread / np.sqrt(d) * one + sign * offset) for one, sign in zip(sides, (1, -1), strict=True))
+    return first.astype(kind), second.astype(kind)
+
+
+@pytest.mark.parametrize(
+    ("spread", "apart", "classes", "kind"),
+    [
+        (4e-3, 4e-3, 1, "f4"),
+        (1e-4, 1e-4, 1, "f4"),
+        (1e-4, 1.0, 1, "f4"),  # both collapsed, far from each other
+        (1e-3, 0.5, 10, "f4"),  # classes collapsed
+        (1e-7, 1e-7, 1, "f8"),
+        (1e-7, 1.0, 4, "f8"),
+    ],
+)
+def test_rows_close_to_each_other_keep_their_digits(spread: float, apart: float, classes: int, kind: str) -> None:
+    x, y = tight(spread, apart, classes, kind)
+    metrics = {name: one.value for name, one in measure(sample_of(x, y), TAU, 99).metrics.items()}
+    x, y = unit(x.astype(np.float64)), unit(y.astype(np.float64))
+    cross, inside = cdist(x, y), [of_others(cdist(one, one)) for one in (x, y)]
+    partners = np.sum((x - y) ** 2, axis=1)
+    within = np.mean([np.mean(one**2) for one in inside])
+    close = pytest.approx if kind == "f8" or spread > 1e-3 else lambda value, **_: pytest.approx(value, rel=2e-3)
+    assert metrics["energy_within_a"] == close(inside[0].mean(), rel=1e-5)
+    assert metrics["energy_distance"] == close(2 * cross.mean() - inside[0].mean() - inside[1].mean(), rel=1e-5)
+    assert metrics["alignment"] == close(partners.mean(), rel=1e-5)
+    assert metrics["relative_modality_gap"] == close(partners.mean() / (partners.mean() + within), rel=1e-5)
+    for depth in retrieval.DEPTHS:
+        ranks = np.sum(cross < np.diag(cross)[:, None], axis=1), np.sum(cross < np.diag(cross), axis=0)
+        assert metrics[f"recall_a_to_b_at_{depth}"] == pytest.approx(np.mean(ranks[0] < depth), abs=0.006)
+        assert metrics[f"recall_b_to_a_at_{depth}"] == pytest.approx(np.mean(ranks[1] < depth), abs=0.006)
+    assert metrics["cosine_matched_sd"] == close(partners.std() / 2, rel=1e-4)
+
+
+def test_single_precision_that_is_too_coarse_is_said() -> None:
+    x, y = tight(5e-6, 5e-6, 1, "f4")
+    assert any("single precision has few digits" in note for note in measure(sample_of(x, y), TAU, 99).notes)
+    x, y = tight(5e-6, 5e-6, 1, "f8")
+    assert measure(sample_of(x, y), TAU, 99).notes == ()
 
 
 def test_resampled_metrics_of_partners_weigh_their_rows() -> None:
     sample = sample_of(*modalities(30, 5, 21, captions=2))
     pooled, _ = pooled_of(sample)
-    both = matchings(sample, pooled.slots, np.random.default_rng(1))
+    both = matchings(sample, pooled.slots, pooled.cloud, np.random.default_rng(1))
     draws = draw(pooled.slots, 1, np.random.default_rng(2))
     # Three times the same resample: its reflection at the value is both ends of the interval.
     draws = replace(draws, bootstraps=np.repeat(draws.bootstraps, 3, axis=0))
@@ -305,7 +360,7 @@ def test_resampled_metrics_of_partners_weigh_their_rows() -> None:
     found["relative_modality_gap"] = paired.relative_modality_gap(pooled, draws, *both)
     found["cosine_unmatched_mean"] = paired.unmatched_cosine(pooled, draws, both[0])
     weights = draws.bootstraps[0][pooled.group_of_row]
-    products, same = pooled.rows @ pooled.rows.T, pooled.clusters[:, None] == pooled.clusters
+    products, same = rows_of(pooled) @ rows_of(pooled).T, pooled.clusters[:, None] == pooled.clusters
     a, b = pooled.parts
     outer = np.outer(weights, weights) * (1 - np.eye(len(weights)))
     share = weights[a][:, None] * same[a, b]
@@ -433,7 +488,7 @@ def test_relabelled_transport_is_that_of_stretched_centred_rows() -> None:
     labels = draw(pooled.slots, 30, np.random.default_rng(4)).labels
     assert labels is not None
     directions = sliced.orthonormal_directions(5, 40, np.random.default_rng(5))
-    found = relabelled_transport(pooled, sliced.project(pooled.rows, directions), directions, labels)
+    found = relabelled_transport(pooled, sliced.project(pooled.cloud, directions), directions, labels)
     centred = [pooled.rows[part] - pooled.rows[part].mean(axis=0) for part in pooled.parts]
     rows, first = np.concatenate(centred), labels[:, pooled.slots.slot_of_row]
     shifts = (first - (1 - first)) @ rows / 40
