@@ -6,33 +6,19 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import click
 
-from fieldsolve.equilibrium.parameters import PARAMETERS, Parameter
+from fieldsolve.cli.values import Checked, FileName, FolderName
+from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.numerics.errors import Advice, InputError
 
 INTERNAL, REFUSED, NOT_CONVERGED, CELLS_FAILED, INTERRUPTED = 1, 3, 4, 5, 130  # click's own: 0 done, 2 usage
 
 Command = Callable[..., Any]
 
-
-class _Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """The values that a parameter allows; others are errors of usage."""
-
-    def __init__(self, parameter: Parameter) -> None:
-        self.parameter, self.name = parameter, parameter.kind.__name__
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and self.parameter.is_number:
-            kind: Any = click.FLOAT if self.parameter.kind is float else click.INT
-            value = kind.convert(value, param, ctx)
-        try:
-            return self.parameter.check(value)
-        except InputError as error:
-            self.fail(str(error), param, ctx)
+_MOST_THREADS = 4096
 
 
 def parameter_option(name: str, help_text: str | None = None, automatic: str | None = None) -> Callable[[Command], Command]:
@@ -45,9 +31,7 @@ def parameter_option(name: str, help_text: str | None = None, automatic: str | N
         text += f"  [default: {automatic or one.automatic}]"
     metavar = one.unit if one.choices is None or one.unit else f"[{'|'.join(one.choices())}]"
     is_shown = one.default is not None
-    return click.option(
-        one.flag, name, type=_Checked(one), default=one.default, show_default=is_shown, metavar=metavar, help=text
-    )
+    return click.option(one.flag, name, type=Checked(one), default=one.default, show_default=is_shown, metavar=metavar, help=text)
 
 
 def decorate(options: Sequence[Callable[[Any], Any]]) -> Callable[[Command], Command]:
@@ -72,17 +56,22 @@ def problem_options(starts: str, default_start: str, default_floor: str) -> Call
     return decorate([*options, terms])
 
 
+figure_option = click.option(
+    "--figure", type=FileName(), metavar="FILE", help="Write the picture alone, as .pdf, .svg or .png by FILE's name."
+)
+
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=1), help="Most threads.  [default: all cores; same bits for any number]"
+    "--threads", type=click.IntRange(1, _MOST_THREADS), help="Most threads.  [default: all cores; same bits for any number]"
 )
 
 
-def result_options(written: str) -> Callable[[Command], Command]:
+def result_options(written: str, has_figure: bool = True) -> Callable[[Command], Command]:
     """The options of commands whose results are printed and can be written; written: what a folder of them holds."""
     return decorate([
         threads_option,
-        click.option("-o", "--output", type=click.Path(path_type=Path), metavar="DIR", help=f"Write {written}."),
-        click.option("--force", is_flag=True, help="Replace earlier results in DIR."),
+        click.option("-o", "--output", type=FolderName(), metavar="DIR", help=f"Write {written}."),
+        *([figure_option] if has_figure else []),
+        click.option("--force", is_flag=True, help=f"Replace earlier results in DIR{', and FILE' if has_figure else ''}."),
         *_PRINTING,
     ])  # fmt: skip
 
@@ -113,6 +102,8 @@ def guard(command: Command) -> Command:
                 _fail("interrupted; what was written before is as it was, and nothing is half-written", INTERRUPTED)
             elif isinstance(error, InputError):
                 _fail(str(error), REFUSED)
+            elif isinstance(error, MemoryError):
+                _fail("this needs more memory than there is; a coarser grid, fewer rows or other options need less", REFUSED)
             elif isinstance(error, OSError):
                 _fail(f"cannot read or write: {error.strerror or error}", REFUSED)
             else:

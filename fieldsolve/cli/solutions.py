@@ -11,6 +11,7 @@ import numpy as np
 
 from fieldsolve.cli.options import NOT_CONVERGED
 from fieldsolve.cli.progress import progress
+from fieldsolve.cli.studies import check_places, write_figure
 from fieldsolve.equilibrium.descent import Status
 from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.equilibrium.problem import Problem
@@ -18,11 +19,11 @@ from fieldsolve.equilibrium.solution import CAP_RADIUS, Solution
 from fieldsolve.equilibrium.storage import load, save
 from fieldsolve.grids import Circle, Grid, Healpix, grid_of
 from fieldsolve.numerics import threads
-from fieldsolve.output.folders import check_folder
 from fieldsolve.output.tables import to_json
 
 _ROWS = (
-    "energy", "bound", "gap", "stationarity", "binding", "entropy", "log_partition", "cap_mass", "symmetric_kl",
+    "energy", "bound", "gap", "discretisation_error",
+    "stationarity", "binding", "entropy", "log_partition", "cap_mass", "symmetric_kl",
     "centroid_gap", "spike_mass", "retained_fraction", "kde_error", "kernel_volume_spread",
 )  # fmt: skip
 
@@ -61,15 +62,15 @@ def _start(text: str | None) -> Any:
 def run(problem: Callable[[], Problem], options: dict[str, Any], cap_radius: float = CAP_RADIUS) -> None:
     """Solve with progress, write what was asked for, print the values, and exit with what came of it."""
     folder, quiet, as_json = options["output"], options["quiet"], options["as_json"]
-    if folder is not None:
-        check_folder(folder, options["force"])
+    check_places(options)
     with threads.limit(options["threads"]) if options["threads"] is not None else nullcontext():
         with progress(quiet) as watch:
             made = problem()
-            solution = made.solve(stability=made.energy == "smoothed", watch=watch)
+            solution = made.solve(stability=made.energy == "smoothed", watch=watch, discretisation=True)
         summary = solution.summary(cap_radius)
         if folder is not None:
             save(solution, folder, options["force"], cap_radius)
+    write_figure(lambda: _picture(solution), options)
     print_solution(solution, summary, as_json, quiet)
     if not quiet:
         if folder is not None and not as_json:
@@ -83,6 +84,12 @@ def run(problem: Callable[[], Problem], options: dict[str, Any], cap_radius: flo
         }
         click.echo(f"fieldsolve: {solution.status.value}{remedies.get(solution.status, '')}", err=True)
         sys.exit(NOT_CONVERGED)
+
+
+def _picture(solution: Solution) -> Any:
+    from fieldsolve.equilibrium.pictures import plot  # matplotlib is slow to import: 0.45 s
+
+    return plot(solution)
 
 
 def print_solution(solution: Solution, summary: dict[str, Any], as_json: bool, quiet: bool) -> None:

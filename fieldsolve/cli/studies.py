@@ -12,19 +12,54 @@ from fieldsolve.numerics.progress import Watch
 #: What a folder of a study holds.
 WRITTEN = "summary.json, table.csv and figure.png"
 
-STUDY_SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1")
+STUDY_SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1", "fieldsolve/stability/1")
 
 _TITLES = {
     "negatives": "N", "bias_error": "+-", "expected_bias": "exact", "law_bias": "over the law", "leading": "leading/N",
     "gradient_error": "gradient", "gradient_spread": "+-", "expected_gradient_error": "predicted", "difference": "J - F",
     "quadratic_bound": "quadratic", "smoothed_symmetric_kl": "smoothed D", "log_outside": "log outside",
-    "log_outside_bound": "its bound",
+    "log_outside_bound": "its bound", "spectrum": "k_l",
 }  # fmt: skip
+_DIGITS = {"spectrum": 6, "lambda_c": 8}
+
+
+def check_places(options: dict[str, Any]) -> None:
+    """Refuse what cannot be written to, before anything is computed. Raises InputError."""
+    from fieldsolve.numerics.errors import InputError
+    from fieldsolve.output.folders import check_folder
+    from fieldsolve.output.pictures import KINDS
+
+    if options["output"] is not None:
+        check_folder(options["output"], options["force"])
+    figure = options["figure"]
+    if figure is None:
+        return
+    if figure.suffix.removeprefix(".").lower() not in KINDS:
+        raise click.UsageError(f"--figure {figure}: a picture is written as .png, .svg or .pdf")
+    if not figure.parent.is_dir():
+        raise InputError(f"{figure}: there is no folder {figure.parent}; make it first")
+    if figure.is_dir() or (figure.exists() and not options["force"]):
+        raise InputError(f"{figure}: exists already; choose another name, or replace it with --force")
+
+
+def write_figure(draw: Callable[[], Any], options: dict[str, Any]) -> None:
+    """Write the picture alone if a file for it was given; that none can be drawn is advised."""
+    path = options["figure"]
+    if path is None:
+        return
+    from fieldsolve.output.folders import write_whole
+    from fieldsolve.output.pictures import render_all
+
+    for picture in render_all(lambda: {"figure": draw()}, kind=path.suffix.removeprefix(".").lower()).values():
+        write_whole(path, picture)
+        if not options["quiet"] and not options["as_json"]:
+            click.echo(f"written to {path}", err=True)
 
 
 def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str, Any]) -> None:
     """Write summary.json, table.csv and figure.png if a folder was given; print the JSON object, or report and table."""
     output = options["output"]
+    write_figure(draw, options)
     if output is not None:
         from fieldsolve.output.folders import write_files
         from fieldsolve.output.pictures import render_all
@@ -50,7 +85,8 @@ def print_study(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     for sentence in summary["report"]:
         click.echo(sentence)
     columns = [
-        [_TITLES.get(name, name.replace("_", " ")), *(short(one, 4) for one in summary[name])] for name in summary["columns"]
+        [_TITLES.get(name, name.replace("_", " ")), *(short(one, _DIGITS.get(name, 4)) for one in summary[name])]
+        for name in summary["columns"]
     ]
     for line in align(list(zip(*columns, strict=True))):
         click.echo(line)

@@ -10,8 +10,11 @@ from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Phase, StatePhase
 from fieldsolve.equilibrium.problem import TOLERANCES, Problem
 from fieldsolve.equilibrium.stability import Curvature
-from fieldsolve.equilibrium.strategy import DOUBTFUL, GLOBAL
+from fieldsolve.equilibrium.strategy import DOUBTFUL
+from fieldsolve.grids import Grid
 from fieldsolve.grids.smoothing import can_smooth, resolves
+
+_FEW_POINTS = 12  # a density on fewer is not resolved
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,16 +88,35 @@ def _has_free_ties(case: Case) -> bool:
     return case.matched is not None and case.matched.phase is not Phase.MATCHED and np.array_equal(*case.problem.values)
 
 
+def _points_that_count(case: Case) -> float:
+    """On how many points the narrowest density stands: 1 over the sum of squared masses."""
+    density = case.found.state.density()
+    return float((case.problem.grid.size / case.problem.grid.mean(density**2)).min())
+
+
+def _is_narrow(case: Case) -> bool:
+    is_collapsed = case.matched is not None and case.matched.phase is Phase.COLLAPSED
+    return not is_collapsed and _points_that_count(case) < _FEW_POINTS
+
+
+def _narrow(case: Case) -> str:
+    return (
+        f"a density stands on about {_points_that_count(case):.1f} points, which do not resolve it: its energy is the grid's, "
+        "not the continuum's; a finer grid tells"
+    )
+
+
 #: In the order in which they are said.
 NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
     (_is_settled_loosely, _loosely),
     (_is_unresolved, _unresolved),
     (_has_no_values, _no_values),
+    (_is_narrow, _narrow),
     (_is_of_another_critic, lambda case: "potentials from pairs are those of the cosine critic"),
     (lambda case: case.why_unknown is not None, lambda case: f"the local stability is not known: {case.why_unknown}"),
     (_is_saddle, _saddle),
     (
-        lambda case: case.start == GLOBAL and case.gap > DOUBTFUL,
+        lambda case: case.gap > DOUBTFUL,
         lambda case: f"the gap is {case.gap:.2g} nats: a lower state may exist; other starts or a finer grid may find it",
     ),
     (
@@ -105,6 +127,16 @@ NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
         ),
     ),
 )
+
+
+def notes_on_error(grid: Grid, error: float) -> tuple[str, ...]:
+    """What is to be said of a discretisation error (nats)."""
+    if error <= DOUBTFUL:
+        return ()
+    return (
+        f"energy and bound are those of {grid}; between it and the next coarser grid the energy moves by {3 * error:.2g} nats, "
+        "so that the continuum's is not known better; a finer grid tells",
+    )
 
 
 def notes_of(case: Case) -> tuple[str, ...]:

@@ -82,7 +82,9 @@ class Parameter:
     def _is_allowed(self, value: Any) -> bool:
         if self.choices is not None and self.rule is None:
             return value in self.choices()
-        if self.is_number and not (isfinite(value) and self.least <= value <= self.most):
+        if self.kind is float and not isfinite(value):
+            return False
+        if self.is_number and not self.least <= value <= self.most:
             return False
         return not (self.below_most and value == self.most) and (self.rule is None or self.rule[0](value))
 

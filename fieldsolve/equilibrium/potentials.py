@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fieldsolve.grids import Grid, Healpix
-from fieldsolve.grids.healpix import interpolate, regrade
+from fieldsolve.grids.healpix import interpolate
 from fieldsolve.grids.maps import MARKED, read_fits
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -54,8 +54,10 @@ class Potential:
                 f"the potential {self.label} lives on S^{self.dimension - 1} and the grid {grid} has points of {grid.components} "
                 "components; on the circle use flat, a mixture vmf:KAPPA@x,y or pairs in the plane, on the sphere anything else"
             )
-        if self.sampled is not None and self.sampled[0] == grid:
-            return self.sampled[1] if self.rotation is None else grid.rotate(self.sampled[1], self.rotation)
+        if self.sampled is not None and grid in (self.sampled[0], self.sampled[0].coarser()):
+            own, known = self.sampled
+            values = known if self.rotation is None else own.rotate(known, self.rotation)
+            return values if own == grid else own.coarsened(values)
         rotation = np.eye(grid.components) if self.rotation is None else self.rotation
         values = grid.evaluate(lambda points: self._values(points @ rotation))
         if not np.all(np.isfinite(values)):
@@ -235,8 +237,9 @@ def read_map(path: Path, grid: Grid) -> Potential:
     own, values = potential.sampled
     if isinstance(grid, Healpix) and isinstance(own, Healpix) and own != grid:
         notes.append(f"regraded from nside {own.nside} to {grid.nside}")
-        if own.nside > grid.nside:
-            potential = from_map(regrade(values, grid.nside), label)
+        while own.nside > grid.nside:
+            own, values = Healpix(own.nside // 2), own.coarsened(values)
+            potential = from_map(values, label)
     return replace(potential, name=str(path), digest=checksum, notes=tuple(f"{label}: {printable(note)}" for note in notes))
 
 

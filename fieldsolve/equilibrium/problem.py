@@ -146,11 +146,13 @@ class Problem:
         kernel = self.kernel if self.energy == "smoothed" else None
         return Energy(self.grid, self.values - levels[:, None], self.tau, self.coupling, kernel, self.terms), levels
 
-    def solve(self, start: Any = None, stability: bool = False, watch: Watch | None = None) -> "Solution":
+    def solve(
+        self, start: Any = None, stability: bool = False, watch: Watch | None = None, discretisation: bool = False
+    ) -> "Solution":
         """Solve it, from another start if one is given; see `fieldsolve.solve`. Raises InputError."""
         from fieldsolve.equilibrium.solve import solve
 
-        return solve(self if start is None else self.at("start", start), stability, watch)
+        return solve(self if start is None else self.at("start", start), stability, watch, discretisation)
 
     def transitions(self) -> Transitions:
         """Binodal and spinodal, in the coupling. Raises InputError for energies without phases, or without a floor."""

@@ -32,7 +32,7 @@ class Solution:
     as in `Evaluation` and `log_partition`; bound: a lower bound of the energy, or None where none is known. matched: how
     the state compares to the matched one where the energy has phases, else None. curvature: the local stability of a
     smoothed energy's state if that was asked for, else None. seconds: wall-clock time of the solve; notes: what the user should
-    know, sentences.
+    know, sentences. discretisation_error: how far the grid's energy may be from the continuum's, in nats, if that was asked for.
     """
 
     problem: Problem
@@ -51,6 +51,7 @@ class Solution:
     trace: Trace
     seconds: float
     notes: tuple[str, ...] = field(default=())
+    discretisation_error: float | None = None
 
     def __repr__(self) -> str:
         gap = "none" if self.gap is None else f"{self.gap:.1e}"
@@ -212,6 +213,7 @@ class Solution:
             "energy": self.energy,
             "bound": self.bound,
             "gap": self.gap,
+            "discretisation_error": self.discretisation_error,
             "stationarity": self.stationarity,
             "tol": self.problem.nats,
             "converged": self.converged,

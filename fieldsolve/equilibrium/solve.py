@@ -7,17 +7,17 @@ import numpy as np
 
 from fieldsolve.equilibrium.descent import Descent
 from fieldsolve.equilibrium.gibbs import log_partition
-from fieldsolve.equilibrium.notes import Case, notes_of
+from fieldsolve.equilibrium.notes import Case, notes_of, notes_on_error
 from fieldsolve.equilibrium.phases import compare, matched_state
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.equilibrium.stability import Curvature
-from fieldsolve.equilibrium.strategy import Search, default_start, find_from, settle
+from fieldsolve.equilibrium.strategy import GLOBAL, Search, default_starts, lowest_end, settle
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
 
 
-def solve(problem: Problem, stability: bool = False, watch: Watch | None = None) -> Solution:
+def solve(problem: Problem, stability: bool = False, watch: Watch | None = None, discretisation: bool = False) -> Solution:
     """Minimise a problem's energy over floored densities on its grid, and bound it where a bound is known.
 
     One intrinsic density: F(rho) = int U rho/tau + int rho log rho, whose minimiser is the Gibbs density exp(-U/tau)/Z
@@ -25,8 +25,9 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None)
     the symmetric KL divergence D [Def 4.3]; its bound is exact at lambda = 1 [Prop 4.2] and 0, and by duality in between.
     Smoothed energies J have log K rho in place of log rho [(3), (9)], and no bound.
 
-    stability: whether to find the curvature of a smoothed energy's state; the problem's `escape` needs it. watch: told the steps
-    of descents. Raises InputError.
+    All of it, the bound too, is of densities on the problem's grid. stability: whether to find the curvature of a smoothed
+    energy's state; the problem's `escape` needs it. watch: told the steps of descents. discretisation: whether to say how far the
+    grid's energy may be from the continuum's, which takes a solve on the next coarser grid. Raises InputError.
     """
     began = perf_counter()
     energy, levels = problem.functional()
@@ -35,15 +36,15 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None)
         raise InputError("local stability is that of smoothed energies; ask for one, or leave it out")
     search = Search(energy, floor, problem.nats, problem.max_steps, watch)
     matched = matched_state(energy, floor)
-    start = default_start(energy) if problem.start is None else problem.start
-    found, bound = find_from(search, start, matched)
+    starts = default_starts(energy) if problem.start is None else (problem.start,)
+    start, found, bound = lowest_end(search, starts, matched)
     curvature, why_unknown = None, None
     if stability or problem.escape:
         found, curvature, why_unknown = _curved(search, found, problem.escape)
     values = compare(energy, found.state, matched)
     name = start if isinstance(start, str) else "given densities"
     case = Case(problem, energy, name, found, bound, values, curvature, why_unknown)
-    return Solution(
+    solution = Solution(
         problem=problem,
         start=name,
         density=found.state.density(),
@@ -61,6 +62,30 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None)
         seconds=perf_counter() - began,
         notes=notes_of(case),
     )
+    return _with_discretisation_error(solution) if discretisation else solution
+
+
+def _with_discretisation_error(solution: Solution) -> Solution:
+    """The solution with |E(h) - E(2h)|/3, h the grid's spacing: the error of energies that converge like h^2 [Richardson].
+
+    The coarser problem is solved from its own default start where that leads to the global minimum, else from the state that was
+    found. None where there is no coarser grid, or the problem cannot be solved there.
+    """
+    problem = solution.problem
+    coarse = problem.grid.coarser()
+    if coarse is None:
+        return solution
+    start = None
+    if solution.modalities > 1 and solution.start != GLOBAL:
+        start = problem.grid.coarsened(solution.density)
+    try:
+        there = solve(replace(problem, grid=coarse, nside=None, circle=None, start=start, escape=False))
+    except InputError:  # as of kernels that the coarser grid does not resolve
+        return solution
+    if not (there.converged and solution.converged):
+        return solution
+    error = abs(solution.energy - there.energy) / 3
+    return replace(solution, discretisation_error=error, notes=(*solution.notes, *notes_on_error(problem.grid, error)))
 
 
 def _curved(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curvature | None, str | None]:

@@ -148,4 +148,5 @@ def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
         trace=_read_trace(folder / _TRACE),
         seconds=summary["seconds"],
         notes=tuple(summary["notes"]),
+        discretisation_error=summary["discretisation_error"],
     )

@@ -1,16 +1,17 @@
 """How the lowest state is looked for: which starts, what follows a descent, and when a saddle is left."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf, nan
 
 import numpy as np
 
 from fieldsolve.equilibrium import vertices
-from fieldsolve.equilibrium.densities import LogDensity
+from fieldsolve.equilibrium.densities import LogDensity, from_density
 from fieldsolve.equilibrium.descent import Descent, descend
 from fieldsolve.equilibrium.dual import dual, lower_bound
 from fieldsolve.equilibrium.energy import Energy
-from fieldsolve.equilibrium.phases import Matched
+from fieldsolve.equilibrium.phases import Matched, matched_state
 from fieldsolve.equilibrium.stability import Curvature, curvature, perturb
 from fieldsolve.equilibrium.starts import of_dual
 from fieldsolve.equilibrium.starts import start as starting_state
@@ -21,6 +22,12 @@ from fieldsolve.numerics.progress import Watch
 #: The start that looks for the global minimum of two densities.
 GLOBAL = "global"
 
+#: The start at what solves the problem without smoothing, for smoothed energies.
+INTRINSIC = "intrinsic"
+
+#: What smoothed energies of several modalities start from: the lower end is taken.
+_SMOOTHED_STARTS = ("tilted", INTRINSIC)
+
 #: Gap in nats above which a global solve tries more starts, and says that a lower state may exist.
 DOUBTFUL = 1e-3
 
@@ -28,6 +35,8 @@ DOUBTFUL = 1e-3
 HANDOVER = 1e-4
 
 _MOST_ESCAPES = 8  # one or two are usual
+_MOST_EXTRA = 500  # steps from a further start that does not lead lower
+_LEAST_FLOOR, _ROUGH = 1e-3, 1e-6  # of the intrinsic problem that a smoothed one starts from; its tolerance in nats
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,18 +65,50 @@ class Search:
         return _by_best_responses(self.energy, found, self.tolerance)
 
 
-def default_start(energy: Energy) -> str:
-    """The start of a problem that names none: what the energy allows."""
+def default_starts(energy: Energy) -> tuple[str, ...]:
+    """The starts of a problem that names none: what the energy allows; the lowest end counts."""
     if energy.modalities == 1:
-        return "uniform"
-    return GLOBAL if energy.has_global_start else "tilted"
+        return ("uniform",)
+    if energy.kernel is not None and not energy.added:
+        return _SMOOTHED_STARTS
+    return (GLOBAL if energy.has_global_start else "tilted",)
+
+
+def lowest_end(
+    search: Search, starts: Sequence[str | Array], matched: Matched | None
+) -> tuple[str | Array, Descent, float | None]:
+    """The start that leads lowest, where it leads, and the energy's bound.
+
+    Of several, a later one that is still higher after 500 steps is given up.
+    """
+    start, (best, bound) = starts[0], find_from(search, starts[0], matched)
+    for other in starts[1:]:
+        found, _ = find_from(replace(search, max_steps=min(search.max_steps, _MOST_EXTRA)), other, matched)
+        if not found.is_converged and found.evaluation.value < best.evaluation.value and search.max_steps > _MOST_EXTRA:
+            found, _ = find_from(search, other, matched)
+        if (not found.is_converged, found.evaluation.value) < (not best.is_converged, best.evaluation.value):
+            start, best = other, found
+    return start, best, bound
 
 
 def find_from(search: Search, start: str | Array, matched: Matched | None) -> tuple[Descent, float | None]:
     """The state that a start leads to, and the energy's bound. Raises InputError for a start that the energy does not allow."""
     if isinstance(start, str) and start == GLOBAL:
         return _lowest(search, matched)
-    return search.finish(search.begin(start)), lower_bound(search.energy, search.floor)
+    state = _of_intrinsic(search) if isinstance(start, str) and start == INTRINSIC else search.begin(start)
+    return search.finish(state), lower_bound(search.energy, search.floor)
+
+
+def _of_intrinsic(search: Search) -> LogDensity:
+    """The state that the same energy without smoothing has by default, with a floor of its own where the problem has none."""
+    energy = search.energy
+    if energy.kernel is None or energy.added:
+        raise InputError("the intrinsic start is for smoothed energies without added terms; start from tilted or another")
+    plain = Energy(energy.grid, energy.potentials, energy.tau, energy.coupling)
+    floor = max(search.floor, _LEAST_FLOOR)
+    there = Search(plain, floor, _ROUGH, search.max_steps, search.watch)
+    found, _ = find_from(there, default_starts(plain)[0], matched_state(plain, floor))
+    return from_density(found.state.density(), search.floor)
 
 
 def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | None]:

@@ -70,6 +70,13 @@ class Circle(Grid):
         """Angle to the nearest of the centres."""
         return np.asarray(np.min([np.abs((angles - centre + pi) % (2 * pi) - pi) for centre in centres], axis=0))
 
+    def coarser(self) -> "Circle | None":
+        return Circle(self.count // 2) if self.count % 2 == 0 and self.count >= 6 else None
+
+    def coarsened(self, field: Array) -> Array:
+        even, odd = field[..., ::2], field[..., 1::2]
+        return np.asarray(even / 2 + (odd + np.roll(odd, 1, axis=-1)) / 4)
+
     def rotate(self, field: Array, rotation: Array) -> Array:
         angle = np.arctan2(rotation[1, 0], rotation[0, 0])
         steps = angle / self.spacing

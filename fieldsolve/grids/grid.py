@@ -84,6 +84,14 @@ class Grid(ABC):
         """Fraction of each pixel within `radius` radians of at least one of the centres (m, components), shape (size,)."""
         return self.evaluate(lambda points: (distance_to_nearest(points, centres) <= radius).astype(np.float64))
 
+    def coarser(self) -> "Grid | None":
+        """The grid of this kind whose points are twice as far apart, or None where there is none."""
+        return None
+
+    def coarsened(self, field: Array) -> Array:
+        """A field (..., size) on the coarser grid, with the same mean: averages over its pixels."""
+        raise NotImplementedError(f"{self} has no coarser grid")
+
     # How the space turns.
 
     def rotation(self, degrees: float) -> Array:

@@ -20,6 +20,7 @@ from fieldsolve.numerics.errors import InputError
 
 LARGEST_NSIDE = 2048
 
+_MOST_DEGREES = 16  # per nside of fast sums: kernels that the grid resolves have at most 7, and others are for small grids
 _RASTER = (360, 720)  # latitudes and longitudes of a sky picture
 _SUBDIVISION = 8  # pixels cut by the rim of a cap are divided into so many parts a side
 
@@ -88,6 +89,16 @@ class Healpix(Grid):
         children = (nested[:, None] << 2 * order) + np.arange(_SUBDIVISION**2)
         return np.asarray(fine.pix2vec(children.ravel(), nthreads=1))
 
+    def coarser(self) -> "Healpix | None":
+        return Healpix(self.nside // 2) if self.nside > 1 else None
+
+    def coarsened(self, field: Array) -> Array:
+        coarse = self.coarser()
+        assert coarse is not None
+        children = self._pixels.nest2ring(np.arange(self.size)).reshape(coarse.size, 4)
+        means = np.asarray(field)[..., children].mean(axis=-1)
+        return np.asarray(means[..., coarse._pixels.ring2nest(np.arange(coarse.size))])
+
     def rotation(self, degrees: float) -> Array:
         """About the y axis, from z to x."""
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
@@ -145,7 +156,8 @@ class Healpix(Grid):
         return kernel.spectrum(2, lmax)
 
     def has_fast_sum(self, kernel: Kernel) -> bool:
-        return _harmonics(kernel) is not None
+        lmax = _harmonics(kernel)
+        return lmax is not None and lmax <= _MOST_DEGREES * self.nside
 
     def sum_error(self, kernel: Kernel) -> float:
         # Measured: the error is a quarter of this at most, for random, constant and concentrated fields.
@@ -204,11 +216,6 @@ def interpolate(field: Array, points: Array) -> Array:
     healpy = _healpy("interpolating a map")
     theta, phi = healpy.vec2ang(points)
     return np.asarray(healpy.get_interp_val(field, theta, phi))
-
-
-def regrade(field: Array, nside: int) -> Array:
-    """A map on a coarser grid: the means over its pixels."""
-    return np.asarray(_healpy("regrading a map").ud_grade(field, nside))
 
 
 def _healpy(what: str) -> Any:

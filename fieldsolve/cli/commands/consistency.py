@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import guard, parameter_option, result_options
-from fieldsolve.cli.studies import WRITTEN, deliver, running
+from fieldsolve.cli.studies import WRITTEN, check_places, deliver, running
+from fieldsolve.cli.values import POSITIVE, Between
 
 
 @click.command(name="consistency", short_help="InfoNCE against its energy, over N.")
@@ -17,10 +18,12 @@ from fieldsolve.cli.studies import WRITTEN, deliver, running
     metavar="U",
     help="The content has this potential's Gibbs density; names and default as in unimodal.",
 )
-@click.option("--at", type=float, default=0.5, show_default=True, metavar="TAU", help="Temperature of that Gibbs density.")
+@click.option(
+    "--at", type=Between(1e-9, 1e9), default=0.5, show_default=True, metavar="TAU", help="Temperature of that Gibbs density."
+)
 @click.option(
     "--concentration",
-    type=float,
+    type=POSITIVE,
     multiple=True,
     metavar="KAPPA",
     help="Of the von Mises-Fisher spread of views around the content, inf for none; twice for two modalities.  [default: 20]",
@@ -32,15 +35,20 @@ from fieldsolve.cli.studies import WRITTEN, deliver, running
     metavar="FILE",
     help="The law of matched embeddings instead: one file (2, n, d), or twice one (n, d); formats as in diagnose.",
 )
-@click.option("--bandwidth", type=float, metavar="RAD", help="The spread of pairs.  [default: spread n^(-1/6)]")
+@click.option("--bandwidth", type=POSITIVE, metavar="RAD", help="The spread of pairs.  [default: spread n^(-1/6)]")
 @click.option("--normalize", is_flag=True, help="Scale rows of pairs to unit length instead of refusing others.")
-@click.option("--nside", type=int, help="HEALPix resolution of the law's grid.  [default: 16; 32 with --pairs]")
-@click.option("--circle", type=int, metavar="POINTS", help="So many points of the circle S^1 instead.")
+@parameter_option("nside", help_text="HEALPix resolution of the law's grid.", automatic="16; 32 with --pairs")
+@parameter_option("circle", help_text="So many points of the circle S^1 instead.")
 @click.option(
-    "--largest", type=int, default=65536, show_default=True, metavar="N", help="Numbers of negatives: 4, 8, 16 and so on up to N."
+    "--largest",
+    type=click.IntRange(8, 2**22),
+    default=65536,
+    show_default=True,
+    metavar="N",
+    help="Numbers of negatives: 4, 8, 16 and so on up to N.",
 )
-@click.option("--batch", type=int, default=64, show_default=True, metavar="B", help="Anchors.")
-@click.option("--seeds", type=int, default=20, show_default=True, help="Draws of the negatives.")
+@click.option("--batch", type=click.IntRange(2, 1_000_000), default=64, show_default=True, metavar="B", help="Anchors.")
+@click.option("--seeds", type=click.IntRange(2, 1_000_000), default=20, show_default=True, help="Draws of the negatives.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all draws.")
 @result_options(WRITTEN)
 @guard
@@ -61,10 +69,7 @@ def command(**options: Any) -> None:
     from fieldsolve.equilibrium.gibbs import gibbs
     from fieldsolve.equilibrium.potentials import potential_named
     from fieldsolve.grids import Kernel
-    from fieldsolve.numerics.errors import InputError
-    from fieldsolve.output.folders import check_folder
     from fieldsolve.theorems import laws
-    from fieldsolve.theorems.consistency import MOST_NEGATIVES
     from fieldsolve.theorems.consistency import consistency as study
     from fieldsolve.theorems.pictures import plot_consistency
 
@@ -80,10 +85,7 @@ def command(**options: Any) -> None:
         raise click.UsageError("--concentration is given once, or once for each modality")
     if misalign and modalities == 1:
         raise click.UsageError("--misalign is for two modalities; add --modalities 2")
-    if options["output"] is not None:
-        check_folder(options["output"], options["force"])
-    if not 8 <= options["largest"] <= MOST_NEGATIVES:
-        raise InputError(f"the largest number of negatives must be between 8 and {MOST_NEGATIVES}, not {options['largest']}")
+    check_places(options)
     numbers = [2**k for k in range(2, options["largest"].bit_length())]
     grid = chosen_grid(options, 32 if pairs else 16)
     if pairs:

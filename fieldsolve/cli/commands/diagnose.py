@@ -1,39 +1,41 @@
 """fieldsolve diagnose: the modality gap of real embeddings, with uncertainty and with the theory beside the data."""
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from fieldsolve.cli.options import guard, result_options
 from fieldsolve.cli.studies import running
+from fieldsolve.cli.values import Between, FileName
 
 
 @click.command(name="diagnose", short_help="The modality gap of real embeddings.")
 @click.argument("sources", nargs=-1, required=True, metavar="A [B ...]")
 @click.option(
-    "--tau", type=float, help="Temperature of the model, at least 0.003.  [default: 0.07, where CLIP's training starts]"
+    "--tau",
+    type=Between(0.003, 1e9),
+    help="Temperature of the model, at least 0.003.  [default: 0.07, where CLIP's training starts]",
 )
-@click.option("--logit-scale", type=float, metavar="SCALE", help="The same as 1/tau; 100 for OpenAI's CLIP.")
+@click.option("--logit-scale", type=Between(1e-9, 1 / 0.003), metavar="SCALE", help="The same as 1/tau; 100 for OpenAI's CLIP.")
 @click.option("--normalize", is_flag=True, help="Scale rows to unit length instead of refusing others.")
 @click.option(
     "--pairs",
-    type=click.Path(path_type=Path),
+    type=FileName(),
     metavar="FILE",
     help="Matched rows, A's and B's from 0, in two columns (.npy or .csv): five captions an image, say.",
 )
 @click.option("--corrupt", metavar="P1,P2,...", help="Measure again with partners replaced with these probabilities.")
 @click.option(
     "--groups",
-    type=click.Path(path_type=Path),
+    type=FileName(),
     metavar="FILE",
     help="One label a row of A (.npy or text): replace partners within groups only.",
 )
 @click.option(
-    "--resamples", type=click.IntRange(min=1), default=999, show_default=True, help="Bootstraps and permutations, each."
+    "--resamples", type=click.IntRange(99, 100_000), default=999, show_default=True, help="Bootstraps and permutations, each."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn.")
-@result_options("report.html, summary.json, metrics.csv, table.md, table.tex and figures")
+@result_options("report.html, summary.json, metrics.csv, table.md, table.tex and figures", has_figure=False)
 @guard
 def command(sources: tuple[str, ...], **options: Any) -> None:
     """Measure how two or more modalities of matched embeddings differ, and say what it means.
@@ -106,7 +108,7 @@ def _temperature(tau: float | None, logit_scale: float | None) -> float | None:
     """tau, or 1/logit scale."""
     if tau is not None and logit_scale is not None:
         raise click.UsageError("--tau is 1/--logit-scale; give one of them")
-    return tau if logit_scale is None else 1 / logit_scale if logit_scale else float("inf")
+    return tau if logit_scale is None else 1 / logit_scale
 
 
 def _is_beside(metric: dict[str, float | None]) -> bool:

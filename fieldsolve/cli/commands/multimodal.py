@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import guard, parameter_option, problem_options, result_options
+from fieldsolve.cli.values import POSITIVE
 
 
 @click.command(name="multimodal", short_help="Two densities: separation, collapse.")
@@ -18,12 +19,14 @@ from fieldsolve.cli.options import guard, parameter_option, problem_options, res
     "--pairs", multiple=True, metavar="FILE",
     help="Potentials from matched embeddings: one file of shape (2, n, d), or twice one of shape (n, d); formats as in diagnose.",
 )  # fmt: skip
-@click.option("--bandwidth", type=float, metavar="RAD", help="Of the kernel regression from pairs.  [default: spread n^(-1/6)]")
+@click.option(
+    "--bandwidth", type=POSITIVE, metavar="RAD", help="Of the kernel regression from pairs.  [default: spread n^(-1/6)]"
+)
 @click.option("--normalize", is_flag=True, help="Scale rows of pairs to unit length instead of refusing others.")
 @parameter_option("coupling")
 @problem_options(
-    starts="global, uniform, gibbs, tilted, random:SEED",
-    default_start="global; tilted for the smoothed energy",
+    starts="global, uniform, gibbs, tilted, random:SEED, intrinsic (for the smoothed energy)",
+    default_start="global; for the smoothed energy tilted and intrinsic, whichever ends lower",
     default_floor="0.001",
 )
 @result_options("summary.json, fields.fits (.npz off the sphere), trace.csv and figure.png")

@@ -7,22 +7,23 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guard, printing_options
+from fieldsolve.cli.values import FileName, FolderName
 
 _FAILURES_SHOWN = 3
 _START = 3.0  # seconds for workers to start and pictures to be drawn, about
 
 
 @click.command(name="phase-diagram", short_help="Phases over one to three parameters.")
-@click.argument("spec", type=click.Path(path_type=Path), metavar="SPEC.toml")
+@click.argument("spec", type=FileName(), metavar="SPEC.toml")
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FolderName(),
     metavar="DIR",
     help="Write ledger.sqlite, cells.csv, transitions.csv, branches.csv, diagram.png and .svg; needed unless --dry-run.",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Spawned processes, one thread each.  [default: all cores]"
+    "--workers", type=click.IntRange(1, 4096), metavar="N", help="Spawned processes, one thread each.  [default: all cores]"
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Solve on a running Dask scheduler, such as tcp://host:8786.")
 @click.option("--local-cluster", is_flag=True, help="Solve on a Dask cluster of --workers processes, for this run.")

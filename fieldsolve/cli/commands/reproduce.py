@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import CELLS_FAILED, guard, printing_options
+from fieldsolve.cli.values import FolderName
 
 _FAILURES_SHOWN = 3
 
@@ -16,7 +17,7 @@ _FAILURES_SHOWN = 3
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FolderName(),
     metavar="DIR",
     required=True,
     help="Write ledger.sqlite, tables, report.md and figures.",
@@ -24,12 +25,12 @@ _FAILURES_SHOWN = 3
 @click.option("--quick", is_flag=True, help="Fewer seeds and shorter training: below a minute on two cores.")
 @click.option(
     "--seeds",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     metavar="N",
     help="Seeds of everything that is drawn.  [default: 20; --quick: 10, 3, 4]",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Spawned processes, one thread each.  [default: all cores]"
+    "--workers", type=click.IntRange(1, 4096), metavar="N", help="Spawned processes, one thread each.  [default: all cores]"
 )
 @click.option("--force", is_flag=True, help="Use a folder with other seeds or the quick version; what both share is kept.")
 @printing_options

@@ -5,7 +5,8 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import guard, parameter_option, result_options
-from fieldsolve.cli.studies import WRITTEN, deliver, running
+from fieldsolve.cli.studies import WRITTEN, check_places, deliver, running
+from fieldsolve.cli.values import POSITIVE, Between
 
 
 @click.command(name="sharpness", short_help="Smoothed against intrinsic, over tau.")
@@ -15,30 +16,43 @@ from fieldsolve.cli.studies import WRITTEN, deliver, running
     metavar="U",
     help="Once for one modality, twice for two; names and default as in unimodal.",
 )
-@click.option("--misalign", type=float, metavar="DEG", help="Two modalities: the second has the last potential rotated by this.")
+@click.option(
+    "--misalign",
+    type=Between(-1e6, 1e6),
+    metavar="DEG",
+    help="Two modalities: the second has the last potential rotated by this.",
+)
 @click.option(
     "--at",
-    type=float,
+    type=Between(1e-9, 1e9),
     default=0.5,
     show_default=True,
     metavar="TAU",
     help="Temperature of the Gibbs densities that are smoothed.",
 )
-@click.option("--floor", type=float, default=0.0, show_default=True, help="Their floor, 0 to below 1.")
+@parameter_option("floor", help_text="Their floor, 0 to below 1.", automatic="0")
 @parameter_option("critic")
-@click.option("--nside", type=int, help="HEALPix resolution.  [default: 64]")
-@click.option("--circle", type=int, metavar="POINTS", help="So many points of the circle S^1 instead.")
+@parameter_option("nside", help_text="HEALPix resolution.")
+@parameter_option("circle", help_text="So many points of the circle S^1 instead.")
 @click.option(
-    "--from", "highest", type=float, metavar="TAU", help="Highest temperature.  [default: 1; 0.25 for the geodesic critic]"
+    "--from",
+    "highest",
+    type=Between(1e-9, 1e9),
+    metavar="TAU",
+    help="Highest temperature.  [default: 1; 0.25 for the geodesic critic]",
 )
 @click.option(
-    "--to", "lowest", type=float, metavar="TAU", help="Lowest temperature.  [default: the lowest that the grid resolves]"
+    "--to",
+    "lowest",
+    type=Between(1e-9, 1e9),
+    metavar="TAU",
+    help="Lowest temperature.  [default: the lowest that the grid resolves]",
 )
 @click.option(
     "--steps", type=click.IntRange(2, 1000), default=16, show_default=True, help="Temperatures, evenly spaced in logarithms."
 )
 @click.option(
-    "--margin", type=float, metavar="ETA", help="Of the ground states' neighbourhood.  [default: a quarter of the range of U]"
+    "--margin", type=POSITIVE, metavar="ETA", help="Of the ground states' neighbourhood.  [default: a quarter of the range of U]"
 )
 @result_options(WRITTEN)
 @guard
@@ -55,7 +69,6 @@ def command(**options: Any) -> None:
     """
     from fieldsolve.cli.solutions import chosen_grid, default_potential
     from fieldsolve.equilibrium.potentials import potential_named
-    from fieldsolve.output.folders import check_folder
     from fieldsolve.theorems.pictures import plot_sharpness
     from fieldsolve.theorems.sharpness import default_taus
     from fieldsolve.theorems.sharpness import sharpness as study
@@ -63,8 +76,7 @@ def command(**options: Any) -> None:
     names = options["potential"]
     if len(names) > 2:
         raise click.UsageError("--potential is given once or twice")
-    if options["output"] is not None:
-        check_folder(options["output"], options["force"])
+    check_places(options)
     grid = chosen_grid(options)
     potentials = [potential_named(name, grid) for name in names or (default_potential(grid),)]
     if options["misalign"] is not None:
@@ -78,7 +90,7 @@ def command(**options: Any) -> None:
             taus.tolist(),
             critic=critic,
             at=options["at"],
-            floor=options["floor"],
+            floor=options["floor"] or 0.0,
             margin=options["margin"],
             watch=watch,
         )

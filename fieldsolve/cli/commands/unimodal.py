@@ -1,10 +1,12 @@
 """fieldsolve unimodal: one density, its Gibbs equilibrium."""
 
+from math import pi
 from typing import Any
 
 import click
 
 from fieldsolve.cli.options import guard, parameter_option, problem_options, result_options
+from fieldsolve.cli.values import Between
 
 
 @click.command(name="unimodal", short_help="One density, its Gibbs equilibrium.")
@@ -16,7 +18,7 @@ from fieldsolve.cli.options import guard, parameter_option, problem_options, res
 @parameter_option("misalign", help_text="Rotate the potential by so many degrees: about the y axis, on a circle in its plane.")
 @click.option(
     "--cap-radius",
-    type=click.FloatRange(0, 3.1415926, min_open=True),
+    type=Between(0, pi, above=True),
     default=0.5,
     show_default=True,
     metavar="RAD",
