@@ -208,11 +208,16 @@ def test_a_wing_of_a_function_s_name_is_called_like_it() -> None:
     assert "between two modalities" in done.stdout
 
 
-def test_the_two_rooms_at_the_front_door_are_links() -> None:
-    for name in ("cli", "grids"):
-        if (ROOT / "pyproject.toml").exists():
-            assert (ROOT / name).is_symlink()
-            assert (ROOT / name).resolve() == (PACKAGE / name).resolve()
+@pytest.mark.parametrize("name", ["cli", "grids"])
+def test_the_two_rooms_at_the_front_door_are_links(name: str) -> None:
+    door = ROOT / name
+    if not door.exists():
+        pytest.skip("not in a checkout: archives have no links")
+    if door.is_file():  # what git leaves where there can be no links
+        assert door.read_text() == f"fieldsolve/{name}"
+    else:
+        assert door.is_symlink()
+        assert door.resolve() == (PACKAGE / name).resolve()
 
 
 def functions(tree: ast.Module) -> Iterator[ast.FunctionDef]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.values import Checked, FileName, FolderName
+from fieldsolve.cli.say import say
+from fieldsolve.cli.values import Checked, FigureName, FolderName
 from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.numerics.errors import Advice, InputError
 
@@ -57,7 +58,7 @@ def problem_options(starts: str, default_start: str, default_floor: str) -> Call
 
 
 figure_option = click.option(
-    "--figure", type=FileName(), metavar="FILE", help="Write the picture alone, as .pdf, .svg or .png by FILE's name."
+    "--figure", type=FigureName(), metavar="FILE", help="Write the picture alone, as .pdf, .svg or .png by FILE's name."
 )
 
 threads_option = click.option(
@@ -110,7 +111,7 @@ def guard(command: Command) -> Command:
                 _fail(f"internal error: {type(error).__name__}: {error}; run it again with --debug and report it", INTERNAL)
         finally:
             for advice in [] if options.get("quiet") else click.get_current_context().obj or []:
-                click.echo(f"note: {advice}", err=True)
+                say(f"note: {advice}", err=True)
 
     return run
 
@@ -134,5 +135,5 @@ def collected_advice() -> Iterator[list[str]]:
 
 
 def _fail(message: str, code: int) -> None:
-    click.echo(f"fieldsolve: {message}", err=True)
+    say(f"fieldsolve: {message}", err=True)
     sys.exit(code)

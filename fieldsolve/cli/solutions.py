@@ -11,6 +11,7 @@ import numpy as np
 
 from fieldsolve.cli.options import NOT_CONVERGED
 from fieldsolve.cli.progress import progress
+from fieldsolve.cli.say import say
 from fieldsolve.cli.studies import check_places, write_figure
 from fieldsolve.equilibrium.descent import Status
 from fieldsolve.equilibrium.parameters import PARAMETERS
@@ -74,15 +75,15 @@ def run(problem: Callable[[], Problem], options: dict[str, Any], cap_radius: flo
     print_solution(solution, summary, as_json, quiet)
     if not quiet:
         if folder is not None and not as_json:
-            click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
+            say(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
         for note in summary["notes"]:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
     if not solution.converged:
         remedies = {
             Status.STEPS: "; more --max-steps or a larger --tol may help",
             Status.STALLED: f"; the stationarity is {solution.stationarity:.1e} nats, which a larger --tol accepts",
         }
-        click.echo(f"fieldsolve: {solution.status.value}{remedies.get(solution.status, '')}", err=True)
+        say(f"fieldsolve: {solution.status.value}{remedies.get(solution.status, '')}", err=True)
         sys.exit(NOT_CONVERGED)
 
 
@@ -95,9 +96,9 @@ def _picture(solution: Solution) -> Any:
 def print_solution(solution: Solution, summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     """Print what a solution and its summary hold: one JSON object, a table, or nothing."""
     if as_json:
-        click.echo(to_json(summary))
+        say(to_json(summary))
     elif not quiet:
-        click.echo(_table(solution, summary))
+        say(_table(solution, summary))
 
 
 def _table(solution: Solution, summary: dict[str, Any]) -> str:

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-import click
-
 from fieldsolve.cli.progress import progress
+from fieldsolve.cli.say import say
 from fieldsolve.numerics.progress import Watch
 
 #: What a folder of a study holds.
@@ -27,15 +26,12 @@ def check_places(options: dict[str, Any]) -> None:
     """Refuse what cannot be written to, before anything is computed. Raises InputError."""
     from fieldsolve.numerics.errors import InputError
     from fieldsolve.output.folders import check_folder
-    from fieldsolve.output.pictures import KINDS
 
     if options["output"] is not None:
         check_folder(options["output"], options["force"])
     figure = options["figure"]
     if figure is None:
         return
-    if figure.suffix.removeprefix(".").lower() not in KINDS:
-        raise click.UsageError(f"--figure {figure}: a picture is written as .png, .svg or .pdf")
     if not figure.parent.is_dir():
         raise InputError(f"{figure}: there is no folder {figure.parent}; make it first")
     if figure.is_dir() or (figure.exists() and not options["force"]):
@@ -53,7 +49,7 @@ def write_figure(draw: Callable[[], Any], options: dict[str, Any]) -> None:
     for picture in render_all(lambda: {"figure": draw()}, kind=path.suffix.removeprefix(".").lower()).values():
         write_whole(path, picture)
         if not options["quiet"] and not options["as_json"]:
-            click.echo(f"written to {path}", err=True)
+            say(f"written to {path}", err=True)
 
 
 def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str, Any]) -> None:
@@ -70,7 +66,7 @@ def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str,
         write_files(output, summary, files, options["force"])
     print_study(summary, options["as_json"], options["quiet"])
     if output is not None and not options["quiet"] and not options["as_json"]:
-        click.echo(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)
+        say(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)
 
 
 def print_study(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
@@ -78,18 +74,18 @@ def print_study(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     from fieldsolve.output.tables import align, short, to_json
 
     if as_json:
-        click.echo(to_json(summary))
+        say(to_json(summary))
         return
     if quiet:
         return
     for sentence in summary["report"]:
-        click.echo(sentence)
+        say(sentence)
     columns = [
         [_TITLES.get(name, name.replace("_", " ")), *(short(one, _DIGITS.get(name, 4)) for one in summary[name])]
         for name in summary["columns"]
     ]
     for line in align(list(zip(*columns, strict=True))):
-        click.echo(line)
+        say(line)
 
 
 @contextmanager

@@ -9,11 +9,15 @@ import click
 
 from fieldsolve.equilibrium.parameters import Parameter
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.names import printable
 
-_LONGEST_NAME = 4095  # bytes
+_LONGEST_NAME, _DEEPEST = 4095, 200  # bytes, and folders in each other
+
+#: How a picture's name may end.
+FIGURES = (".png", ".svg", ".pdf")
 
 #: What a user writes who takes a folder for a file.
-_FILES = (".png", ".pdf", ".svg", ".jpg", ".jpeg", ".json", ".csv", ".npy", ".npz", ".html")
+_FILES = (*FIGURES, ".jpg", ".jpeg", ".json", ".csv", ".npy", ".npz", ".html")
 
 
 class Checked(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -61,9 +65,21 @@ class FileName(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         name = os.fsencode(value)
-        if not name or b"\0" in name or len(name) > _LONGEST_NAME:
-            self.fail(f"a name has from 1 to {_LONGEST_NAME} bytes, none of them zero.", param, ctx)
+        if not name or b"\0" in name or len(name) > _LONGEST_NAME or name.count(b"/") > _DEEPEST:
+            self.fail(
+                f"a name has from 1 to {_LONGEST_NAME} bytes, none of them zero, in at most {_DEEPEST} folders.", param, ctx
+            )
         return super().convert(value, param, ctx)
+
+
+class FigureName(FileName):
+    """Names of pictures, whose end says of what kind they are."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path: Path = super().convert(value, param, ctx)
+        if path.suffix.lower() not in FIGURES:
+            self.fail(f"{printable(str(path))}: a picture is written as {', '.join(FIGURES)}.", param, ctx)
+        return path
 
 
 class FolderName(FileName):
@@ -74,5 +90,5 @@ class FolderName(FileName):
         if path.suffix.lower() in _FILES and not path.is_dir():
             options = [] if ctx is None else [one.name for one in ctx.command.params]
             instead = "; a picture alone is written by --figure FILE" if "figure" in options else ""
-            self.fail(f"{path} looks like a file, and results are written to a folder{instead}.", param, ctx)
+            self.fail(f"{printable(str(path))} looks like a file, and results are written to a folder{instead}.", param, ctx)
         return path

@@ -13,7 +13,7 @@ from fieldsolve.diagnose.metric import Metric, plain
 from fieldsolve.diagnose.pictures import figures
 from fieldsolve.diagnose.retrieval import DEPTHS
 from fieldsolve.output.pictures import render_all
-from fieldsolve.output.tables import csv_text, markdown, short
+from fieldsolve.output.tables import csv_text, in_markdown, markdown, short
 
 _COLUMNS = tuple(field.name for field in fields(Metric))
 _HEADINGS = ("value", "95 % interval", "p", "floor", "shuffled")
@@ -80,8 +80,8 @@ def _ordered(metrics: dict[str, Metric]) -> dict[str, Metric]:
 
 def _markdown(comparison: Comparison) -> str:
     rows = main_table(plain(comparison.measurement.metrics))
-    caption = f"{comparison.sample.first.name} (a) and {comparison.sample.second.name} (b), {comparison.sample.pairs} pairs\n\n"
-    return caption + markdown(rows[0], rows[1:])
+    first, second = in_markdown(comparison.sample.first.name), in_markdown(comparison.sample.second.name)
+    return f"{first} (a) and {second} (b), {comparison.sample.pairs} pairs\n\n{markdown(rows[0], rows[1:])}"
 
 
 def _latex(comparison: Comparison) -> str:

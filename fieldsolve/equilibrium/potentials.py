@@ -49,11 +49,7 @@ class Potential:
 
     def on(self, grid: Grid) -> Array:
         """The values at the points of a grid, shape (size,). Raises InputError for another dimension, or values that are none."""
-        if self.dimension not in (None, grid.components):
-            raise InputError(
-                f"the potential {self.label} lives on S^{self.dimension - 1} and the grid {grid} has points of {grid.components} "
-                "components; on the circle use flat, a mixture vmf:KAPPA@x,y or pairs in the plane, on the sphere anything else"
-            )
+        self._require_space_of(grid)
         if self.sampled is not None and grid in (self.sampled[0], self.sampled[0].coarser()):
             own, known = self.sampled
             values = known if self.rotation is None else own.rotate(known, self.rotation)
@@ -63,6 +59,13 @@ class Potential:
         if not np.all(np.isfinite(values)):
             raise InputError(f"the potential {self.label} has values that are not finite")
         return values
+
+    def _require_space_of(self, grid: Grid) -> None:
+        if self.dimension not in (None, grid.components):
+            raise InputError(
+                f"the potential {self.label} lives on S^{self.dimension - 1} and the grid {grid} has points of {grid.components} "
+                "components; on the circle use flat, a mixture vmf:KAPPA@x,y or pairs in the plane, on the sphere anything else"
+            )
 
     def _values(self, points: Array) -> Array:
         values = np.asarray(self.function(points))
@@ -89,6 +92,7 @@ class Potential:
             raise InputError(f"the misalignment must be a finite angle in degrees, not {degrees}")
         if degrees == self.turned or self.dimension is None:
             return self
+        self._require_space_of(grid)
         label = self.label.removesuffix(_rotated_by(self.turned)) + _rotated_by(degrees)
         return replace(self.rotate(grid.rotation(degrees - self.turned)), label=label, turned=0.0)
 

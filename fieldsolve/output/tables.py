@@ -1,8 +1,10 @@
 """Tables as CSV, Markdown and lines of text, and numbers as JSON: one writer of each."""
 
 import csv
+import html
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import Any
@@ -28,7 +30,16 @@ def exact(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return repr(value) if isinstance(value, float) else str(value)
+    return repr(value) if isinstance(value, float) else _harmless(str(value))
+
+
+def _harmless(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: words that begin like one have an apostrophe before them."""
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}" if text.startswith(tuple("=+-@\t\r")) else text
+    return text
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
@@ -39,9 +50,14 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
+    """A table in Markdown, its cells as they are, `in_markdown`."""
+    lines = [list(map(in_markdown, header)), ["---"] * len(header), *(map(in_markdown, row) for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def in_markdown(text: str) -> str:
+    """Text as Markdown shows it to the letter: what would be HTML or markup is escaped."""
+    return re.sub(r"([\\`*\[\]|#~])", r"\\\1", html.escape(text, quote=False)).replace("\n", " ")
 
 
 def align(rows: Sequence[Sequence[str]]) -> list[str]:

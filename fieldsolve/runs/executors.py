@@ -55,7 +55,9 @@ def on_local_cluster(workers: int) -> Run:
     """On a Dask cluster of so many processes, for this run."""
 
     def opened(distributed: Any) -> Any:
-        cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=":0")
+        # Every port on loopback: Dask's page and its scheduler would be open to the network.
+        own = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "worker_dashboard_address": "127.0.0.1:0"}
+        cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True, **own)
         return distributed.Client(cluster, timeout=_PATIENCE)
 
     return lambda tasks, perform: _on_dask(tasks, perform, opened, "the local cluster")

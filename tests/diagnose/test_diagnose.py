@@ -240,13 +240,17 @@ def test_other_refusals(both: Array, tmp_path: Path) -> None:
     assert "are read from" in refusal(tmp_path / "x.bin")
     assert "holds no array 'x'" in refusal(as_npz(both, tmp_path)[0].replace("image", "x"))
     assert "leave out ::x" in refusal(f"{source}::x")
-    assert "at least 0.003" in refusal(source, "--tau", "0")
-    assert "at most 333" in refusal(source, "--logit-scale", "5000")
+    for option, value, said in (
+        ("--tau", "0", "at least 0.003"), ("--tau", "nan", "at least 0.003"), ("--logit-scale", "5000", "at most 333"),
+        ("--resamples", "20", "99<=x"), ("--resamples", "1" + "0" * 20, "x<=100000"), ("--pairs", "a\0b", "zero"),
+    ):  # fmt: skip
+        out_of_range = run(source, option, value)
+        assert out_of_range.exit_code == 2
+        assert said in out_of_range.output
     both_given = run(source, "--tau", "0.1", "--logit-scale", "10")
     assert both_given.exit_code == 2
     assert "give one of them" in both_given.output
     assert "from 0 to 1" in refusal(source, "--corrupt", "0.5,2")
-    assert "too few" in refusal(source, "--resamples", "20")
     assert run(source, "--corrupt", "a").exit_code == 2
     (tmp_path / "groups.txt").write_text("x\n" * 39)
     assert "one label for each of the 40 rows" in refusal(source, "--corrupt", "0.5", "--groups", tmp_path / "groups.txt")

@@ -30,6 +30,7 @@ from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.numerics.progress import Progress
 from fieldsolve.output.folders import write_whole
 from fieldsolve.runs import LEDGER, Ledger, Outcome, executors, in_processes, in_this_process, on_cluster
+from fieldsolve.runs.executors import on_local_cluster
 
 SPEC = {
     "problem": {"tau": 1.0, "nside": 4},
@@ -397,6 +398,22 @@ def test_workers_and_dask_give_the_same_bits(tmp_path: Path) -> None:
     assert values(filled(tmp_path / "2", in_processes(2))) == expected
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
         assert values(filled(tmp_path / "dask", on_cluster(cluster.scheduler_address))) == expected
+
+
+def test_the_local_cluster_listens_on_loopback_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    psutil = pytest.importorskip("psutil")
+    heard: set[str] = set()
+    client = distributed.Client
+
+    def listening(cluster: Any, **more: Any) -> Any:
+        family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        heard.update(one.laddr.ip for process in family for one in process.net_connections() if one.status == "LISTEN")
+        return client(cluster, **more)
+
+    monkeypatch.setattr(distributed, "Client", listening)
+    assert values(filled(tmp_path / "dask", on_local_cluster(1))) == values(filled(tmp_path / "1"))
+    assert heard == {"127.0.0.1"}
 
 
 def test_a_killed_worker_costs_nothing(tmp_path: Path) -> None:

@@ -23,6 +23,21 @@ def test_numbers_come_back_to_the_last_bit_from_csv() -> None:
     assert exact(3) == "3"
 
 
+def test_words_that_begin_like_formulas_are_none_in_a_spreadsheet() -> None:
+    words = ["=cmd|' /C calc'!A0", "+1+2", "-x", "@sum", "\ttab", "-0.5", "1e-3", "plain", "a=b"]
+    (row,) = csv.reader(io.StringIO(csv_text([], [words]).lstrip("\n")))
+    assert row == ["'=cmd|' /C calc'!A0", "'+1+2", "'-x", "'@sum", "'\ttab", "-0.5", "1e-3", "plain", "a=b"]
+
+
+def test_words_are_no_markup_in_markdown() -> None:
+    text = markdown(["<script>alert(1)</script>"], [["a|b"], ["`x` *y* [z](w)"], ["two\nlines"]])
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert r"a\|b" in text
+    assert r"\`x\` \*y\* \[z\](w)" in text
+    assert text.count("\n") == 5
+
+
 def test_tables_for_people() -> None:
     assert (short(1 / 3), short(1 / 3, 2), short(None), short(float("inf")), short("word")) == (
         "0.33333",

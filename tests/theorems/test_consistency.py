@@ -220,8 +220,8 @@ def test_the_command(tmp_path: object) -> None:
     shown = CliRunner().invoke(main, ["show", f"{tmp_path}/out"])
     assert shown.stdout == printed.stdout
     assert json.loads(CliRunner().invoke(main, ["show", f"{tmp_path}/out", "--json"]).stdout)["negatives"][-1] == 256
-    assert CliRunner().invoke(main, ["consistency", "--largest", "7"]).exit_code == 3
-    assert "positive number" in CliRunner().invoke(main, ["consistency", "--nside", "4", "--at", "0"]).stderr
+    assert CliRunner().invoke(main, ["consistency", "--largest", "7"]).exit_code == 2
+    assert "of at least 1e-09" in CliRunner().invoke(main, ["consistency", "--nside", "4", "--at", "0"]).stderr
     for wrong in (
         ["--modalities", "1", "--misalign", "10"],
         ["--concentration", "1", "--concentration", "2"],

@@ -90,12 +90,19 @@ def test_the_command(tmp_path: Path) -> None:
     assert figures["schema"] == "fieldsolve/stability/1"
     np.testing.assert_allclose(figures["lambda_c"], dispersion(Kernel("cosine", 0.3), 3, 3).critical_couplings)
     assert figures["breaks_at"] == figures["lambda_c"][0]
-    done = run("--nside", 16, "-o", tmp_path / "s.png")
+    done = run("--nside", 16, "-o", tmp_path / "s", "--figure", tmp_path / "s.pdf")
     assert done.exit_code == 0
     assert "growth of degree 1" in done.stdout
-    assert (tmp_path / "s.png").stat().st_size > 20_000
-    assert run("-o", tmp_path / "s.png").exit_code == 3
-    assert run("-o", tmp_path / "s.png", "--force").exit_code == 0
-    assert run("-o", tmp_path / "s.txt").exit_code == 3
+    assert {path.name for path in (tmp_path / "s").iterdir()} == {"summary.json", "table.csv", "figure.png"}
+    assert (tmp_path / "s" / "figure.png").stat().st_size > 20_000
+    assert (tmp_path / "s.pdf").read_bytes().startswith(b"%PDF")
+    assert CliRunner().invoke(main, ["show", f"{tmp_path}/s"]).stdout == done.stdout
+    assert run("-o", tmp_path / "s").exit_code == run("--figure", tmp_path / "s.pdf").exit_code == 3
+    assert run("-o", tmp_path / "s", "--figure", tmp_path / "s.pdf", "--force").exit_code == 0
+    assert run("--figure", tmp_path / "none" / "s.pdf").exit_code == 3
+    refused = run("-o", tmp_path / "s.png")
+    assert refused.exit_code == 2
+    assert "--figure FILE" in refused.stderr
+    assert run("--figure", tmp_path / "s.txt").exit_code == 2
     assert run("--tau", -1).exit_code == 2
     assert run("--nside", 16, "--dim", 512).exit_code == 2

@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import guard, result_options
+from fieldsolve.cli.say import say
 from fieldsolve.cli.studies import running
 from fieldsolve.cli.values import Between, FileName
 
@@ -75,10 +76,10 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
             write_files(output, found.summary(), files(found), options["force"])
     print_diagnosis(found.summary(), options["as_json"], options["quiet"])
     if output is not None and not options["quiet"] and not options["as_json"]:
-        click.echo(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)
+        say(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)
     if not options["quiet"]:
         for note in found.summary()["notes"]:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
 
 
 def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
@@ -87,21 +88,21 @@ def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None
     from fieldsolve.output.tables import align, to_json
 
     if as_json:
-        click.echo(to_json(summary))
+        say(to_json(summary))
         return
     if quiet:
         return
     for one in summary.get("comparisons", [summary]):
-        click.echo(f"{one['first']} (a) and {one['second']} (b): {one['pairs']} pairs, temperature {summary['tau']:g}\n")
+        say(f"{one['first']} (a) and {one['second']} (b): {one['pairs']} pairs, temperature {summary['tau']:g}\n")
         for sentence in one["verdict"]:
-            click.echo(sentence)
+            say(sentence)
         rows = main_table(one["metrics"])
-        click.echo()
+        say("")
         for line in align(rows):
-            click.echo(line)
+            say(line)
         beside = [row[0] for row in rows[1:] if _is_beside(one["metrics"][row[0]])]
         if beside:
-            click.echo(f"\nbeside their intervals, which take off the bias of small samples: {', '.join(beside)}")
+            say(f"\nbeside their intervals, which take off the bias of small samples: {', '.join(beside)}")
 
 
 def _temperature(tau: float | None, logit_scale: float | None) -> float | None:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guard, printing_options
+from fieldsolve.cli.say import say
 from fieldsolve.cli.values import FileName, FolderName
 
 _FAILURES_SHOWN = 3
@@ -103,24 +104,24 @@ def report(diagram: Any, notes: list[str], folder: Path, as_json: bool, quiet: b
 
     values = summary(diagram)
     if as_json:
-        click.echo(to_json(values))
+        say(to_json(values))
     elif not quiet:
         for name, value in values.items():
             if name != "schema" and value is not None:
-                click.echo(f"{name.replace('_', ' '):<22}{value if not isinstance(value, float) else format(value, '.6g')}")
-        click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
+                say(f"{name.replace('_', ' '):<22}{value if not isinstance(value, float) else format(value, '.6g')}")
+        say(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
     if not quiet:
         for note in notes:
-            click.echo(f"note: {note}", err=True)
+            say(f"note: {note}", err=True)
     if diagram.failures:
         for task, outcome in diagram.failures[:_FAILURES_SHOWN]:
-            click.echo(f"fieldsolve: {_place(task, diagram.spec)} failed: {outcome.reason}", err=True)
+            say(f"fieldsolve: {_place(task, diagram.spec)} failed: {outcome.reason}", err=True)
         more = len(diagram.failures) - _FAILURES_SHOWN
         others = f"{more} more failed; " if more > 0 else ""
-        click.echo(f"fieldsolve: {others}cells.csv has the reasons of cells, and --retry-failed tries again", err=True)
+        say(f"fieldsolve: {others}cells.csv has the reasons of cells, and --retry-failed tries again", err=True)
         sys.exit(CELLS_FAILED)
     if values["not_converged"]:
-        click.echo(
+        say(
             f"fieldsolve: {values['not_converged']} cells did not converge; more max_steps or a larger tolerance may help",
             err=True,
         )
@@ -150,11 +151,11 @@ def _estimate(spec: Any, workers: int, as_json: bool) -> None:
         "seconds": seconds,
     }
     if as_json:
-        click.echo(to_json(values))
+        say(to_json(values))
     else:
         curves = "binodal and spinodal for {transitions} settings, ".format(**values) if values["transitions"] else ""
-        click.echo(f"{values['cells']} cells, {curves}{values['branches']} branches to follow")
-        click.echo(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of cells here")
+        say(f"{values['cells']} cells, {curves}{values['branches']} branches to follow")
+        say(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of cells here")
 
 
 def _duration(seconds: float) -> str:

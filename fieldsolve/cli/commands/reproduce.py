@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from fieldsolve.cli.options import CELLS_FAILED, guard, printing_options
+from fieldsolve.cli.say import say
 from fieldsolve.cli.values import FolderName
 
 _FAILURES_SHOWN = 3
@@ -77,8 +78,8 @@ def report(plan: Any, study: Any, folder: Path, as_json: bool, quiet: bool) -> N
     """Print the report, or say what failed."""
     if isinstance(study, list):
         for task, outcome in study[:_FAILURES_SHOWN]:
-            click.echo(f"fieldsolve: {task.kind} {task.config} failed: {outcome.reason}", err=True)
-        click.echo(
+            say(f"fieldsolve: {task.kind} {task.config} failed: {outcome.reason}", err=True)
+        say(
             f"fieldsolve: {len(study)} of {len(plan.tasks)} parts failed; the same command tries them again",
             err=True,
         )
@@ -87,8 +88,8 @@ def report(plan: Any, study: Any, folder: Path, as_json: bool, quiet: bool) -> N
     from fieldsolve.reproduce.writing import summary
 
     if as_json:
-        click.echo(to_json(summary(plan, study)))
+        say(to_json(summary(plan, study)))
     elif not quiet:
         for sentence in study.report:
-            click.echo(sentence)
-        click.echo(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
+            say(sentence)
+        say(f"written to {folder}/: {', '.join(sorted(path.name for path in folder.iterdir()))}", err=True)
