@@ -36,6 +36,7 @@ def check_grid(grid: Grid, tau: float | None = None) -> None:
     assert grid_of(str(grid)) == grid, f"{grid} does not come back from its name; is it in the table GRIDS?"
     assert hash(grid) == hash(grid_of(str(grid))), f"{grid} is not hashed by its fields"
     _check_points(grid)
+    _check_coarser(grid)
     _check_rotations(grid)
     _check_kernels(grid, Kernel("cosine", 2 * least_tau(grid, Kernel("cosine", 1.0)) if tau is None else tau))
     _check_harmonics(grid)
@@ -57,6 +58,19 @@ def _check_points(grid: Grid) -> None:
     small = grid.coverage(points[:1], 2 * grid.spacing)
     assert np.all((small >= -1e-12) & (small <= 1 + 1e-12)), "coverages are not between 0 and 1"
     assert 0 < small.mean() < 0.5, "a small cap covers nothing, or too much"
+
+
+def _check_coarser(grid: Grid) -> None:
+    coarse = grid.coarser()
+    if coarse is None:
+        return
+    _agree(coarse.spacing / grid.spacing, 2, 1e-12, "the spacing of the coarser grid over the grid's own")
+    fields = np.random.default_rng(_SEED).exponential(size=(2, grid.size))
+    averaged = grid.coarsened(fields)
+    assert averaged.shape == (2, coarse.size), f"coarser fields have the shape {averaged.shape}"
+    _agree(coarse.mean(averaged), grid.mean(fields), 1e-13, "the mean of a coarser field")
+    height = grid.coarsened(grid.evaluate(lambda at: at[:, 0]))
+    _agree(height, coarse.points()[:, 0], 3 * grid.spacing**2, "a coordinate on the coarser grid")
 
 
 def _check_rotations(grid: Grid) -> None:

@@ -258,7 +258,10 @@ def _norm(diagram: Diagram) -> Normalize:
 
 
 def _legend(drawn: Figure, diagram: Diagram) -> None:
-    meanings = {"binodal": "beyond it separated states are lower", "spinodal": "beyond it the matched state is no minimum"}
+    meanings = {
+        "binodal": "beyond it separated states are lower",
+        "spinodal": "beyond it the matched state is no minimum, not even on the grid",
+    }
     handles: list[Any] = [
         Line2D([], [], color=colour, ls=style, lw=2, label=f"{border}: {meanings[border]}")
         for border, (colour, style) in _BORDERS.items()

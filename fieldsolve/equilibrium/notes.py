@@ -120,6 +120,10 @@ NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
         lambda case: f"the gap is {case.gap:.2g} nats: a lower state may exist; other starts or a finer grid may find it",
     ),
     (
+        lambda case: case.problem.energy == "smoothed" and case.problem.modalities > 2,
+        lambda _: "no bound is known of three and more smoothed densities: a lower state may exist; other starts may find it",
+    ),
+    (
         _has_free_ties,
         lambda _: (
             "with equal potentials the intrinsic energy does not say which part of the sphere goes to which modality: "

@@ -19,7 +19,7 @@ COLLAPSED = 0.5
 #: To which transitions are located in the coupling.
 TOLERANCE = 1e-9
 
-#: No pair above the floor is a local minimum at this coupling or above it.
+#: No pair above the floor is a local minimum at this coupling or above it: (A - 1)/(2 A) for A modalities, here two.
 QUARTER = 0.25
 
 _LONGEST_STEP = 1 / 16  # along a branch; longer ones could miss that a pair has ended and another one begun
@@ -46,8 +46,9 @@ class Phase(Enum):
 class Stability(Enum):
     """What the matched state is at a coupling; the value is how the user reads on after "the matched state is".
 
-    stable: the global minimum. metastable: a local minimum, above a separated state. unstable: no local minimum, or,
-    with unequal potentials, no longer there.
+    stable: the global minimum. metastable: a local minimum on the grid, where at least a pixel for each modality must move (at
+    most 0.38/N nats), above a separated state of the continuum; on coarse grids such a state may still be higher. unstable: no
+    local minimum, or, with unequal potentials, no longer there.
     """
 
     STABLE = "stable"

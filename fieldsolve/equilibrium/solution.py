@@ -8,7 +8,7 @@ import numpy as np
 
 from fieldsolve.equilibrium.densities import spike_mass, symmetric_kl
 from fieldsolve.equilibrium.descent import Status, Trace
-from fieldsolve.equilibrium.phases import Phase, StatePhase
+from fieldsolve.equilibrium.phases import Phase, Stability, StatePhase
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.grids import Grid, Kernel, Smoother
@@ -139,7 +139,8 @@ class Solution:
             return sentence + ": its branch has ended"
         higher = self.matched.energy - self.energy
         if self.matched.phase is Phase.MATCHED:
-            return sentence
+            beyond = "in the continuum a separated one is lower, on this grid none was found"
+            return f"{sentence}: {beyond}" if self.matched.stability is Stability.METASTABLE else sentence
         return f"{sentence}, {abs(higher):.4g} nats {'above' if higher >= 0 else 'below'} this one"
 
     @property

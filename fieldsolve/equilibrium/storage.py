@@ -25,8 +25,8 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
     """Write summary.json, fields.fits (.npz off HEALPix), trace.csv and figure.png to a folder, all or nothing.
 
     A new folder appears whole; see `output.folders.write_folder`. The summary holds the problem, and the fields what its
-    JSON cannot: `load(folder).problem.solve()` gives the same bits. Raises InputError if the folder holds something else, or
-    cannot be written.
+    JSON cannot: `load(folder).problem.solve()` gives the same bits on one kind of processor. Raises InputError if the folder
+    holds something else, or cannot be written.
     """
     from fieldsolve.equilibrium.pictures import plot  # matplotlib is slow to import: 0.45 s
     from fieldsolve.output.pictures import render_all

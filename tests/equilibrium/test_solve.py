@@ -187,6 +187,77 @@ def test_several_modalities_are_no_special_case(tmp_path) -> None:
     assert three.symmetric_kl == pytest.approx(sum(symmetric_kl(pair) for pair in pairs_of_two), rel=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("potentials", "more"),
+    [
+        (["two-well"], {"tau": 0.2}),
+        (["two-well", "two-well"], {"tau": 0.5, "coupling": 0.1, "floor": 0.05}),
+        (["two-well"], {"tau": 0.2, "misalign": 30.0}),
+    ],
+)
+def test_the_discretisation_error_is_that_of_the_next_grids(potentials: list[str], more: dict[str, object]) -> None:
+    problem = fs.Problem(potentials, nside=16, **more)
+    solution = problem.solve(discretisation=True)
+    plain, finer, finest = (problem.at("nside", nside).solve().energy for nside in (16, 32, 64))
+    assert solution.energy == plain
+    limit = finest + (finest - finer) / 3
+    assert solution.discretisation_error == pytest.approx(abs(plain - limit), rel=0.3)
+    assert problem.solve().discretisation_error is None
+    # What is known on this grid only is averaged for the coarser one, which costs some of the same order.
+    known_here_only = fs.Problem(list(problem.values), nside=16, **{**more, "misalign": 0.0}).solve(discretisation=True)
+    assert 1 < known_here_only.discretisation_error / solution.discretisation_error < 10
+
+
+def test_where_there_is_no_coarser_grid_nothing_is_said_of_it() -> None:
+    assert fs.Problem(grid=Healpix(1), potentials="two-well").solve(discretisation=True).discretisation_error is None
+    assert fs.Problem("flat", circle=5).solve(discretisation=True).discretisation_error is None
+    smoothed = fs.Problem("two-well", tau=0.02, nside=16, energy="smoothed").solve(discretisation=True)
+    assert smoothed.discretisation_error is None  # the coarser grid does not resolve the kernel
+
+
+def test_what_a_grid_does_not_resolve_is_said(tmp_path) -> None:
+    narrow = fs.Problem("two-well", tau=1e-4, nside=16).solve(discretisation=True)
+    assert narrow.gap == pytest.approx(0, abs=1e-10 * abs(narrow.energy))
+    assert any("stands on about" in note for note in narrow.notes)
+    assert any("the energy moves by" in note for note in narrow.notes)
+    wide = fs.Problem("two-well", tau=0.5, nside=32).solve(discretisation=True)
+    assert wide.notes == ()
+    storage.save(narrow, tmp_path / "narrow")
+    loaded = fs.load(tmp_path / "narrow")
+    assert (loaded.discretisation_error, loaded.notes) == (narrow.discretisation_error, narrow.notes)
+
+
+@pytest.mark.parametrize(("coupling", "tau"), [(0.2, 0.1), (0.25, 0.1), (0.3, 0.3)])
+def test_smoothed_states_below_the_first_critical_coupling_are_not_only_matched(coupling: float, tau: float) -> None:
+    problem = fs.Problem(["flat", "flat"], tau=tau, coupling=coupling, energy="smoothed", floor=0.0, nside=16)
+    matched, found = problem.solve(start="tilted"), problem.solve()
+    antipodal_spikes = (1 - 2 * coupling) / tau - np.log(tau * np.sinh(1 / tau))
+    assert matched.energy == pytest.approx(0, abs=1e-4)
+    assert found.energy < min(antipodal_spikes, 0) - 0.05
+    assert (found.start, found.converged) == ("intrinsic", True)
+    named = problem.solve(start="intrinsic")
+    assert named.energy == found.energy
+    with pytest.raises(InputError, match="intrinsic start is for smoothed"):
+        fs.Problem(["flat", "flat"], floor=0.1, nside=4, start="intrinsic").solve()
+
+
+def test_of_three_smoothed_modalities_the_lower_end_is_taken() -> None:
+    problem = fs.Problem(["two-well"] * 3, tau=0.1, coupling=0.15, energy="smoothed", floor=0.01, nside=8)
+    ends = [problem.solve(start=name).energy for name in ("tilted", "intrinsic")]
+    found = problem.solve()
+    assert found.energy == min(ends) < max(ends)
+    assert any("no bound is known" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("start", ["uniform", "gibbs", "random:1"])
+def test_every_large_gap_has_its_note(start: str) -> None:
+    solution = fs.Problem(["two-well"] * 2, tau=0.5, coupling=0.5, floor=0.01, nside=4).solve(start=start)
+    assert (solution.gap > 1e-3) == any("the gap is" in note for note in solution.notes)
+    three = fs.Problem(["two-well"] * 3, tau=0.5, coupling=0.6, floor=0.05, nside=4).solve()
+    assert three.gap > 1e-3
+    assert any("the gap is" in note for note in three.notes)
+
+
 def test_whichever_modality_responds_first_the_better_end_is_taken() -> None:
     """Both potentials are lowest at one pixel: who gets it decides, and here it must be the second modality."""
     grid = Healpix(2)
