@@ -22,14 +22,23 @@ from fieldsolve.grids import Circle, Grid, Healpix, grid_of
 from fieldsolve.numerics import threads
 from fieldsolve.output.tables import to_json
 
+#: What the table leads with, and what follows; `--json` and summary.json have the rest.
 _ROWS = (
-    "energy", "bound", "gap", "discretisation_error",
-    "stationarity", "binding", "entropy", "log_partition", "cap_mass", "symmetric_kl",
-    "centroid_gap", "spike_mass", "retained_fraction", "kde_error", "kernel_volume_spread",
+    "centroid_gap", "symmetric_kl", "cap_mass", "energy", "gap", "discretisation_error", "stationarity", "binding", "entropy",
+    "log_partition", "spike_mass", "retained_fraction",
 )  # fmt: skip
 
+#: In which unit, or of what, a number is.
+_UNITS = {
+    "symmetric_kl": "nats", "energy": "nats", "gap": "nats above the grid's lower bound",
+    "discretisation_error": "nats, about, from the grid to the continuum", "stationarity": "nats",
+    "binding": "int U rho/tau of each density, nats", "entropy": "of each density, nats; 0 is uniform",
+    "log_partition": "log Z of each potential, nats", "spike_mass": "share of each density's mass above the floor on one point",
+    "retained_fraction": "of the embeddings' squared length", "centroid_gap": "0 to 2",
+}  # fmt: skip
 
-_TITLES = {"symmetric_kl": "symmetric KL", "kde_error": "KDE error"}
+
+_TITLES = {"symmetric_kl": "symmetric KL"}
 
 
 def chosen_grid(options: dict[str, Any], nside: int = 64) -> Grid:
@@ -115,5 +124,6 @@ def _table(solution: Solution, summary: dict[str, Any]) -> str:
         value = summary.get(name)
         if value is not None:
             numbers = "  ".join(f"{number:.10g}" for number in np.ravel(value))
-            lines.append(f"{_TITLES.get(name, name.replace('_', ' ')):<22}{numbers}")
+            unit = f"cap within {summary['cap_radius']:g} rad of the wells" if name == "cap_mass" else _UNITS[name]
+            lines.append(f"{_TITLES.get(name, name.replace('_', ' ')):<22}{numbers:<28}{unit}")
     return "\n".join(lines)

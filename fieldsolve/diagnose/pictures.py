@@ -13,6 +13,7 @@ from fieldsolve.numerics.arrays import Array
 from fieldsolve.output.pictures import verbatim
 from fieldsolve.output.style import GREY, INK, MODALITIES
 
+_HEADROOM = 1.1  # of axes that begin at 0
 _MARKED = 1000  # pairs drawn on the sky
 
 _TESTS = {
@@ -56,7 +57,12 @@ def plot_cosines(measured: Measurement, names: tuple[str, str]) -> Figure:
         density, _ = np.histogram(one, edges, density=True)
         ax.stairs(density, edges, color=colour, lw=1.6, label=f"{label}: mean {float(one.mean()):.3f}", fill=False)
         ax.stairs(density, edges, color=colour, alpha=0.15, fill=True)
-    ax.set(xlabel="cosine", ylabel="density", title="Cosines of partners, and of strangers across and within modalities")
+    metrics = measured.metrics
+    spread = metrics["cosine_unmatched_sd"].value
+    away = metrics["cosine_matched_mean"].value - metrics["cosine_unmatched_mean"].value
+    apart = f"{away / spread:.1f}" if spread > 0 else "no"
+    claim = f"Partners stand out from strangers by {apart} standard deviations"
+    ax.set(xlabel="cosine", ylabel="density", title=claim)
     ax.legend(frameon=False, fontsize=9)
     return figure
 
@@ -82,7 +88,11 @@ def plot_metrics(measured: Measurement) -> Figure:
     )
     ax.invert_yaxis()
     ax.grid(axis="x", color=GREY, lw=0.3)
-    ax.set_title("How far the modalities differ, and how much of it is offset")
+    whole, shape = (measured.metrics[name].value for name in ("energy_distance", "energy_distance_centred"))
+    offset = (
+        f"{1 - max(shape, 0.0) / whole:.0%} of their energy distance is offset" if whole > 0 else "their energy distance is 0"
+    )
+    ax.set_title(f"How far the modalities differ: {offset}")
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 0))
     return figure
 
@@ -153,6 +163,7 @@ def plot_equilibria(place: Place) -> Figure:
     panels[2].plot(place.couplings, place.excess, "o-", ms=4, color=INK, label="observed energy - equilibrium's")
     panels[2].set(ylabel="nats", title="how far above equilibrium the sample is")
     for ax in panels:
+        ax.set_ylim(0, _HEADROOM * ax.get_ylim()[1])
         if 0 < place.transitions.binodal < 1:
             ax.axvline(place.transitions.binodal, color=GREY, lw=0.8, ls=":", label=f"binodal {place.transitions.binodal:.3g}")
         ax.set(xlabel="coupling lambda (1 is CLIP)", xlim=(-0.02, 1.02))
@@ -160,22 +171,24 @@ def plot_equilibria(place: Place) -> Figure:
         upper.set_xlabel("penalty beta = 1 - lambda on the symmetric KL", fontsize=9)
         ax.legend(frameon=False, fontsize=8)
     figure.suptitle(
-        f"Equilibria of the sample's own potentials on the sphere, intrinsic energy, tau = {place.tau:g}, floor = {place.floor:g}"
+        f"The sample's centroid gap is {place.centroid_gap:.3g}; equilibria of its own potentials have "
+        f"{place.equilibrium_gaps.min():.3g} to {place.equilibrium_gaps.max():.3g}\n"
+        f"on the sphere of its three leading directions, intrinsic energy, tau = {place.tau:g}, floor = {place.floor:g}"
     )
     return figure
 
 
 def plot_corruption(measured: Measurement, corruptions: tuple[Corruption, ...]) -> Figure:
-    """Retrieval and distributional metrics as partners are replaced."""
-    figure = Figure(figsize=(12, 4.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    """Retrieval and distributional metrics as partners are replaced, each distance on an axis of its own."""
+    figure = Figure(figsize=(12, 5.2), layout="constrained")
+    distances = ("centroid_gap", "energy_distance", "mmd2_one", "sliced_w2")
+    panels = figure.subplot_mosaic([["retrieval", *distances[:2]], ["retrieval", *distances[2:]]], width_ratios=[2, 1, 1])
     chances = np.array([0.0, *(one.probability for one in corruptions)])
     order = np.argsort(chances, kind="stable")
     tables = [measured.metrics, *(one.measurement.metrics for one in corruptions)]
-    for ax, shown, title in (
-        (left, ("recall_a_to_b_at_1", "recall_b_to_a_at_1", "recall_a_to_b_at_10", "recall_b_to_a_at_10"), "retrieval"),
-        (right, ("centroid_gap", "energy_distance", "mmd2_one", "sliced_w2"), "distances of the distributions"),
-    ):
+    recalls = ("recall_a_to_b_at_1", "recall_b_to_a_at_1", "recall_a_to_b_at_10", "recall_b_to_a_at_10")
+    for title, shown in {"retrieval": recalls, **{name: (name,) for name in distances}}.items():
+        ax = panels[title]
         for index, name in enumerate(shown):
             found = [tables[k][name] for k in order]
             values = np.array([one.value for one in found])
@@ -184,7 +197,8 @@ def plot_corruption(measured: Measurement, corruptions: tuple[Corruption, ...]) 
             colour = MODALITIES[index]
             ax.plot(chances[order], values, "o-", ms=4, color=colour, label=name.replace("_", " "))
             ax.fill_between(chances[order], low, high, color=colour, alpha=0.2, lw=0)
-        ax.set(xlabel="probability that a partner is replaced", title=title)
-        ax.set_ylim(bottom=0)
-        ax.legend(frameon=False, fontsize=8)
+        ax.set(title=title.replace("_", " "), ylim=(0, _HEADROOM * ax.get_ylim()[1]))
+    panels["retrieval"].legend(frameon=False, fontsize=8)
+    figure.supxlabel("probability that a partner is replaced", fontsize=10)
+    figure.suptitle("Retrieval follows the partners, distances of the distributions do not")
     return figure

@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 
 from fieldsolve.diagrams.diagram import Diagram
 from fieldsolve.diagrams.tasks import APART_FROM_TRANSITIONS
@@ -32,6 +33,7 @@ _STABILITY = {"binodal": ("stable",), "spinodal": ("stable", "metastable")}  # o
 _CURVED = 3.0  # numbers whose last step is so many times their first are drawn logarithmically
 _FEW = 6  # so many values have their ticks where they are
 _MOST_PANELS = 36
+_ROOM = 0.05  # how deep a region is, as a share of the diagram, to be named
 
 
 def draw(diagram: Diagram) -> Figure:
@@ -218,7 +220,35 @@ def _panel(ax: Axes, diagram: Diagram, norm: Normalize) -> Any:
     ax.set(xlim=x.edges[[0, -1]], ylim=y.edges[[0, -1]])
     x.label(ax, "x")
     y.label(ax, "y")
+    _name_regions(ax, x, y, oriented(_regions(diagram)))
     return mesh
+
+
+def _regions(diagram: Diagram) -> Any:
+    """What each cell is, in words: its phase, and the matched state's stability where that is another one."""
+    phases, stabilities = diagram.words("phase").astype(object), diagram.words("matched_stability").astype(object)
+    is_beside = (phases != "") & (phases != "matched") & (stabilities == "metastable")
+    return np.where(is_beside, phases + "\n(matched: metastable)", phases)
+
+
+def _name_regions(ax: Axes, x: _Axis, y: _Axis, regions: Any) -> None:
+    """Write each region's name where it is widest, if it has room for it."""
+    from scipy.ndimage import distance_transform_edt  # slow to import
+
+    for name in sorted(set(regions.ravel()) - {""}):
+        depth = distance_transform_edt(np.pad(regions == name, 1))[1:-1, 1:-1]
+        if depth.max() < _ROOM * max(regions.shape) or depth.max() < 2:
+            continue
+        j, i = np.unravel_index(np.argmax(depth), depth.shape)
+        text = ax.text(
+            _middle(x, int(i)), _middle(y, int(j)), name, ha="center", va="center", fontsize=10, color="white", fontweight="bold"
+        )
+        text.set_path_effects([withStroke(linewidth=2.5, foreground=INK)])
+
+
+def _middle(axis: _Axis, k: int) -> float:
+    low, high = float(axis.edges[k]), float(axis.edges[k + 1])
+    return float(np.sqrt(low * high)) if axis.is_logarithmic else (low + high) / 2
 
 
 def _curve(ax: Axes, diagram: Diagram, border: str, x: _Axis, y: _Axis) -> None:
@@ -286,7 +316,21 @@ def _title(diagram: Diagram) -> str:
     shown = {name: value for name, value in diagram.spec.fixed.items() if name in _SHOWN}
     parts = [f"{name} {_worded(value)}" for name, value in shown.items() if value and (name, value) != ("critic", "cosine")]
     potential = " | ".join(name.rsplit("/", 1)[-1] for name in diagram.spec.fixed["potential"])
-    return verbatim("\n".join(line for line in (diagram.spec.title, f"{potential}; {', '.join(parts)}") if line))
+    return verbatim(f"{diagram.spec.title or _claim(diagram)}\n{potential}; {', '.join(parts)}")
+
+
+def _claim(diagram: Diagram) -> str:
+    """What the diagram shows, for specs without a title."""
+    phases = diagram.words("phase")
+    known = [value for _, outcome in diagram.curves if (value := value_of(outcome, "binodal")) is not None]
+    if known and "coupling" in diagram.spec.axes:
+        beyond = f"{min(known):.2g}" if max(known) - min(known) < 0.005 else f"{min(known):.2g} to {max(known):.2g}"
+        return f"Beyond a coupling of {beyond} the modalities divide the space"
+    parted = int((np.isin(phases, ("separated", "collapsed"))).sum())
+    if parted or (phases == "matched").any():
+        return f"The modalities part in {parted} of {phases.size} cells"
+    largest = np.nanmax(diagram.field(diagram.spec.colour), initial=0)
+    return f"{_named(diagram.spec.colour)} up to {largest:.3g}".capitalize()
 
 
 def _worded(value: Any) -> str:

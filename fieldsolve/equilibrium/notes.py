@@ -96,7 +96,7 @@ def _points_that_count(case: Case) -> float:
 
 def _is_narrow(case: Case) -> bool:
     is_collapsed = case.matched is not None and case.matched.phase is Phase.COLLAPSED
-    return not is_collapsed and _points_that_count(case) < _FEW_POINTS
+    return case.problem.energy == "intrinsic" and not is_collapsed and _points_that_count(case) < _FEW_POINTS
 
 
 def _narrow(case: Case) -> str:

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from fieldsolve.equilibrium.solution import Solution
+from fieldsolve.equilibrium.phases import Phase
+from fieldsolve.equilibrium.solution import CAP_RADIUS, Solution
 from fieldsolve.grids import Grid
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.output.pictures import verbatim
@@ -19,6 +20,8 @@ _DECADES = 2.0  # a density that spans more than this is drawn on a logarithmic 
 _DEEPEST = 1e-12  # and this far below its maximum at most
 _COLLAPSED = 0.99  # of the excess mass on one pixel
 _PATCH = 5.0  # half the width of a close-up, in pixels
+_ALIKE, _NEAR_FLOOR = 0.01, 1.1  # decades that densities differ by; factor above the floor
+_APART = 1.0  # nats of symmetric KL
 _SPIKE = 0.01  # pixels with more than this share of the excess mass are marked
 
 
@@ -41,7 +44,8 @@ def plot(solution: Solution) -> Figure:
         axes[f"potential {a}"].set_title(f"{name}: {verbatim(solution.labels[a - 1])}")
         plot_density(axes[f"density {a}"], solution, a - 1)
     plot_trace(axes["trace"], solution)
-    figure.suptitle(_headline(solution), fontsize=12, fontweight="bold")
+    figure.suptitle(_claim(solution), fontsize=14, fontweight="bold")
+    figure.text(0.5, 0.01, _settings(solution), ha="center", va="bottom", fontsize=9, color="#555555")
     return figure
 
 
@@ -107,7 +111,10 @@ def _log_ratio(solution: Solution) -> tuple[Array, str, Normalize, Colormap]:
     ratio = np.clip(first - second, -12, 12)
     limit = max(float(np.abs(ratio).max()), 1e-3)
     colours = LinearSegmentedColormap.from_list("modalities", [MODALITIES[1], "#F7F7F7", MODALITIES[0]])
-    return ratio, "log10 of density 1 / density 2", Normalize(-limit, limit), colours
+    alike = np.abs(ratio) < _ALIKE
+    at_floor = bool(alike.any()) and float(solution.density[:2, alike].max()) < _NEAR_FLOOR * solution.floor
+    white = "; white: both at the floor" if at_floor else "; white: alike"
+    return ratio, f"log10 of density 1 / density 2{white}", Normalize(-limit, limit), colours
 
 
 def _spikes_are_close(solution: Solution) -> bool:
@@ -138,14 +145,37 @@ def plot_trace(ax: Axes, solution: Solution) -> Axes:
     return ax
 
 
-def _headline(solution: Solution) -> str:
+def _claim(solution: Solution) -> str:
+    """What the picture shows, in a sentence."""
+    space = {1: "circle", 2: "sphere"}.get(solution.grid.dim, "space")
+    if not solution.converged:
+        return "Not converged: this is no equilibrium yet"
+    if solution.modalities == 1:
+        cap = solution.cap_mass()
+        held = "" if cap is None else f", {cap:.0%} of it within {CAP_RADIUS:g} rad of the wells"
+        return f"One modality: the density settles where its potential is low{held}"
+    who = "The modalities" if solution.modalities == 2 else f"{solution.modalities} modalities"
+    phase = None if solution.matched is None else solution.matched.phase
+    if phase is Phase.COLLAPSED or solution.spike_mass.min() > _COLLAPSED:
+        return f"{who} collapse to a point each, {solution.centroid_gap:.2g} apart"
+    if phase is Phase.MATCHED:
+        return f"{who} match: no part of the {space} belongs to one of them"
+    if phase is Phase.SEPARATED:
+        return f"{who} divide the {space} between them: centroid gap {solution.centroid_gap:.2f}"
+    apart = "stand apart" if solution.symmetric_kl > _APART else "overlap"
+    return f"{who} {apart}: centroid gap {solution.centroid_gap:.2f}, symmetric KL {solution.symmetric_kl:.2g} nats"
+
+
+def _settings(solution: Solution) -> str:
     parts = [f"{solution.command}, {solution.problem.energy} energy"]
     parts.append(f"tau = {solution.tau:g}, floor = {solution.floor:g}")
     if isinstance(solution.coupling, float):
         parts.append(f"coupling = {solution.coupling:g}")
     parts.append(f"energy = {solution.energy:.6g}")
     if solution.gap is not None:
-        parts.append(f"gap to the bound = {solution.gap:.1e}")
+        parts.append(f"gap to the grid's bound = {solution.gap:.1e}")
+    if solution.discretisation_error is not None:
+        parts.append(f"discretisation error = {solution.discretisation_error:.1e}")
     return "   |   ".join(parts)
 
 
@@ -154,7 +184,7 @@ def _panels(grid: Grid, rows: Any, size: tuple[float, float]) -> tuple[Figure, d
     special: Any = {name: sky for row in rows for name in row if name not in ("trace", "around the spikes")}
     # Not pyplot's: no window, nothing to close. The layout does not see that a Mollweide title stands above the axes:
     # leave room between it and the headline.
-    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0, 0, 1, 0.95), h_pad=0.08))
+    figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0, 0.04, 1, 0.91), h_pad=0.08))
     return figure, figure.subplot_mosaic(rows, per_subplot_kw=special)
 
 

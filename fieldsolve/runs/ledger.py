@@ -44,6 +44,14 @@ class Ledger:
     def _opened(self, write: bool) -> sqlite3.Connection:
         place = f"{self._path.absolute().as_uri()}?mode={'rwc' if write else 'rw'}"
         connection = sqlite3.connect(place, uri=True, isolation_level=None, timeout=1)
+        try:
+            self._set_up(connection, write)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _set_up(self, connection: sqlite3.Connection, write: bool) -> None:
         application = connection.execute("PRAGMA application_id").fetchone()[0]
         schema = connection.execute("PRAGMA user_version").fetchone()[0]
         is_new = write and application == 0 and not connection.execute("SELECT * FROM sqlite_master").fetchall()
@@ -58,7 +66,6 @@ class Ledger:
             for statement in (*_TABLES.split(";"), f"PRAGMA application_id = {_APPLICATION}", f"PRAGMA user_version = {_SCHEMA}"):
                 connection.execute(statement)
             connection.execute("COMMIT")
-        return connection
 
     def __enter__(self) -> "Ledger":
         return self

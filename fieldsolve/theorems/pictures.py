@@ -13,6 +13,8 @@ from fieldsolve.theorems.dispersion import Dispersion
 from fieldsolve.theorems.dispersion import dispersion as dispersion_of
 from fieldsolve.theorems.sharpness import Sharpness
 
+_COUPLINGS = (0.0, 0.55)  # critical ones lie between 1/4 and 1/2
+
 
 def plot_dispersion(dispersion: Dispersion) -> Figure:
     """A figure of the critical couplings: by degree at one temperature, and over temperatures for the first degrees."""
@@ -23,7 +25,7 @@ def plot_dispersion(dispersion: Dispersion) -> Figure:
     left.axhline(
         dispersion.breaks_at, color=WARM, ls="--", label=f"breaks at {dispersion.breaks_at:.4g}, degree {dispersion.mode}"
     )
-    left.set(xlabel="degree l", ylabel="critical coupling lambda_c", title=f"tau = {kernel.tau:g}")
+    left.set(xlabel="degree l", ylabel="critical coupling lambda_c", ylim=_COUPLINGS, title=f"by degree, at tau = {kernel.tau:g}")
     left.legend(frameon=False)
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
     taus = kernel.tau * np.geomspace(1e-2, 1e2, 81)
@@ -32,9 +34,12 @@ def plot_dispersion(dispersion: Dispersion) -> Figure:
     for degree, couplings in zip(shown, np.array([other.critical_couplings for other in others]).T, strict=True):
         right.semilogx(taus, couplings, label=f"l = {degree}")
     right.axvline(kernel.tau, color=GREY, lw=0.8)
-    right.set(xlabel="temperature tau", ylim=(0.24, 0.51), title="over temperatures")
+    right.set(xlabel="temperature tau", ylim=_COUPLINGS, title="over temperatures")
     right.legend(frameon=False)
-    figure.suptitle(f"Where two matched uniform densities break apart: {kernel.critic} critic on S^{dispersion.dimension - 1}")
+    figure.suptitle(
+        f"Beyond a coupling of {dispersion.breaks_at:.4g} matched uniform densities part along degree {dispersion.mode}"
+        f"\n{kernel.critic} critic on S^{dispersion.dimension - 1}, tau = {kernel.tau:g}"
+    )
     return figure
 
 
@@ -78,16 +83,18 @@ def plot_consistency(found: Consistency) -> Figure:
         ax.axvspan(beginning, max(found.onset, beginning), color=GREY, alpha=0.2, lw=0, label="positive's own term dominates")
         ax.set(xlabel="negatives N", xlim=(beginning, numbers[-1] * 1.3))
         ax.legend(frameon=False, fontsize=8)
-    kind = "unimodal" if found.modalities == 1 else "symmetric"
+    kind = "Unimodal" if found.modalities == 1 else "Symmetric"
     settings = f"{found.kernel.critic} critic, tau = {found.kernel.tau:g}, {found.batch} anchors, {verbatim(found.label)}"
-    figure.suptitle(f"{kind} InfoNCE against its energy: {settings}")
+    slope = "" if found.value_slope is None else f": its bias falls like N^{found.value_slope.value:.2f}"
+    figure.suptitle(f"{kind} InfoNCE nears its large-batch energy{slope}\n{settings}")
     return figure
 
 
 def plot_sharpness(found: Sharpness) -> Figure:
     """A figure of ever sharper kernels: |J - F| under its bounds, the divergence that stays, the mass that concentrates."""
-    figure = Figure(figsize=(15, 4.6), layout="constrained")
-    left, middle, right = figure.subplots(1, 3)
+    count = 3 if found.modalities == 1 else 4
+    figure = Figure(figsize=(5 * count, 4.8), layout="constrained")
+    left, errors, *between, right = figure.subplots(1, count)
     left.loglog(
         found.taus, np.abs(found.difference), "o-", ms=3, color=INK, label=f"|J - F|, last slope {found.difference_rate:.2f}"
     )
@@ -96,27 +103,28 @@ def plot_sharpness(found: Sharpness) -> Figure:
     if found.quadratic_bound is not None:
         left.loglog(found.taus, found.quadratic_bound, ":", color=GREEN, label="bound by their squares")
     left.set(xlabel="temperature tau", ylabel="nats", title="smoothed against intrinsic energy")
-    _plot_persistence(middle, found)
-    middle.set(xlabel="temperature tau")
+    falling = f"sup |K rho - rho|, last slope {found.kde_rate:.2f}"
+    errors.loglog(found.taus, found.kde_error.max(axis=0), color=COOL, label=falling)
+    errors.set(xlabel="temperature tau", ylabel="density, 1 = uniform", title="KDE error")
+    for ax in between:
+        _plot_persistence(ax, found)
     right.plot(1 / found.taus, found.log_outside, "o-", ms=3, color=INK, label=f"last rate {found.concentration_rate:.4g}")
     right.plot(1 / found.taus, found.log_outside_bound, "--", color=WARM, label=f"bound; margin {found.margin:.4g}")
     right.set(xlabel="1/tau", ylabel="log of mass", title="Gibbs mass away from the ground states")
-    for ax in (left, middle, right):
+    for ax in (left, errors, *between, right):
         ax.legend(frameon=False, fontsize=8)
+    claim = "As the kernel sharpens the smoothed energy becomes the intrinsic one"
     figure.suptitle(
-        f"Sharp kernels: {found.critic} critic, densities of tau = {found.at:g}, {verbatim(' | '.join(found.labels))}"
+        f"{claim}{'; the divergence stays' if between else ''}\n{found.critic} critic, densities of tau = {found.at:g}, "
+        f"{verbatim(' | '.join(found.labels))}"
     )
     return figure
 
 
 def _plot_persistence(ax: Axes, found: Sharpness) -> None:
-    ax.semilogx(found.taus, found.kde_error.max(axis=0), color=COOL, label=f"KDE error, last slope {found.kde_rate:.2f}")
-    if found.modalities == 1:
-        ax.set(ylabel="density", title="KDE error", yscale="log")
-        return
     ax.semilogx(found.taus, found.smoothed_symmetric_kl, "o-", ms=3, color=INK, label="symmetric KL, smoothed")
     ax.axhline(found.symmetric_kl, color=WARM, ls="--", label="symmetric KL of the densities")
-    ax.set(ylabel="nats (divergence), density (error)", title="the divergence stays")
+    ax.set(xlabel="temperature tau", ylabel="nats", ylim=(0, None), title="symmetric KL of the modalities")
 
 
 def _sloped(what: str, slope: Slope | None, exponent: float) -> str:

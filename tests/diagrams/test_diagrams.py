@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -533,11 +534,10 @@ def recorded(path: Path) -> dict[str, str]:
     """Every recorded row with its time: a row that is computed again would have another one."""
     for _ in range(50):  # a worker of the killed run may have a moment to live; the ledger's lock has not
         try:
-            with sqlite3.connect(path, timeout=5) as connection:
+            with closing(sqlite3.connect(path, timeout=5)) as connection:
                 assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
                 tables = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'outcomes'").fetchone()[0]
                 rows = connection.execute("SELECT key, result || seconds FROM outcomes").fetchall() if tables else []
-            connection.close()
             return dict(rows)
         except sqlite3.OperationalError:
             time.sleep(0.1)

@@ -43,8 +43,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
 
     \b
     Examples:
-      fieldsolve diagnose images.npy captions.npy --logit-scale 100 -o gap
-      fieldsolve diagnose clip.npz::image clip.npz::text --tau 0.01 --corrupt 0.25,0.5,1 -o gap
+      fieldsolve diagnose images.npy captions.npy --logit-scale 100 -o diagnosis
+      fieldsolve diagnose clip.npz::image clip.npz::text --tau 0.01 --corrupt 0.25,0.5,1 -o diagnosis
 
     Embeddings are tables (n, d), rows matched one by one: .npy, also (2, n, d); .npz, .safetensors (also bfloat16) and .pt, all
     arrays or FILE::NAME; .parquet and .csv, FILE::COLUMN (with the extra `tables`). Nothing is unpickled. docs/metrics.md defines

@@ -29,8 +29,8 @@ from fieldsolve.runs import Task
 SIGMAS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 BATCHES = (training.BATCH, 1024, 4096)
 
-_SEEDS, _QUICK_SEEDS = 20, 4
-_QUICK_BATCHES = (training.BATCH, 1024)
+_SEEDS, _QUICK_SEEDS = 20, 3
+_QUICK_BATCHES = (training.BATCH, 512)  # with these, less than a minute of processor time
 _STARTS = 10
 _FOLLOWED = [round(0.025 * k, 3) for k in range(45)]
 _OFFSETS = 4  # of the bins, within one of them
