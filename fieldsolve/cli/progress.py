@@ -1,58 +1,113 @@
-"""Progress on a terminal: one line for everything that takes longer than a second."""
+"""Progress: one line on a terminal for everything that takes longer than a second, now and then a line in a log."""
 
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
+from fieldsolve.cli.say import say
 from fieldsolve.numerics.progress import Progress, Watch
 
-_PATIENCE = 1.0  # seconds before progress is shown
+_PATIENCE = 1.0  # seconds before progress is shown on a terminal
+_FIRST, _FACTOR = 15.0, 2.0  # seconds before a line is written to a log, and how much longer it takes to each next one
 
 
 @contextmanager
 def progress(quiet: bool) -> Iterator[Watch | None]:
-    """A bar on stderr with what is being done, the rate and the time left; None where there is no terminal, or nobody to look."""
-    if quiet or not sys.stderr.isatty():
+    """A bar on stderr with what is being done, the rate and the time left; lines at growing intervals where that is no terminal.
+
+    None where there is nobody to look. Both come from a thread of their own: a single step may take minutes.
+    """
+    if quiet:
         yield None
         return
-    line = _Line()
+    shown = _Bar() if sys.stderr.isatty() else _Lines()
     try:
-        yield line.update
+        yield shown.update
     finally:
-        line.stop()
+        shown.stop()
 
 
-class _Line:
-    """A line of rich's that appears when the work turns out to be long."""
+class _Shown:
+    """What is shown once the work turns out to be long, whether or not it says how far it is."""
 
-    def __init__(self) -> None:
-        self._began, self._bar, self._task = perf_counter(), None, None
-
-    _bar: Any
-    _task: Any
+    def __init__(self, patience: float) -> None:
+        self._began, self._last = perf_counter(), Progress(0, 0, "")
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._thread = threading.Thread(target=self._wait, args=(patience,), daemon=True)
+        self._thread.start()
 
     def update(self, now: Progress) -> None:
-        """Show how far the work is."""
-        if perf_counter() - self._began < _PATIENCE:
-            return
-        if self._bar is None:
-            self._bar = _bar()
-            self._task = self._bar.add_task("", total=now.total)
-            self._bar.start()
-        failed = f"{now.failed} failed" if now.failed else ""
-        self._bar.update(self._task, completed=now.done, total=now.total, description=" ".join(filter(None, (now.what, failed))))
+        """Take note of how far the work is."""
+        with self._lock:
+            self._last = now
+            self.changed()
 
     def stop(self) -> None:
-        """Take the line away."""
+        """Show nothing any more."""
+        self._ended.set()
+        self._thread.join()
+
+    def changed(self) -> None:
+        """Show what is new, at once."""
+
+    def wait(self, patience: float) -> None:
+        """Show something after so many seconds, unless the work has ended by then."""
+        raise NotImplementedError
+
+    def _wait(self, patience: float) -> None:
+        if not self._ended.wait(patience):
+            self.wait(patience)
+
+
+class _Lines(_Shown):
+    """Lines that say that the work goes on."""
+
+    def __init__(self) -> None:
+        super().__init__(_FIRST)
+
+    def wait(self, patience: float) -> None:
+        while True:
+            with self._lock:
+                now = self._last
+            of = f", {now.done} of {now.total}" if now.total else ""
+            what = f": {now.what}" if now.what else ""
+            say(f"still at work after {perf_counter() - self._began:.0f} s{of}{what}", err=True)
+            patience *= _FACTOR
+            if self._ended.wait(patience / _FACTOR):
+                return
+
+
+class _Bar(_Shown):
+    """A line of rich's."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        super().__init__(_PATIENCE)
+
+    def wait(self, patience: float) -> None:
+        with self._lock:
+            self._bar = _bar()
+            self._task = self._bar.add_task("", total=self._last.total or None)
+            self.changed()
+            self._bar.start()
+        self._ended.wait()
+        self._bar.stop()
+
+    def changed(self) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            now = self._last
+            failed = f"{now.failed} failed" if now.failed else ""
+            words = " ".join(filter(None, (now.what, failed)))
+            self._bar.update(self._task, completed=now.done, total=now.total or None, description=words)
 
 
 def _bar() -> Any:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
     from rich.text import Text
 
@@ -60,5 +115,12 @@ def _bar() -> Any:
         def render(self, task: Any) -> Text:
             return Text(f"{task.speed or 0:.1f}/s")
 
-    columns = (BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn(), TextColumn("{task.description}"))
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.description}"),
+    )
     return Bar(*columns, console=Console(stderr=True), transient=True)
