@@ -213,9 +213,25 @@ def _files(folder: Path) -> list[tuple[Path, list[str]]]:
     np.save(folder / "groups.npy", np.arange(30) % 3)
     (folder / "pairs.csv").write_text("a,b\n" + "\n".join(f"{k},{k}" for k in range(30)))
     (folder / "groups.txt").write_text("\n".join("xyz"[k % 3] for k in range(30)))
+    for name in ("pairs.npy", "law.npy"):
+        np.save(folder / name, both[..., :3] / np.linalg.norm(both[..., :3], axis=-1, keepdims=True))
     _more_files(folder, both)
     lines: dict[str, Callable[[str], list[str]]] = {
         "both.npy": lambda path: ["diagnose", path],
+        "pairs.npy": lambda path: ["multimodal", "--nside", "4", "--pairs", path],
+        "law.npy": lambda path: [
+            "consistency",
+            "--nside",
+            "8",
+            "--largest",
+            "16",
+            "--seeds",
+            "2",
+            "--batch",
+            "4",
+            "--pairs",
+            path,
+        ],
         "both.npz": lambda path: ["diagnose", path],
         "both.safetensors": lambda path: ["diagnose", path],
         "a.csv": lambda path: ["diagnose", path, str(folder / "b.csv")],
