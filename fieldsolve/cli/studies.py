@@ -1,8 +1,11 @@
 """What the study commands share: their table, their values as JSON, progress, and a folder of results."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
+
+import click
 
 from fieldsolve.cli.progress import progress
 from fieldsolve.cli.say import say
@@ -32,9 +35,15 @@ def check_places(options: dict[str, Any]) -> None:
     figure = options["figure"]
     if figure is None:
         return
+    if options["output"] is not None and options["output"].resolve() in figure.resolve().parents:
+        raise click.UsageError(
+            f"--figure {figure} lies in the folder of -o, which has a picture of its own; choose another place"
+        )
     if not figure.parent.is_dir():
-        raise InputError(f"{figure}: there is no folder {figure.parent}; make it first")
-    if figure.is_dir() or (figure.exists() and not options["force"]):
+        raise InputError(f"{figure}: {figure.parent} is no folder; make it first, or choose another place")
+    if figure.is_dir():
+        raise InputError(f"{figure}: is a folder; choose another name")
+    if os.path.lexists(figure) and not options["force"]:
         raise InputError(f"{figure}: exists already; choose another name, or replace it with --force")
 
 

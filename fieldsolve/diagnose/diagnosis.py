@@ -166,7 +166,12 @@ def _check(
         raise InputError("groups say within what partners are replaced; give the probabilities of that too (--corrupt)")
     if groups is not None and groups.shape != (len(given[0].rows),):
         raise InputError(
-            f"groups need one label for each of the {len(given[0].rows)} rows of {given[0].name}, not {groups.shape}"
+            f"groups need one label for each of the {len(given[0].rows)} rows of {given[0].name}, not {groups.shape}; a header "
+            "is one too many"
+        )
+    if groups is not None and len(np.unique(groups)) == len(groups):
+        raise InputError(
+            "every row has a group of its own, so that no partner can be replaced within one; give labels that recur"
         )
 
 

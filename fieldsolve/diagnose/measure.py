@@ -21,6 +21,7 @@ from fieldsolve.numerics.progress import Progress, Watch
 
 RESAMPLES = 999
 
+_NOTABLE = 0.01  # share of rows whose first rank is a tie
 _COARSE = 1e-5  # spread of rows whose differences are of few digits in single precision
 _SHOWN = 2000  # rows of each modality whose cosines make the distributions' quantiles and pictures, and the bandwidth
 
@@ -75,6 +76,12 @@ def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watc
         watch(Progress(done, len(parts), what))
         metrics |= part()
     notes = [*sample.notes, *_coarse(sample, cloud)]
+    undecided = float(np.mean(hits[0, 0] % 1 > 0))
+    if undecided > _NOTABLE:
+        notes.append(
+            f"partners of {undecided:.0%} of the rows are as near as strangers, as far as distances have digits: copies, or ranks "
+            "that single precision does not decide"
+        )
     if draws.labels is None:
         notes.append("clusters are too large for exchanges within them: there are no p-values")
     return Measurement(metrics, cosines | {"matched": both[0].cosines}, slots.groups, bandwidth, tau, tuple(notes))
@@ -82,13 +89,11 @@ def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watc
 
 def _coarse(sample: Sample, cloud: Cloud) -> list[str]:
     """What is to be said where single precision does not resolve how rows differ."""
-    if cloud.rows.dtype == np.float64:
-        return []
     parts = (sample.first, cloud.lengths[: cloud.first_rows]), (sample.second, cloud.lengths[cloud.first_rows :])
     return [
         f"{one.name}: rows lie within {spread:.1e} of their mean, where single precision has few digits; give them in double"
         for one, lengths in parts
-        if (spread := float(np.sqrt(lengths.mean()))) < _COARSE
+        if one.rows.dtype == np.float32 and (spread := float(np.sqrt(lengths.mean()))) < _COARSE
     ]
 
 

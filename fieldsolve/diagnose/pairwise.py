@@ -17,6 +17,7 @@ _TILE = 512  # rows and columns of inner products at a time: they stay in the se
 _SUPERBLOCKS = 24
 _LEAST_ROWS = 1024  # in a superblock
 _CHUNK = 8192  # rows centred at a time
+_FEW = 2048  # rows up to which products are taken in double precision: ranks may hang on digits that single does not have
 
 #: The kernels whose sums are kept, by their place: distance, three Gaussians, the one of uniformity.
 DISTANCE, HALF, ONE, DOUBLE, UNIFORMITY = range(5)
@@ -62,7 +63,8 @@ class Cloud:
     @classmethod
     def of(cls, first: Rows, second: Rows) -> "Cloud":
         centroids = np.stack([one.mean(axis=0, dtype=np.float64) for one in (first, second)])
-        rows = np.empty((len(first) + len(second), first.shape[1]), dtype=first.dtype)
+        count = len(first) + len(second)
+        rows: Rows = np.empty((count, first.shape[1]), dtype=np.float64 if count <= _FEW else first.dtype)
         lengths = np.empty(len(rows))
         for one, centroid, start in ((first, centroids[0], 0), (second, centroids[1], len(first))):
             for at in range(0, len(one), _CHUNK):

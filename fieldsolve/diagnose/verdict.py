@@ -82,7 +82,7 @@ def _divergence(metrics: dict[str, Metric], tau: float, a: str, b: str) -> str:
 
 
 def _equilibrium(place: Place, gap: Metric) -> str:
-    if not place.is_resolved:
+    if not place.is_resolved or place.centroid_gap < _VISIBLE:
         return (
             "The pairs lie closer together than the finest sphere here resolves: nothing can be said of equilibria of their "
             "potentials."

@@ -102,9 +102,20 @@ def torch(path: Path) -> list[Stored]:
     ]
 
 
+def check_unpacked(path: Path, size: int, packed: int) -> None:
+    """Raise InputError for what would unpack to many times its size: embeddings hardly shrink."""
+    if size > LARGEST_UNQUESTIONED and size > LARGEST_RATIO * packed:
+        raise InputError(
+            f"{path}: would unpack from {packed} bytes to {size}, which embeddings do not; is it what it should be? Save it with "
+            "numpy.savez, which does not compress, if it is"
+        )
+
+
 def _header(file: BinaryIO) -> tuple[tuple[int, ...], str, int]:
     """Shape, type and size of a .npy's data in bytes, from its header."""
+    # Version 3 has names of fields in UTF-8, which embeddings have none of.
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    readers[(3, 0)] = readers[(2, 0)]
     shape, _, dtype = readers[np.lib.format.read_magic(file)](file)
     count = 1
     for length in shape:
@@ -121,11 +132,7 @@ def _raise(error: Exception) -> np.ndarray:
 def _unpacked(path: Path, member: zipfile.ZipInfo, size: int) -> np.ndarray:
     if member.file_size < size:
         raise InputError(f"{path}: {member.filename} claims {size} bytes and holds {member.file_size}; is it damaged?")
-    if size > LARGEST_UNQUESTIONED and size > LARGEST_RATIO * member.compress_size:
-        raise InputError(
-            f"{path}: {member.filename} would unpack from {member.compress_size} bytes to {size}, which embeddings do not; is it "
-            "what it should be? Save it with numpy.savez, which does not compress, if it is"
-        )
+    check_unpacked(path, size, member.compress_size)
     with zipfile.ZipFile(path) as archive, archive.open(member) as file:
         return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
 

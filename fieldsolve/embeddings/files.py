@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from fieldsolve.embeddings import archives
-from fieldsolve.embeddings.archives import Stored
+from fieldsolve.embeddings.archives import Stored, check_unpacked
 from fieldsolve.embeddings.modality import Modality, check_widths, modality
 from fieldsolve.embeddings.tables import align, read_table
 from fieldsolve.numerics.errors import InputError
@@ -92,6 +93,7 @@ def _chosen(source: str) -> list[Stored]:
             raise InputError(f"{path}: holds no array {name!r}; it has {', '.join(names) or 'none'}")
         found = [found[names.index(name)]]
     elif any(one.is_floating for one in found):
+        check_unpacked(path, sum(4 * prod(one.shape) for one in found if one.is_floating), path.stat().st_size)
         left_out = ", ".join(f"{one.name} ({one.kind})" for one in found if not one.is_floating)
         found = [one for one in found if one.is_floating]
         if left_out:

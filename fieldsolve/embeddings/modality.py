@@ -59,7 +59,7 @@ def modality(
         _refuse(name, array, ~np.isfinite(seen), "have values that are not finite (or too large)", "leave those pairs out")
         _refuse(name, array, seen == 0, "are zero and have no direction", "leave those pairs out")
         off = np.abs(seen - 1) > ROUNDING[storage]
-        if off.any() and not normalize:
+        if off.any() and (not normalize or _has_unit_columns(array, storage)):
             spread = f"lengths from {seen.min():.6g} to {seen.max():.6g}"
             _refuse(name, array, off, f"are not of unit length ({spread})", _remedy(array, storage))
     return Modality(name, rows, (float(lengths.min()), float(lengths.max())))
@@ -76,9 +76,17 @@ def check_widths(named: Sequence[tuple[str, tuple[int, ...]]]) -> None:
             )
 
 
+def _has_unit_columns(array: np.ndarray, storage: str) -> bool:
+    """Whether all columns of a table that is not too large are of unit length."""
+    if len(array) > _CHUNK:
+        return False
+    lengths = np.linalg.norm(array.astype(np.float64), axis=0)
+    return bool(np.all(np.abs(lengths - 1) <= ROUNDING[storage]))
+
+
 def _remedy(array: np.ndarray, storage: str) -> str:
     """What to do about rows that are not of unit length: to scale them, unless columns are."""
-    if len(array) <= _CHUNK and np.all(np.abs(np.linalg.norm(array.astype(np.float64), axis=0) - 1) <= ROUNDING[storage]):
+    if _has_unit_columns(array, storage):
         return f"its columns are, as if its shape {array.shape} were (d, n): transpose it"
     return "--normalize (normalize=True) scales them"
 

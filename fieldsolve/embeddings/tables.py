@@ -6,17 +6,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fieldsolve.embeddings.archives import Stored
+from fieldsolve.embeddings.archives import Stored, check_unpacked
 from fieldsolve.numerics.errors import InputError
 
 _NUMBERED = re.compile(r"(.*?)(\d+)$", re.DOTALL)
 _DELIMITERS = ",;\t"
-_SAID = {"signs": "whole numbers", "zeros": "nothing but 0"}
+_MANY = 10  # rows, so many that a component does not rise or fall through all of them
+_SAID = {"signs": "whole numbers", "zeros": "nothing but 0", "text": "no numbers"}
+
+#: What a component may hold, though what is called as the others are seldom does.
+_UNUSUAL = ("signs", "numbers in order")
 
 #: How many columns a message lists.
 _LISTED = 8
@@ -52,8 +57,12 @@ def read_table(path: Path, name: str | None) -> Stored:
     notes = [f"column {names[k]!r} is an index and left out" for k in sorted(table.index - set(chosen)) if name is None]
     lists = [k for k in chosen if _is_list(columns[k])]
     if lists:
-        if len(lists) > 1:
-            raise InputError(f"{path}: columns {names[lists[0]]} and {names[lists[1]]} hold lists; name one: {path.name}::NAME")
+        rivals = [*lists[1:], *(k for k in chosen if k not in lists and _kind(_values(columns[k])) == "numbers")]
+        if len(lists) > 1 or len(rivals) > 1:
+            raise InputError(
+                f"{path}: columns {names[lists[0]]!r} and {names[rivals[0]]!r} both hold floating-point numbers; name the "
+                f"embeddings': {path.name}::NAME"
+            )
         others = [repr(names[k]) for k in chosen if k != lists[0]]
         if others:
             listed = ", ".join(others[:_LISTED])
@@ -96,10 +105,10 @@ def _keys(columns: tuple[str, ...]) -> list[Any]:
 
 def _numbers(columns: Sequence[str]) -> list[Any] | None:
     """The numbers of columns that share all but their number; None for others."""
-    matches = [_NUMBERED.match(one) for one in columns]
-    if any(match is None for match in matches) or len({match[1] for match in matches if match}) != 1:
-        return None
-    return [int(match[2]) for match in matches if match]
+    matches = [match for one in columns if (match := _NUMBERED.match(one))]
+    numbers = [int(match[2]) for match in matches]
+    is_family = len(matches) == len(columns) and len({match[1] for match in matches}) == 1
+    return numbers if is_family and len(set(numbers)) == len(numbers) else None
 
 
 def _stored(path: Path, name: str | None, values: np.ndarray, columns: tuple[str, ...], notes: list[str]) -> Stored:
@@ -112,6 +121,8 @@ def _parquet(path: Path) -> _Table:
     """The index is what pandas says is one."""
     from pyarrow import parquet
 
+    shape, size = parquet.read_metadata(path), path.stat().st_size
+    check_unpacked(path, 8 * shape.num_rows * shape.num_columns, size)
     table = parquet.read_table(path)
     written = (table.schema.pandas_metadata or {}).get("index_columns", [])
     index = {k for k, one in enumerate(table.column_names) if one in written or re.fullmatch(r"__index_level_\d+__", one)}
@@ -120,19 +131,23 @@ def _parquet(path: Path) -> _Table:
 
 def _csv(path: Path) -> _Table:
     """The index is what has no name."""
+    import pyarrow
     from pyarrow import csv as arrow
 
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        line = file.readline(1 << 24)
-    delimiter = max(_DELIMITERS, key=line.count)
-    record = next(csv.reader([line], delimiter=delimiter), [])
-    has_header = _is_header(record)
-    names = [one.strip() for one in record] if has_header else [f"column {k}" for k in range(1, len(record) + 1)]
+    content = path.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        content = content.decode("utf-16").encode()
+    content = content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n \t")
+    first, second = ([*content[: 1 << 24].splitlines()[:2], b"", b""][k].decode() for k in (0, 1))
+    delimiter = max(_DELIMITERS, key=first.count)
+    records = [next(csv.reader([line], delimiter=delimiter), []) for line in (first, second)]
+    has_header = _is_header(path, *records)
+    names = [one.strip() for one in records[0]] if has_header else [f"column {k}" for k in range(1, len(records[0]) + 1)]
     repeated = [one for one, times in Counter(names).items() if times > 1 and one]
     if repeated:
         raise InputError(f"{path}: two columns are called {repeated[0]!r}; give each a name of its own")
     table = arrow.read_csv(
-        path,
+        pyarrow.BufferReader(content),
         read_options=arrow.ReadOptions(column_names=[str(k) for k in range(len(names))], skip_rows=int(has_header)),
         parse_options=arrow.ParseOptions(delimiter=delimiter),
     )
@@ -140,29 +155,36 @@ def _csv(path: Path) -> _Table:
     return _Table(names, [column.combine_chunks() for column in table.columns], index, has_header)
 
 
-def _is_header(record: list[str]) -> bool:
-    """Whether the first record names columns: words, or whole numbers that count up, as pandas numbers columns."""
-    numbers = [cell.strip() for cell in record if _is_number(cell)]
+def _is_header(path: Path, first: list[str], second: list[str]) -> bool:
+    """Whether the first record names columns: by words, or by whole numbers that differ, as pandas numbers columns.
+
+    Raises InputError for 0 and 1 in two columns, which may be names or a unit vector.
+    """
+    numbers = [number for cell in first if (number := number_of(cell)) is not None]
     if not numbers:
         return True
-    if not all(cell.isdecimal() for cell in numbers):
+    if len(numbers) < 2 or any(one != int(one) for one in numbers if isfinite(one)) or len(set(numbers)) < len(numbers):
         return False
-    counted = [int(cell) for cell in numbers]
-    return len(counted) > 1 and counted == list(range(counted[0], counted[0] + len(counted)))
+    if numbers == [0, 1]:
+        raise InputError(f"{path}: its first record ({', '.join(first)}) may be a header or a row; give the columns names")
+    is_like_the_next = all(one == int(one) for cell in second if (one := number_of(cell) or 0.5) and isfinite(one))
+    return max(map(abs, numbers)) >= 2 and not is_like_the_next
 
 
-def _is_number(cell: str) -> bool:
+def number_of(cell: str) -> float | None:
+    """The number that a cell of a table is, or None; Python's 1_0 is none."""
     try:
-        float(cell)
+        return None if "_" in cell else float(cell)
     except ValueError:
-        return False
-    return True
+        return None
 
 
 def _is_list(column: Any) -> bool:
+    """Whether a column holds lists of floating-point numbers."""
     from pyarrow import types
 
-    return bool(types.is_list(column.type) or types.is_large_list(column.type) or types.is_fixed_size_list(column.type))
+    is_list = types.is_list(column.type) or types.is_large_list(column.type) or types.is_fixed_size_list(column.type)
+    return bool(is_list and types.is_floating(column.type.value_type))
 
 
 def _of_lists(path: Path, name: str, column: Any) -> np.ndarray:
@@ -195,7 +217,7 @@ def _components(
         is_member = family is None or is_numbered
         if kind == "row numbers" or (not is_member and kind != "numbers"):
             notes.append(f"column {one!r} holds {_SAID.get(kind, kind)} and is left out")
-        elif is_member and (kind in ("numbers", "zeros") or (kind == "signs" and is_numbered and is_named)):
+        elif is_member and (kind in ("numbers", "zeros") or (kind in _UNUSUAL and family and is_numbered and is_named)):
             kept.append(k)
         else:
             raise InputError(
@@ -204,7 +226,7 @@ def _components(
             )
     if not any(kinds[k] == "numbers" for k in kept):
         listed = ", ".join(names[:_LISTED])
-        raise InputError(f"{path}: none of its columns ({listed}) holds floating-point numbers, as embeddings are")
+        raise InputError(f"{path}: none of its columns ({listed}) holds floating-point numbers with a decimal point")
     numbers = None if family is None else _numbers([names[k] for k in kept])
     if numbers is not None and numbers != sorted(numbers):
         kept = [k for _, k in sorted(zip(numbers, kept, strict=True))]
@@ -220,11 +242,14 @@ def _kind(values: np.ndarray | None) -> str:
     if not values.any():
         return "zeros"
     is_whole = bool(np.all(values == np.floor(values)))
-    if is_whole and len(values) > 2 and values[0] in (0, 1) and np.all(np.diff(values) == 1):
+    steps = np.diff(values)
+    if is_whole and len(values) > 2 and values[0] in (0, 1) and np.all(steps == 1):
         return "row numbers"
-    if is_whole and np.abs(values).max() >= 2:
-        return "whole numbers"
-    return "signs" if values.dtype.kind in "iu" else "numbers"
+    if is_whole:
+        return "whole numbers" if np.abs(values).max() >= 2 else "signs"
+    if len(values) >= _MANY and (np.all(steps > 0) or np.all(steps < 0)):
+        return "numbers in order"
+    return "numbers"
 
 
 def _prefix(name: str) -> str | None:

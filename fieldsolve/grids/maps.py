@@ -14,6 +14,7 @@ from fieldsolve.numerics.errors import InputError
 MARKED = 1e30
 
 _NESTED, _RING = ("NEST", "NESTED"), ("RING",)
+_NUMBERS = tuple("LBIJKED")  # formats of columns that hold real numbers
 _OF_PIXELS = re.compile(r"(I|HPX|HP)?(PIX(EL)?S?|INDEX)([_ ]?(INDEX|ID|NUMBER|NO))?", re.IGNORECASE)
 
 
@@ -40,36 +41,60 @@ class FitsMap:
 
 
 def read_fits(path: Path) -> FitsMap:
-    """The map in the first table of a FITS file, in RING order.
+    """The map in a table of a FITS file, in RING order: of the first table whose header is a map's, or of the first.
 
-    NaN stands for values that are missing: UNSEEN, BAD_DATA, TNULL, BLANK, pixels that an explicit index does not list. Raises
-    InputError for a file without a table and an ordering that is none, and what astropy raises for files that are no FITS.
+    NaN stands for values that are missing: UNSEEN, BAD_DATA, TNULL, BLANK, pixels that a list of them does not have. Raises
+    InputError for a file without a table, an ordering that is none and a header that does not fit the values, and what astropy
+    raises for files that are no FITS.
     """
     from astropy.io import fits  # slow to import
 
     with fits.open(path, memmap=False) as parts:
-        table = next((part for part in parts if isinstance(part, fits.BinTableHDU)), None)
-        if table is None:
+        tables = [part for part in parts if isinstance(part, fits.BinTableHDU)]
+        maps = [part for part in tables if "NSIDE" in part.header or "ORDERING" in part.header] or tables
+        if not maps:
             raise InputError("holds no table, as HEALPix maps are; write it with healpy.write_map")
-        header = table.header
-        columns = {column.name: _values(table, k) for k, column in enumerate(table.columns) if column.format[-1] != "A"}
-    said, notes = str(header.get("ORDERING", "")).strip(), []
+        header = maps[0].header
+        formats = {column.name: column.format.lstrip("0123456789")[:1] for column in maps[0].columns}
+        columns = {
+            column.name: _values(maps[0], k) for k, column in enumerate(maps[0].columns) if formats[column.name] in _NUMBERS
+        }
+        said = str(header.get("ORDERING", parts[0].header.get("ORDERING", ""))).strip()
+    notes = [f"table {tables.index(maps[0]) + 1} of {len(tables)} is read"] if len(tables) > 1 else []
+    foreign = [name for name, kind in formats.items() if kind not in _NUMBERS]
+    if foreign:
+        notes.append(f"columns that hold no real numbers are left out: {', '.join(foreign)}")
     if not said:
         notes.append("no ORDERING in its header: it is read as RING")
     elif said.upper() not in _NESTED + _RING:
         raise InputError(f"its ORDERING is {said!r}, which is neither RING nor NESTED; correct its header")
-    if columns and str(header.get("INDXSCHM", "")).strip().upper() == "EXPLICIT":
-        listed = columns.pop(next(iter(columns)))
-        columns = {name: _spread(listed, values, header) for name, values in columns.items()}
+    columns = _whole(columns, header)
     if said.upper() in _NESTED:
         columns = {name: _in_rings(name, values) for name, values in columns.items()}
     return FitsMap(columns, tuple(notes))
 
 
+def _whole(columns: dict[str, Array], header: Any) -> dict[str, Array]:
+    """The columns as whole maps: put where a list of pixels says, or from FIRSTPIX on."""
+    nside, first = header.get("NSIDE"), header.get("FIRSTPIX", 0)
+    is_listed = "EXPLICIT" in str(header.get("INDXSCHM", "")).upper() or "PARTIAL" in str(header.get("OBJECT", "")).upper()
+    listing = next(iter(columns), None)
+    if listing is not None and (is_listed or (_is_of_pixels(listing, columns[listing]) and len(columns) > 1)):
+        pixels = columns[listing]
+        if is_listed or not _counts(pixels):
+            size = 12 * int(nside) ** 2 if isinstance(nside, int) else len(pixels)
+            return {name: _spread(pixels, values, size) for name, values in columns.items() if name != listing}
+    for values in columns.values():
+        if isinstance(nside, int) and len(values) != 12 * nside**2 and isinstance(first, int):
+            pixels = float(first) + np.arange(len(values), dtype=np.float64)
+            return {name: _spread(pixels, one, 12 * nside**2) for name, one in columns.items()}
+    return columns
+
+
 def _values(table: Any, k: int) -> Array:
     """A column in double precision, NaN where it says that a value is missing."""
     column, header = table.columns[k], table.header
-    values = np.asarray(table.data.field(k), dtype=np.float64).ravel()
+    stored = np.asarray(table.data.field(k)).ravel()
     scale, zero = column.bscale or 1.0, column.bzero or 0.0
     marks = [scale * float(column.null) + zero] if column.null not in (None, "") else []
     for key in ("BAD_DATA", "BLANK"):
@@ -77,25 +102,40 @@ def _values(table: Any, k: int) -> Array:
             marks.append(float(header[key]))
         except (KeyError, TypeError, ValueError):
             continue
+    values = stored.astype(np.float64)
     for mark in marks:
-        values = np.where(np.isclose(values, mark, rtol=1e-6, atol=0) if mark else values == 0, np.nan, values)
+        # As it is in the column's own precision: a header has more digits than that.
+        with np.errstate(over="ignore"):
+            values = np.where(values == (float(np.float32(mark)) if stored.dtype.itemsize == 4 else mark), np.nan, values)
     return np.where(np.abs(values) >= MARKED, np.nan, values)
+
+
+def _counts(values: Array) -> bool:
+    """Whether values count from 0 or 1."""
+    return len(values) > 1 and values[0] in (0, 1) and bool(np.all(np.diff(values) == 1))
+
+
+def _is_of_pixels(name: str, values: Array) -> bool:
+    """Whether a column is one of pixel numbers by its name: whole numbers, each once."""
+    return _OF_PIXELS.fullmatch(name) is not None and bool(np.all(values == np.floor(values))) and _are_distinct(values)
+
+
+def _are_distinct(values: Array) -> bool:
+    return len(np.unique(values)) == len(values)
 
 
 def _are_pixel_numbers(name: str, values: Array) -> bool:
     """Whether a column counts the pixels, by its name or from 0 or 1."""
-    counted = len(values) > 1 and values[0] in (0, 1) and bool(np.all(np.diff(values) == 1))
-    return counted or (_OF_PIXELS.fullmatch(name) is not None and bool(np.all(values == np.floor(values))))
+    return _counts(values) or _is_of_pixels(name, values)
 
 
-def _spread(pixels: Array, values: Array, header: Any) -> Array:
+def _spread(pixels: Array, values: Array, size: int) -> Array:
     """The whole map of the pixels that are listed."""
-    size = 12 * int(header.get("NSIDE", 0)) ** 2
-    at = pixels.astype(np.int64)
-    if len(at) != len(values) or np.any(at != pixels) or np.any((at < 0) | (at >= size)) or len(np.unique(at)) < len(at):
-        raise InputError(f"its list of pixels does not fit the {size} of nside {header.get('NSIDE')}; is it damaged?")
+    fits = len(pixels) == len(values) and np.all(pixels == np.floor(pixels)) and _are_distinct(pixels)
+    if not fits or np.any((pixels < 0) | (pixels >= size)):
+        raise InputError(f"its header or its list of pixels does not fit {len(values)} values on {size} pixels; is it damaged?")
     whole = np.full(size, np.nan)
-    whole[at] = values
+    whole[pixels.astype(np.int64)] = values
     return whole
 
 

@@ -72,6 +72,17 @@ def test_long_paths_and_deep_specs_are_refused(tmp_path: Path) -> None:
         assert (found.code, found.problem) == (3, None), found
 
 
+def test_a_picture_alone_goes_beside_the_folder_and_over_nothing(tmp_path: Path) -> None:
+    small, picture = ["unimodal", "--nside", "2"], tmp_path / "x.png"
+    inside = outcome([*small, "-o", f"{tmp_path}/run", "--figure", f"{tmp_path}/run/figure.png"])
+    assert (inside.code, inside.problem) == (2, None)
+    picture.symlink_to(tmp_path / "nowhere")
+    (tmp_path / "folder.png").mkdir()
+    for name, more in (("x.png", []), ("folder.png", ["--force"]), ("x.toml/y.png", [])):
+        assert outcome([*small, "--figure", f"{tmp_path}/{name}", *more]).code == 3
+    assert picture.is_symlink()
+
+
 def test_pictures_are_of_the_kinds_that_can_be_drawn() -> None:
     assert {f".{kind}" for kind in PICTURES} == set(FIGURES)
 

@@ -250,11 +250,13 @@ def test_other_refusals(both: Array, tmp_path: Path) -> None:
     both_given = run(source, "--tau", "0.1", "--logit-scale", "10")
     assert both_given.exit_code == 2
     assert "give one of them" in both_given.output
-    assert "from 0 to 1" in refusal(source, "--corrupt", "0.5,2")
+    assert run(source, "--corrupt", "0.5,2").exit_code == run(source, "--corrupt", "nan").exit_code == 2
     assert run(source, "--corrupt", "a").exit_code == 2
     (tmp_path / "groups.txt").write_text("x\n" * 39)
     assert "one label for each of the 40 rows" in refusal(source, "--corrupt", "0.5", "--groups", tmp_path / "groups.txt")
     assert "probabilities" in refusal(source, "--groups", tmp_path / "groups.txt")
+    (tmp_path / "groups.txt").write_text("\n".join(map(str, range(40))))
+    assert "a group of its own" in refusal(source, "--corrupt", "0.5", "--groups", tmp_path / "groups.txt")
 
 
 @pytest.mark.parametrize(
@@ -369,6 +371,15 @@ def test_the_sample_has_its_place_among_equilibria(both: Array) -> None:
     np.testing.assert_allclose(place.effective_potentials[0], effective, rtol=1e-12)
     assert place.nearest_coupling in COUPLINGS
     assert place.dispersion.dimension == 6
+
+
+def test_a_gap_that_the_sphere_does_not_resolve_is_left_alone() -> None:
+    rng = np.random.default_rng(0)
+    middles = unit(rng.standard_normal((5, 256)))
+    x = unit(middles[rng.integers(0, 5, 100)] + 3e-5 * rng.standard_normal((100, 256)) / 16)
+    y = unit(x + 3e-3 * unit(rng.standard_normal(256)) + 1e-5 * rng.standard_normal((100, 256)) / 16)
+    (comparison,) = diagnose(x, y, tau=0.07, resamples=99).comparisons
+    assert any("finest sphere here resolves" in sentence for sentence in comparison.verdict)
 
 
 def test_two_components_stand_on_the_equator() -> None:

@@ -342,6 +342,21 @@ def test_rows_close_to_each_other_keep_their_digits(spread: float, apart: float,
     assert metrics["cosine_matched_sd"] == close(partners.std() / 2, rel=1e-4)
 
 
+def test_ranks_of_tight_modalities_far_apart_are_those_of_double_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    middles, owner = unit(rng.standard_normal((5, 16))), np.repeat(np.arange(60), 3)
+    y = unit(middles[rng.integers(0, 5, 180)] + 1e-4 * rng.standard_normal((180, 16)))
+    x, y = unit(y.reshape(60, 3, 16).mean(axis=1)).astype("f4"), y.astype("f4")
+    sample = sample_of(x, y, np.stack([owner, np.arange(180)], axis=1))
+    order = np.argsort(cdist(x.astype("f8"), y.astype("f8")), axis=1)
+    expected = np.mean(owner[order[:, 0]] == np.arange(60))
+    measured = measure(sample, TAU, 99)
+    assert measured.metrics["recall_a_to_b_at_1"].value == pytest.approx(expected, abs=1e-12)
+    assert measured.notes == ()
+    monkeypatch.setattr("fieldsolve.diagnose.pairwise._FEW", 0)
+    assert any("single precision does not decide" in note for note in measure(sample, TAU, 99).notes)
+
+
 def test_single_precision_that_is_too_coarse_is_said() -> None:
     x, y = tight(5e-6, 5e-6, 1, "f4")
     assert any("single precision has few digits" in note for note in measure(sample_of(x, y), TAU, 99).notes)

@@ -97,8 +97,8 @@ def test_a_first_row_that_is_a_unit_vector_of_whole_numbers_is_data(both: Array,
         ("id", [float(k) for k in range(1, ROWS + 1)], "'id' holds row numbers"),
         ("label", [k % 7 for k in range(ROWS)], "'label' holds whole numbers"),
         ("label", [k % 2 for k in range(ROWS)], "'label' holds whole numbers"),
-        ("path", [f"{k}.jpg" for k in range(ROWS)], "'path' holds text"),
-        ("seen", [k % 2 == 0 for k in range(ROWS)], "'seen' holds text"),
+        ("path", [f"{k}.jpg" for k in range(ROWS)], "'path' holds no numbers"),
+        ("seen", [k % 2 == 0 for k in range(ROWS)], "'seen' holds no numbers"),
     ],
 )
 @pytest.mark.parametrize("first", [True, False])
@@ -131,6 +131,69 @@ def test_what_may_be_no_component_is_refused_by_name(
     np.save(tmp_path / "b.npy", both[1])
     with pytest.raises(InputError, match=said):
         read_modalities([f"{tmp_path}/a.csv", f"{tmp_path}/b.npy"], normalize=True)
+
+
+@pytest.mark.parametrize(
+    "header", [[str(2 * k) for k in range(WIDTH)], [f"{k}.0" for k in range(WIDTH)], [str(15 - k) for k in range(WIDTH)]]
+)
+def test_whole_numbers_that_differ_name_columns(header: list[str], both: Array, tmp_path: Path) -> None:
+    a, b = (written(tmp_path / f"{name}.csv", 5 * rows, header) for name, rows in zip("ab", both, strict=True))
+    found = read_modalities([str(a), str(b)], normalize=True)
+    assert [len(one.rows) for one in found] == [ROWS, ROWS]
+
+
+def test_two_columns_that_begin_with_0_and_1_are_refused(tmp_path: Path) -> None:
+    rows = np.array([[0, 1], [1, 0], [0.6, 0.8], [0.8, 0.6]])
+    np.savetxt(tmp_path / "a.csv", rows, delimiter=",", fmt="%g")
+    np.save(tmp_path / "b.npy", rows)
+    with pytest.raises(InputError, match=r"first record \(0, 1\) may be a header or a row"):
+        read_two(tmp_path / "a.csv", tmp_path / "b.npy")
+
+
+def test_float_labels_and_indexes_are_no_components(both: Array, tmp_path: Path) -> None:
+    np.save(tmp_path / "b.npy", both[1])
+    labels, rising = (np.arange(ROWS) % 2).astype(float), np.linspace(0, 0.03, ROWS)
+    for column, said in ((labels, "whole numbers"), (rising, "numbers in order")):
+        np.savetxt(tmp_path / "a.csv", np.column_stack([both[0], column]), delimiter=",")
+        with pytest.raises(InputError, match=f"'column 17' holds {said}"):
+            read_modalities([f"{tmp_path}/a.csv", f"{tmp_path}/b.npy"], normalize=True)
+    named = np.column_stack([both[0][:, :3], rising])
+    np.savetxt(tmp_path / "a.csv", named, delimiter=",", header="x,y,z,time", comments="")
+    with pytest.raises(InputError, match="'time' holds numbers in order"):
+        read_modalities([f"{tmp_path}/a.csv", f"{tmp_path}/b.npy"], normalize=True)
+
+
+def test_lists_beside_numbered_columns_are_refused(both: Array, tmp_path: Path) -> None:
+    columns = {name: both[0][:, k] for k, name in enumerate(NAMES)}
+    parquet.write_table(pa.table(columns | {"box": pa.array(list(both[1][:, :4]))}), tmp_path / "a.parquet")
+    np.save(tmp_path / "b.npy", both[1])
+    with pytest.raises(InputError, match="'box' and 'e0' both hold"):
+        read_two(tmp_path / "a.parquet", tmp_path / "b.npy")
+    np.testing.assert_allclose(read_two(f"{tmp_path}/a.parquet::e", tmp_path / "b.npy")[0], both[0], atol=1e-15)
+    tags = pa.array([["a", "b"]] * ROWS)
+    parquet.write_table(pa.table(columns | {"tags": tags}), tmp_path / "a.parquet")
+    np.testing.assert_allclose(read_two(tmp_path / "a.parquet", tmp_path / "b.npy")[0], both[0], atol=1e-15)
+
+
+def test_archives_of_many_arrays_and_parquet_can_be_bombs_too(both: Array, tmp_path: Path) -> None:
+    few = np.ones((LARGEST_UNQUESTIONED // 200, 16), dtype=np.float32)
+    np.savez_compressed(tmp_path / "x.npz", **{f"x{k}": few for k in range(4)})
+    parquet.write_table(pa.table({f"e{k}": np.ones(LARGEST_UNQUESTIONED // 64) for k in range(16)}), tmp_path / "x.parquet")
+    np.save(tmp_path / "b.npy", both[1])
+    for name in ("x.npz", "x.parquet"):
+        with pytest.raises(InputError, match="would unpack from"):
+            read_two(tmp_path / name, tmp_path / "b.npy")
+
+
+def test_texts_in_utf16_and_with_blank_first_lines_are_read(both: Array, tmp_path: Path) -> None:
+    a = written(tmp_path / "a.csv", both[0], NAMES)
+    np.save(tmp_path / "b.npy", both[1])
+    for content in (a.read_text().encode("utf-16"), b"\n\r\n" + a.read_bytes()):
+        a.write_bytes(content)
+        np.testing.assert_allclose(read_two(a, tmp_path / "b.npy")[0], both[0], atol=1e-15)
+        written(a, both[0], NAMES)
+    (tmp_path / "pairs.csv").write_bytes("a,b\r\n1,2\r\n".encode("utf-16"))
+    np.testing.assert_array_equal(read_pairs_table(tmp_path / "pairs.csv"), [[1, 2]])
 
 
 def test_columns_that_are_zero_or_signs_are_components(both: Array, tmp_path: Path) -> None:
@@ -247,8 +310,9 @@ def test_shapes_that_are_none_are_named(shape: tuple[int, ...], said: str, both:
 
 def test_transposed_tables_and_unequal_widths_are_told(both: Array, tmp_path: Path) -> None:
     np.save(tmp_path / "turned.npy", np.swapaxes(both, 1, 2))
-    with pytest.raises(InputError, match=r"shape \(16, 60\) were \(d, n\): transpose"):
-        read_modalities([f"{tmp_path}/turned.npy"])
+    for normalize in (False, True):
+        with pytest.raises(InputError, match=r"shape \(16, 60\) were \(d, n\): transpose"):
+            read_modalities([f"{tmp_path}/turned.npy"], normalize)
     np.save(tmp_path / "a.npy", both[0])
     np.save(tmp_path / "b.npy", both[1][:, :8])  # rows that are not of unit length any more
     with pytest.raises(InputError, match="a has 16 components and b 8"):
@@ -282,9 +346,11 @@ PAIRS = [(k // 2, k) for k in range(2 * ROWS)]
         ",image,caption\n" + "\n".join(f"{k},{i},{j}" for k, (i, j) in enumerate(PAIRS)),
         "\n".join(f"{i}\t{j}" for i, j in PAIRS),
         "\n".join(f"{i} {j}" for i, j in PAIRS),
+        ",0,1\n" + "\n".join(f"{k},{i},{j}" for k, (i, j) in enumerate(PAIRS)),
+        "0,1\n" + "\n".join(f"{i},{j}" for i, j in PAIRS),
         '"image","caption"\n' + "\n".join(f'"{i}","{j}"' for i, j in PAIRS),
     ],
-    ids=["plain", "header", "bom", "semicolons", "floats", "index", "tabs", "spaces", "quoted"],
+    ids=["plain", "header", "bom", "semicolons", "floats", "index", "tabs", "spaces", "numbered index", "numbered", "quoted"],
 )
 def test_tables_of_pairs_as_programs_write_them(text: str, tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_bytes(text.encode())
@@ -298,9 +364,11 @@ def test_tables_of_pairs_as_programs_write_them(text: str, tmp_path: Path) -> No
     [
         ("image,caption\n", "holds no pairs"),
         ("", "holds no pairs"),
-        ("0,1\n1,x\n", "line 2 is '1, x'"),
+        ("0,2\n1,x\n", "line 2 is '1, x'"),
         ("0,x\n", "line 1 is '0, x'"),
-        ("0,1\n1,2,3\n", "line 2"),
+        ("0,2\n1,2,3\n", "line 2"),
+        ("0,1\n1,2\n", "may be a header or a pair"),
+        ("a,b\n1_0,2\n", "line 2 is '1_0, 2'"),
         ("0,0.5\n", "whole numbers in two columns"),
         ("0,nan\n", "whole numbers in two columns"),
         ("0,1e300\n", "numbers of rows that no file has"),
@@ -315,6 +383,8 @@ def test_tables_of_pairs_that_are_none_are_refused_by_line(text: str, said: str,
 def test_labels_of_groups_may_be_in_any_encoding(tmp_path: Path) -> None:
     (tmp_path / "groups.txt").write_bytes(b"\xef\xbb\xbfcaf\xe9\ndog\ncaf\xe9\n")
     np.testing.assert_allclose(read_groups(tmp_path / "groups.txt"), [0, 1, 0])
+    (tmp_path / "groups.txt").write_text("0,cat\n1,dog \n2,cat\n")  # as pandas writes a series
+    np.testing.assert_array_equal(read_groups(tmp_path / "groups.txt"), [0, 1, 0])
 
 
 def test_names_that_are_no_text_are_read_and_shown(both: Array, tmp_path: Path) -> None:

@@ -106,6 +106,41 @@ def test_maps_of_some_pixels_are_whole_or_refused(tmp_path: Path) -> None:
         values(listed(order + 5))
 
 
+def test_headers_are_compared_with_the_values(tmp_path: Path) -> None:
+    path, later = tmp_path / "x.fits", np.arange(100, 100 + SIZE)
+    with pytest.raises(InputError, match="576 of 768 pixels"):  # a part of a finer map
+        values(written(path, [("T", MAP, "D", {})], ORDERING="RING", NSIDE=8, FIRSTPIX=100, LASTPIX=291))
+    with pytest.raises(InputError, match="does not fit 192 values on 48 pixels"):
+        values(written(path, [("T", MAP, "D", {})], ORDERING="RING", NSIDE=2))
+    for more in ({"OBJECT": "PARTIAL"}, {}):
+        with pytest.raises(InputError, match="576 of 768 pixels"):
+            values(written(path, [("PIXEL", later, "J", {}), ("T", MAP, "D", {})], ORDERING="RING", NSIDE=8, **more))
+    order = np.random.default_rng(1).permutation(SIZE)  # a list of pixels that the header does not speak of
+    found = values(written(path, [("PIXEL", order, "J", {}), ("T", MAP[order], "D", {})], ORDERING="RING"))
+    np.testing.assert_array_equal(found, MAP)
+
+
+def test_what_is_no_map_is_left_out_and_said(tmp_path: Path) -> None:
+    path = tmp_path / "x.fits"
+    complex_too: Columns = [("C", MAP + 1j * MAP, "M", {}), ("T", MAP, "D", {}), ("NAME", np.array(["a"] * SIZE), "3A", {})]
+    np.testing.assert_array_equal(values(written(path, complex_too, ORDERING="RING")), MAP)
+    assert any("no real numbers are left out: C, NAME" in note for note in read_map(path, Healpix(NSIDE)).notes)
+    catalogue = fits.BinTableHDU.from_columns([fits.Column(name="RA", array=np.linspace(0, 1, 48), format="D")])
+    table = fits.BinTableHDU.from_columns([fits.Column(name="T", array=healpy.reorder(MAP, r2n=True), format="D")])
+    table.header.update(FULL)
+    primary = fits.PrimaryHDU()
+    primary.header["ORDERING"] = "NESTED"
+    fits.HDUList([primary, catalogue, table]).writeto(path, overwrite=True)
+    np.testing.assert_array_equal(values(path), MAP)
+    assert "x.fits: table 2 of 2 is read" in read_map(path, Healpix(NSIDE)).notes
+
+
+def test_values_close_to_a_mark_are_values(tmp_path: Path) -> None:
+    numbers = np.arange(SIZE, dtype="i4")[::-1] + 9_999_800
+    columns: Columns = [("T", numbers, "J", {"null": 9_999_999})]
+    np.testing.assert_array_equal(values(written(tmp_path / "x.fits", columns, ORDERING="RING")), numbers)
+
+
 def test_vectors_a_row_are_maps(tmp_path: Path) -> None:
     path = written(tmp_path / "x.fits", [("T", MAP.reshape(-1, 16), "16D", {})], ORDERING="RING")
     np.testing.assert_array_equal(values(path), MAP)
