@@ -79,8 +79,8 @@ def _measured(sample: Sample, tau: float, resamples: int, seed: int, watch: Watc
     undecided = float(np.mean(hits[0, 0] % 1 > 0))
     if undecided > _NOTABLE:
         notes.append(
-            f"partners of {undecided:.0%} of the rows are as near as strangers, as far as distances have digits: copies, or ranks "
-            "that single precision does not decide"
+            f"partners of {undecided:.0%} of the rows are as near as strangers, as far as distances have digits: copies, or "
+            "ranks that single precision does not decide"
         )
     if draws.labels is None:
         notes.append("clusters are too large for exchanges within them: there are no p-values")
