@@ -17,6 +17,7 @@ from fieldsolve.numerics.errors import InputError
 
 _NUMBERED = re.compile(r"(.*?)(\d+)$", re.DOTALL)
 _DELIMITERS = ",;\t"
+_WITH_COMMA = re.compile(r"\s*-?\d+,\d+([eE][-+]?\d+)?\s*")
 _MANY = 10  # rows, so many that a component does not rise or fall through all of them
 _SAID = {"signs": "whole numbers", "zeros": "nothing but 0", "text": "no numbers"}
 
@@ -137,11 +138,13 @@ def _csv(path: Path) -> _Table:
     content = path.read_bytes()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         content = content.decode("utf-16").encode()
-    content = content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n \t")
+    # What Excel, numpy and R write before a header: a mark of the encoding, the separator, a sign of a comment.
+    content = re.sub(rb"\Asep=.\r?\n", b"", content.removeprefix(b"\xef\xbb\xbf").lstrip(b"\r\n \t")).removeprefix(b"# ")
     first, second = ([*content[: 1 << 24].splitlines()[:2], b"", b""][k].decode() for k in (0, 1))
-    delimiter = max(_DELIMITERS, key=first.count)
+    delimiter = _delimiter(first)
     records = [next(csv.reader([line], delimiter=delimiter), []) for line in (first, second)]
-    has_header = _is_header(path, *records)
+    decimal = "," if delimiter == ";" and any(_WITH_COMMA.fullmatch(cell) for cell in records[0] + records[1]) else "."
+    has_header = _is_header(path, *([cell.replace(decimal, ".") for cell in record] for record in records))
     names = [one.strip() for one in records[0]] if has_header else [f"column {k}" for k in range(1, len(records[0]) + 1)]
     repeated = [one for one, times in Counter(names).items() if times > 1 and one]
     if repeated:
@@ -150,9 +153,17 @@ def _csv(path: Path) -> _Table:
         pyarrow.BufferReader(content),
         read_options=arrow.ReadOptions(column_names=[str(k) for k in range(len(names))], skip_rows=int(has_header)),
         parse_options=arrow.ParseOptions(delimiter=delimiter),
+        convert_options=arrow.ConvertOptions(decimal_point=decimal),
     )
     index = {k for k, one in enumerate(names) if not one or re.fullmatch(r"Unnamed: \d+", one)}
     return _Table(names, [column.combine_chunks() for column in table.columns], index, has_header)
+
+
+def _delimiter(line: str) -> str:
+    """What separates cells: a semicolon where all commas are those of decimal numbers, a space where nothing else could."""
+    if ";" in line and all("," not in cell or _WITH_COMMA.fullmatch(cell) for cell in line.split(";")):
+        return ";"
+    return max(_DELIMITERS, key=line.count) if any(one in line for one in _DELIMITERS) else " "
 
 
 def _is_header(path: Path, first: list[str], second: list[str]) -> bool:

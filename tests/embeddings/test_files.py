@@ -196,6 +196,21 @@ def test_texts_in_utf16_and_with_blank_first_lines_are_read(both: Array, tmp_pat
     np.testing.assert_array_equal(read_pairs_table(tmp_path / "pairs.csv"), [[1, 2]])
 
 
+def test_tables_as_other_programs_write_them(both: Array, tmp_path: Path) -> None:
+    np.save(tmp_path / "b.npy", both[1])
+    plain = written(tmp_path / "a.csv", both[0], NAMES).read_text()
+    bare = plain.partition("\n")[2]
+    np.savetxt(tmp_path / "spaces.csv", both[0])
+    np.savetxt(tmp_path / "comment.csv", both[0], delimiter=",", header=",".join(NAMES))
+    (tmp_path / "excel.csv").write_text("sep=;\r\n" + plain.replace(",", ";"))
+    (tmp_path / "german.csv").write_text(plain.replace(",", ";").replace(".", ","))
+    (tmp_path / "bare.csv").write_text(bare.replace(",", ";").replace(".", ","))
+    for name in ("spaces", "comment", "excel", "german", "bare"):
+        first, _, notes = read_two(tmp_path / f"{name}.csv", tmp_path / "b.npy")
+        np.testing.assert_allclose(first, both[0], atol=1e-15, err_msg=name)
+        assert notes == ()
+
+
 def test_columns_that_are_zero_or_signs_are_components(both: Array, tmp_path: Path) -> None:
     rows = both[0].copy()
     rows[:, 4], rows[:, 7] = 0, 0
