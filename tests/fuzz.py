@@ -26,7 +26,7 @@ Generator = np.random.Generator
 
 #: What a case may end in: done, usage, refused, not converged, cells failed, a check failed.
 ALLOWED = {0, 2, 3, 4, 5, 6}
-PATIENCE = 20.0  # seconds
+PATIENCE = 60.0  # seconds, of which compiling may take some
 
 NUMBERS = (
     *("0", "-0.0", "-1", "1", "2", "3", "4", "7", "0.5", "1e-9", "1e-8", "0.001", "1e9", "1e-308", "5e-324", "1e308", "1e309"),

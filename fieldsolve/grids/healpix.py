@@ -74,7 +74,7 @@ class Healpix(Grid):
         reach = float(self._pixels.max_pixrad()) + width
         covered = (distance <= radius).astype(np.float64)
         rim = np.flatnonzero(np.abs(distance - radius) <= reach)
-        for chunk in np.array_split(rim, max(1, len(rim) // 512)):
+        for chunk in np.array_split(rim, max(1, len(rim) // 512)) if len(rim) else ():
             # A part counts by its distance from the rim, smoothly: counted as wholes, parts would err by rings of them.
             depth = np.clip((radius - distance_to_nearest(self._parts(chunk), centres)) / width, -1, 1)
             inside = (1 + depth + np.sin(np.pi * depth) / np.pi) / 2

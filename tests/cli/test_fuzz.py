@@ -59,6 +59,12 @@ def test_options_out_of_range_are_errors_of_usage(line: list[str]) -> None:
     assert found.seconds < 2
 
 
+@pytest.mark.parametrize("radius", ["3", "3.14", "1e-300", "3.141592653589793"])
+def test_caps_may_be_of_any_size(radius: str) -> None:
+    found = outcome(["unimodal", "--nside", "4", "--cap-radius", radius])
+    assert (found.code, found.problem) == (0, None)
+
+
 def test_long_paths_and_deep_specs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
     (tmp_path / "digits.toml").write_text("a = " + "1" * 5000)
