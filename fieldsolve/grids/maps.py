@@ -103,10 +103,11 @@ def _values(table: Any, k: int) -> Array:
         except (KeyError, TypeError, ValueError):
             continue
     values = stored.astype(np.float64)
+    # In the column's own precision: a header has more digits than single precision.
+    precision = np.float32 if stored.dtype.kind == "f" and stored.dtype.itemsize == 4 else np.float64
     for mark in marks:
-        # As it is in the column's own precision: a header has more digits than that.
         with np.errstate(over="ignore"):
-            values = np.where(values == (float(np.float32(mark)) if stored.dtype.itemsize == 4 else mark), np.nan, values)
+            values = np.where(values == float(precision(mark)), np.nan, values)
     return np.where(np.abs(values) >= MARKED, np.nan, values)
 
 

@@ -64,6 +64,7 @@ def test_marks_of_missing_values_are_none(tmp_path: Path) -> None:
     refused(marked(-9999.25), "E", BAD_DATA=-9999.25)
     refused(marked(-32768).astype("i4"), "J", {"null": -32768})
     refused(marked(-32768).astype("i4"), "J", BLANK=-32768)
+    refused(marked(-123_456_789).astype("i4"), "J", {"null": -123_456_789})  # more digits than single precision has
     refused(marked(float(-np.finfo("f4").max)), "E")
     refused(marked(float(-np.finfo("f8").max)), "D")
     refused(marked(-1.6375e30), "E")
