@@ -120,10 +120,12 @@ def _table(solution: Solution, summary: dict[str, Any]) -> str:
     if solution.phase_sentence is not None:
         lines.append(f"{'phase':<22}{solution.phase_sentence}")
     lines += [f"{'term ' + name:<22}{value:.10g}" for name, value in summary["terms"].items()]
+    rows = []
     for name in _ROWS:
         value = summary.get(name)
         if value is not None:
             numbers = "  ".join(f"{number:.10g}" for number in np.ravel(value))
-            unit = f"cap within {summary['cap_radius']:g} rad of the wells" if name == "cap_mass" else _UNITS[name]
-            lines.append(f"{_TITLES.get(name, name.replace('_', ' ')):<22}{numbers:<28}{unit}")
-    return "\n".join(lines)
+            unit = f"within {summary['cap_radius']:g} rad of the wells" if name == "cap_mass" else _UNITS[name]
+            rows.append([_TITLES.get(name, name.replace("_", " ")), numbers, unit])
+    width = max(len(numbers) for _, numbers, _ in rows) + 2
+    return "\n".join([*lines, *(f"{title:<22}{numbers:<{width}}{unit}" for title, numbers, unit in rows)])

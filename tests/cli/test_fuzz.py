@@ -65,6 +65,17 @@ def test_caps_may_be_of_any_size(radius: str) -> None:
     assert (found.code, found.problem) == (0, None)
 
 
+def test_the_table_leads_with_what_is_asked_for_and_has_units() -> None:
+    said = CliRunner().invoke(main, ["multimodal", "--nside", "8", "--coupling", "0.5", "--tau", "0.3", "--floor", "0.01"]).stdout
+    lines = said.splitlines()
+    assert lines[2].startswith("phase")
+    assert lines[3].startswith("centroid gap")
+    assert lines[4].startswith("symmetric KL")
+    numbers = [line[22:].split("  ") for line in lines[3:]]
+    assert all(cells[-1].strip() and not cells[-1][0].isdecimal() for cells in numbers if cells[-1] != "0 to 2")
+    assert not any(word in said for word in ("KDE error", "kernel volume"))
+
+
 def test_long_paths_and_deep_specs_are_refused(tmp_path: Path) -> None:
     (tmp_path / "deep.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
     (tmp_path / "digits.toml").write_text("a = " + "1" * 5000)
