@@ -148,5 +148,5 @@ def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
         trace=_read_trace(folder / _TRACE),
         seconds=summary["seconds"],
         notes=tuple(summary["notes"]),
-        discretisation_error=summary["discretisation_error"],
+        discretisation_error=summary.get("discretisation_error"),  # folders of before have none
     )

@@ -14,6 +14,7 @@ from fieldsolve.equilibrium.potentials import flat, mixture, two_well
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.grids import Circle, Healpix
 from fieldsolve.numerics.errors import Advice, InputError
+from fieldsolve.output.summary import read_summary, summary_text
 
 
 def solutions() -> dict[str, Solution]:
@@ -187,3 +188,12 @@ def test_results_without_a_trace_are_incomplete(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="no complete fieldsolve results"):
         fs.load(tmp_path / "file")
+
+
+def test_folders_from_before_the_discretisation_error_are_read(tmp_path: Path) -> None:
+    storage.save(solutions()["unimodal"], tmp_path / "run")
+    summary = read_summary(tmp_path / "run")
+    files = summary.pop("files")
+    del summary["discretisation_error"]
+    (tmp_path / "run" / "summary.json").write_text(summary_text(summary, files))
+    assert fs.load(tmp_path / "run").discretisation_error is None
