@@ -64,7 +64,6 @@ def write_figure(draw: Callable[[], Any], options: dict[str, Any]) -> None:
 def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str, Any]) -> None:
     """Write summary.json, table.csv and figure.png if a folder was given; print the JSON object, or report and table."""
     output = options["output"]
-    write_figure(draw, options)
     if output is not None:
         from fieldsolve.output.folders import write_files
         from fieldsolve.output.pictures import render_all
@@ -73,6 +72,7 @@ def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str,
         table = csv_text(summary["columns"], rows_of({name: summary[name] for name in summary["columns"]}))
         files = {"table.csv": table.encode(), **render_all(lambda: {"figure": draw()})}
         write_files(output, summary, files, options["force"])
+    write_figure(draw, options)
     print_study(summary, options["as_json"], options["quiet"])
     if output is not None and not options["quiet"] and not options["as_json"]:
         say(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)

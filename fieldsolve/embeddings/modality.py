@@ -87,7 +87,7 @@ def _has_unit_columns(array: np.ndarray, storage: str) -> bool:
 def _remedy(array: np.ndarray, storage: str) -> str:
     """What to do about rows that are not of unit length: to scale them, unless columns are."""
     if _has_unit_columns(array, storage):
-        return f"its columns are, as if its shape {array.shape} were (d, n): transpose it"
+        return f"its columns are, as if its shape {array.shape} were (d, n): transpose it, or scale the rows yourself"
     return "--normalize (normalize=True) scales them"
 
 

@@ -241,8 +241,10 @@ def read_map(path: Path, grid: Grid) -> Potential:
     own, values = potential.sampled
     if isinstance(grid, Healpix) and isinstance(own, Healpix) and own != grid:
         notes.append(f"regraded from nside {own.nside} to {grid.nside}")
+        is_finer = own.nside > grid.nside
         while own.nside > grid.nside:
             own, values = Healpix(own.nside // 2), own.coarsened(values)
+        if is_finer:
             potential = from_map(values, label)
     return replace(potential, name=str(path), digest=checksum, notes=tuple(f"{label}: {printable(note)}" for note in notes))
 

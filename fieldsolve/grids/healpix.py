@@ -213,17 +213,12 @@ class Healpix(Grid):
 
 def interpolate(field: Array, points: Array) -> Array:
     """A HEALPix map in RING order between its pixels' centres, bilinearly, at unit vectors (n, 3)."""
-    healpy = _healpy("interpolating a map")
-    theta, phi = healpy.vec2ang(points)
-    return np.asarray(healpy.get_interp_val(field, theta, phi))
-
-
-def _healpy(what: str) -> Any:
     try:
         import healpy  # slow to import: 0.8 s
     except ImportError:
-        raise InputError(f"{what} needs healpy, which is not installed; pip install healpy, where it has a wheel") from None
-    return healpy
+        raise InputError("interpolating a map needs healpy: pip install healpy, where it has a wheel") from None
+    theta, phi = healpy.vec2ang(points)
+    return np.asarray(healpy.get_interp_val(field, theta, phi))
 
 
 @lru_cache(maxsize=16)
