@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fieldsolve.diagnose.diagnosis import diagnose as diagnose
     from fieldsolve.embeddings.pairs import from_embeddings as from_embeddings
+    from fieldsolve.encoders.moving import GapMap as GapMap
+    from fieldsolve.encoders.moving import move_gap as move_gap
     from fieldsolve.equilibrium.continuation import follow as follow
     from fieldsolve.equilibrium.continuation import hysteresis as hysteresis
     from fieldsolve.equilibrium.pictures import plot as plot
@@ -36,6 +38,7 @@ __version__ = "0.1.0"
 # Loaded when first used, so that the command line's help needs neither numpy nor numba.
 _HOMES = {
     "Circle": "grids",
+    "GapMap": "encoders.moving",
     "Healpix": "grids",
     "InputError": "numerics.errors",
     "Kernel": "grids",
@@ -50,6 +53,7 @@ _HOMES = {
     "hysteresis": "equilibrium.continuation",
     "load": "equilibrium.storage",
     "mixture": "equilibrium.potentials",
+    "move_gap": "encoders.moving",
     "plot": "equilibrium.pictures",
     "save": "equilibrium.storage",
     "solve": "equilibrium.solve",

@@ -1,4 +1,4 @@
-"""Contracts that every grid, critic and term keeps: run them on one of your own before you register it.
+"""Contracts that every grid, critic, term and loss of encoders keeps: run them on one of your own before you register it.
 
     from fieldsolve.testing import check_grid
     check_grid(MyGrid(12))
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fieldsolve.encoders.laws import JointLaw
+from fieldsolve.encoders.losses import LOSSES, Logits, Loss, Slopes
 from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.equilibrium.terms import TERMS, Term, term_of
 from fieldsolve.grids import Circle, Critic, Grid, Healpix, Kernel, Smoother, grid_of
@@ -19,6 +21,7 @@ from fieldsolve.grids.critics import critic_of
 from fieldsolve.grids.smoothing import least_tau
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.names import made_of, text_of
 
 _SEED = 20260119
 
@@ -216,3 +219,50 @@ def _check_spectrum(term: Term, grid: Grid, modalities: int) -> None:
             measured = modalities * (values[0] - 2 * values[1] + values[2]) / step**2
             expected = float(weights @ spectrum[degree] @ weights)
             _agree(measured, expected, 0.02 * (1 + abs(expected)), f"{term}: second variation of degree {degree}")
+
+
+def check_loss(loss: Loss, law: JointLaw) -> None:
+    """Check that a loss of encoders keeps what `Loss` promises: its name, its derivatives, convexity, its least value.
+
+    Registered losses must come back from their names. law: one that the loss is defined on, of some symbols. Raises
+    AssertionError.
+    """
+    if loss.name in LOSSES:
+        assert made_of(text_of(loss), LOSSES, "loss") == loss, f"{loss} does not come back from its name"
+    loss.check(law)
+    rng = np.random.default_rng(_SEED)
+    states = [(_random_gram(law, loss.is_single, rng) * size, size) for size in (1.0, 4.0, 9.0, 9.0)]
+    for logits, size in states:
+        value, slope = _at(loss, law, logits, size)
+        assert np.isfinite(value), f"{loss}: the value is {value}"
+        assert value >= loss.least(law) - 1e-12 * abs(value), f"{loss}: {value} is below its least value {loss.least(law)}"
+        direction = rng.standard_normal(logits.shape)
+        direction += direction.T
+        ahead, behind = (_at(loss, law, logits + sign * 1e-5 * direction, size + 1)[0] for sign in (1, -1))
+        along = float(np.vdot(slope, direction))
+        _agree((ahead - behind) / 2e-5, along, 1e-6 * (1 + abs(along)), f"{loss}: differences of values, and the derivative")
+        for other, larger in states:
+            above = value + float(np.vdot(slope, other - logits))
+            assert _at(loss, law, other, larger)[0] >= above - 1e-9 * (1 + abs(above)), f"{loss}: is not convex"
+
+
+def _random_gram(law: JointLaw, is_single: bool, rng: np.random.Generator) -> Array:
+    rows = rng.standard_normal((law.table.shape[0] if is_single else sum(law.table.shape), 4))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows @ rows.T)
+
+
+def _at(loss: Loss, law: JointLaw, logits: Array, largest: float) -> tuple[float, Array]:
+    """A loss's value at a symmetric matrix of logits of all symbols, and the symmetric matrix of its derivatives."""
+    n = law.table.shape[0]
+    cross = logits if loss.is_single else logits[:n, n:]
+    found: Slopes = loss.evaluate(law, Logits(cross.copy, logits[:n, :n].copy, logits[n:, n:].copy, largest, 0.3))
+    slope = np.zeros_like(logits)
+    if found.cross is not None and loss.is_single:
+        slope += found.cross
+    elif found.cross is not None:
+        slope[:n, n:] += found.cross
+    for block, part in ((found.first, slice(0, n)), (found.second, slice(n, None))):
+        if block is not None:
+            slope[part, part] += block
+    return found.value, 0.5 * (slope + slope.T)

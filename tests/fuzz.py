@@ -21,6 +21,7 @@ import numpy as np
 from click.testing import CliRunner
 
 from fieldsolve.cli import main
+from fieldsolve.encoders.moving import move_gap
 
 Generator = np.random.Generator
 
@@ -70,6 +71,8 @@ SMALL: dict[str, list[str]] = {
     "sharpness": ["--nside", "4"],
     "stability": [],
     "diagnose": ["--resamples", "99"],
+    "encoders": ["--tau", "0.3", "--max-steps", "300"],
+    "move-gap": [],
     "show": [],
     "phase-diagram": ["--dry-run"],
 }
@@ -142,17 +145,32 @@ def option_cases(folder: Path, rng: Generator) -> Iterator[list[str]]:
 
 
 #: Options that a case must not have: they write, or start other processes.
-_KEPT = {"output", "force", "workers", "scheduler", "local_cluster", "debug", "help", "figure"}
+_KEPT = {"output", "moved", "force", "workers", "scheduler", "local_cluster", "debug", "help", "figure"}
 
 
 def _arguments(name: str, folder: Path, both: Path, rng: Generator) -> list[str]:
-    if name == "diagnose":
+    if name == "encoders":
+        return [str(rng.choice(np.array(_LAWS)))]
+    if name in ("diagnose", "move-gap"):
         return [str(both) if rng.random() < 0.8 else str(rng.choice(WORDS))]
     if name == "show":
         return [str(rng.choice(WORDS))]
     if name == "phase-diagram":
         return [str(folder / "spec.toml")]
     return []
+
+
+_LAWS = (
+    "ring:6,2",
+    "simplex:4,0.3",
+    "blocks:2,2,0.1",
+    "circle:8,1",
+    "ring:6",
+    "ring:6,-1e9",
+    "simplex:1,0",
+    "blocks:9999,9999,0.1",
+    "x.csv",
+)
 
 
 def _value(option: click.Parameter, rng: Generator) -> str:
@@ -165,6 +183,9 @@ def _value(option: click.Parameter, rng: Generator) -> str:
 
 #: Values that an option takes, so that cases come as far as its command.
 _FITTING = {
+    "objective": ("one-sided", "one-encoder", "in-modal-negatives:0.5", "joint-softmax:0.5", "sigmoid:4,learned", "negatives:2"),
+    "penalties": ("gap:0.1", "gap:-1", "uniformity:0.5"),
+    "to": ("min", "max", "0.5"),
     "critic": ("cosine", "rbf", "geodesic"),
     "energy": ("intrinsic", "smoothed"),
     "tau": ("1e-9", "1e-6", "0.003", "0.1", "10", "1e9"),
@@ -213,6 +234,10 @@ def _files(folder: Path) -> list[tuple[Path, list[str]]]:
     np.save(folder / "groups.npy", np.arange(30) % 3)
     (folder / "pairs.csv").write_text("a,b\n" + "\n".join(f"{k},{k}" for k in range(30)))
     (folder / "groups.txt").write_text("\n".join("xyz"[k % 3] for k in range(30)))
+    np.save(folder / "table.npy", np.arange(1, 13).reshape(3, 4))
+    np.savetxt(folder / "table.csv", np.arange(1, 13).reshape(3, 4), "%d", ",")
+    (folder / "labels.csv").write_text("\n".join(f"{'xyz'[k % 3]},{'uv'[k % 2]}" for k in range(30)))
+    move_gap(both[0], both[1]).save(folder / "gap.npz")
     for name in ("pairs.npy", "law.npy"):
         np.save(folder / name, both[..., :3] / np.linalg.norm(both[..., :3], axis=-1, keepdims=True))
     _more_files(folder, both)
@@ -242,6 +267,10 @@ def _files(folder: Path) -> list[tuple[Path, list[str]]]:
         "groups.npy": lambda path: ["diagnose", str(folder / "both.npy"), "--corrupt", "0.5", "--groups", path],
         "map.npy": lambda path: ["unimodal", "--nside", "2", "--potential", path],
         "map.fits": lambda path: ["unimodal", "--nside", "2", "--potential", path],
+        "table.csv": lambda path: ["encoders", path, "--tau", "0.5"],
+        "table.npy": lambda path: ["encoders", path, "--tau", "0.5"],
+        "labels.csv": lambda path: ["encoders", path, "--tau", "0.5", "--labels"],
+        "gap.npz": lambda path: ["move-gap", str(folder / "both.npy"), "--use", path],
         "spec.toml": lambda path: ["phase-diagram", path, "--dry-run"],
     }
     quick = ["--resamples", "99", "--quiet"]

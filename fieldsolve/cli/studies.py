@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import click
@@ -14,24 +15,28 @@ from fieldsolve.numerics.progress import Watch
 #: What a folder of a study holds.
 WRITTEN = "summary.json, table.csv and figure.png"
 
-STUDY_SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/sharpness/1", "fieldsolve/stability/1")
+STUDY_SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/drift/1", "fieldsolve/sharpness/1", "fieldsolve/stability/1")
 
 _TITLES = {
     "negatives": "N", "bias_error": "+-", "expected_bias": "exact", "law_bias": "over the law", "leading": "leading/N",
     "gradient_error": "gradient", "gradient_spread": "+-", "expected_gradient_error": "predicted", "difference": "J - F",
     "quadratic_bound": "quadratic", "smoothed_symmetric_kl": "smoothed D", "log_outside": "log outside",
-    "log_outside_bound": "its bound", "spectrum": "k_l",
+    "log_outside_bound": "its bound", "spectrum": "k_l", "error": "+-", "scaled": "x B/rate^2", "scaled_error": "+-",
 }  # fmt: skip
 _DIGITS = {"spectrum": 6, "lambda_c": 8}
 
 
 def check_places(options: dict[str, Any]) -> None:
     """Refuse what cannot be written to, before anything is computed. Raises InputError."""
-    from fieldsolve.numerics.errors import InputError
     from fieldsolve.output.folders import check_folder
 
     if options["output"] is not None:
         check_folder(options["output"], options["force"])
+    check_figure(options)
+
+
+def check_figure(options: dict[str, Any]) -> None:
+    """Refuse a place for the picture alone that cannot be written to. Raises InputError."""
     figure = options["figure"]
     if figure is None:
         return
@@ -39,12 +44,19 @@ def check_places(options: dict[str, Any]) -> None:
         raise click.UsageError(
             f"--figure {figure} lies in the folder of -o, which has a picture of its own; choose another place"
         )
-    if not figure.parent.is_dir():
-        raise InputError(f"{figure}: {figure.parent} is no folder; make it first, or choose another place")
-    if figure.is_dir():
-        raise InputError(f"{figure}: is a folder; choose another name")
-    if os.path.lexists(figure) and not options["force"]:
-        raise InputError(f"{figure}: exists already; choose another name, or replace it with --force")
+    check_file(figure, options["force"])
+
+
+def check_file(path: Path, force: bool) -> None:
+    """Refuse a name for a file that is taken or that nothing can be written to. Raises InputError."""
+    from fieldsolve.numerics.errors import InputError
+
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: {path.parent} is no folder; make it first, or choose another place")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; choose another name")
+    if os.path.lexists(path) and not force:
+        raise InputError(f"{path}: exists already; choose another name, or replace it with --force")
 
 
 def write_figure(draw: Callable[[], Any], options: dict[str, Any]) -> None:

@@ -43,6 +43,16 @@ def read_modalities(
     for is loaded. normalize, precision: as in `modality`. Raises InputError for files that cannot be read, and for what
     `modality` refuses.
     """
+    parts = tables_in(sources)
+    found = [_modality(one, normalize, precision) for one in parts]
+    labels = [one.name for one in found]
+    if len(set(labels)) < len(labels):
+        found = [replace(one, name=f"{one.name} ({chr(97 + index)})") for index, one in enumerate(found)]
+    return found
+
+
+def tables_in(sources: Sequence[str | Path]) -> list[Stored]:
+    """The tables (n, d) in files, two or more, not loaded yet; sources and errors as in `read_modalities`."""
     stored = [one for source in sources for one in _chosen(str(source))]
     parts = [part for one in align(stored) for part in _parts(one)]
     if len(parts) < 2:
@@ -50,11 +60,7 @@ def read_modalities(
             f"{', '.join(map(str, sources))}: hold one modality; a gap is between two: give another file, or one (2, n, d)"
         )
     check_widths([(one.name, one.shape) for one in parts])
-    found = [_modality(one, normalize, precision) for one in parts]
-    labels = [one.name for one in found]
-    if len(set(labels)) < len(labels):
-        found = [replace(one, name=f"{one.name} ({chr(97 + index)})") for index, one in enumerate(found)]
-    return found
+    return parts
 
 
 def read(path: Path, reader: Callable[[], _Read]) -> _Read:

@@ -1,12 +1,12 @@
 """Embeddings of one modality: what is accepted, and the one policy of unit lengths."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fieldsolve.numerics.arrays import Rows
+from fieldsolve.numerics.arrays import Array, Rows
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import printable
 
@@ -40,20 +40,38 @@ def modality(
     that are not finite or zero, and, unless `normalize`, rows off the unit sphere by more than the rounding of their storage.
     """
     name, array = printable(name), np.asarray(array)
+    storage = check_table(name, array, storage)
+    kind = precision or (np.float64 if storage == "float64" else np.float32)
+    rows: Rows = np.empty((len(array), array.shape[1]), dtype=kind)
+    least, most = np.inf, 0.0
+    for begin, block, lengths in unit_blocks(name, array, normalize, storage):
+        rows[begin : begin + len(block)] = block
+        least, most = min(least, float(lengths.min())), max(most, float(lengths.max()))
+    return Modality(name, rows, (least, most))
+
+
+def check_table(name: str, array: np.ndarray, storage: str | None = None) -> str:
+    """The type that embeddings (n, d) were stored in. Raises InputError for what is no table of floating-point numbers."""
     storage = storage or array.dtype.name
     if storage not in ROUNDING:
         raise InputError(f"{name}: embeddings are floating-point numbers of 16 to 64 bits, not {storage}; convert them")
     if array.ndim != 2 or array.shape[0] == 0 or array.shape[1] < 2:
         raise InputError(f"{name}: embeddings are a table (n, d) with d of at least 2, not of shape {array.shape}")
-    kind = precision or (np.float64 if storage == "float64" else np.float32)
-    rows: Rows = np.empty((len(array), array.shape[1]), dtype=kind)
-    lengths = np.empty(len(rows))
-    for begin in range(0, len(rows), _CHUNK):
+    return storage
+
+
+def unit_blocks(name: str, array: np.ndarray, normalize: bool, storage: str) -> Iterator[tuple[int, Array, Array]]:
+    """A table's rows at unit length, some thousand at a time: where they begin, the rows, and their lengths before.
+
+    The table may be mapped into memory: it is read once, from its beginning. Raises InputError as `modality` does.
+    """
+    lengths = np.empty(len(array))
+    for begin in range(0, len(array), _CHUNK):
         end = begin + _CHUNK
         block = array[begin:end].astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             lengths[begin:end] = length = np.linalg.norm(block, axis=1)
-            rows[begin:end] = block / length[:, None]
+            block /= length[:, None]
         # Refused at the first chunk that has any, so that a file of zeros is not gone through to its end.
         seen = lengths[:end]
         _refuse(name, array, ~np.isfinite(seen), "have values that are not finite (or too large)", "leave those pairs out")
@@ -62,7 +80,7 @@ def modality(
         if off.any() and (not normalize or _has_unit_columns(array, storage)):
             spread = f"lengths from {seen.min():.6g} to {seen.max():.6g}"
             _refuse(name, array, off, f"are not of unit length ({spread})", _remedy(array, storage))
-    return Modality(name, rows, (float(lengths.min()), float(lengths.max())))
+        yield begin, block, length
 
 
 def check_widths(named: Sequence[tuple[str, tuple[int, ...]]]) -> None:

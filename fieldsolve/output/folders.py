@@ -90,6 +90,17 @@ def replace_file(folder: Path, name: str, content: bytes) -> None:
     write_whole(folder / SUMMARY, summary_text(summary, files).encode())
 
 
+def write_beside(folder: Path, values: dict[str, Any], files: dict[str, bytes]) -> None:
+    """Write files to a folder that others are in too, each whole or not at all, and last the summary that lists them.
+
+    Raises InputError if they cannot be written.
+    """
+    for name, content in files.items():
+        write_whole(folder / name, content)
+    entries = {name: entry_of(folder / name) for name in files}
+    write_whole(folder / SUMMARY, summary_text(values, entries).encode())
+
+
 def recover(folder: Path) -> None:
     """Undo a replacement that was cut short, or complete it if the new summary is in place, and remove what nobody is at.
 
@@ -245,16 +256,28 @@ def _remove(path: Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file under another name first, so that it appears whole or not at all. Raises InputError if it cannot be."""
+    with whole_file(path) as part, part.open("wb") as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Another name to write a file to: it takes its own only once that is done, and is removed if it is not.
+
+    Raises InputError if it cannot be written.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        try:
+            yield part
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                part.unlink()
+            raise
     except OSError as error:
-        with suppress(OSError):
-            part.unlink()
         raise unwritable(path, error) from error
 
 

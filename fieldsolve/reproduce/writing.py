@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from fieldsolve.output.folders import write_whole
+from fieldsolve.output.folders import write_beside
 from fieldsolve.output.pictures import render_all
-from fieldsolve.output.summary import SUMMARY, entry_of, summary_text
 from fieldsolve.output.tables import csv_text, markdown, rows_of, short
 from fieldsolve.reproduce.gap.pictures import figures as gap_figures
 from fieldsolve.reproduce.gibbs.pictures import figures as gibbs_figures
@@ -48,10 +47,7 @@ def write(plan: Plan, study: Study, folder: Path) -> None:
         "report.md": f"{title}\n\n{sentences}\n\n{_markdown(study.table)}\n{links}\n".encode(),
         **pictures,
     }
-    for name, content in files.items():
-        write_whole(folder / name, content)
-    entries = {name: entry_of(folder / name) for name in files}
-    write_whole(folder / SUMMARY, summary_text(summary(plan, study), entries).encode())
+    write_beside(folder, summary(plan, study), files)
 
 
 def command(plan: Plan, folder: str) -> str:

@@ -24,8 +24,8 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
       fieldsolve show run
       fieldsolve show diagram --json
 
-    DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency, sharpness or diagnose wrote; a diagram may be
-    unfinished. The values of the last three are printed only.
+    DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency, sharpness, stability, encoders, drift or diagnose
+    wrote; a diagram may be unfinished. Pictures are drawn again of the first four.
     """
     from fieldsolve.output.folders import recover
     from fieldsolve.runs import LEDGER
@@ -33,7 +33,9 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
     recover(folder)
     if not (folder / LEDGER).exists():
         _show_results(folder, as_json, quiet)
-    elif _holds_reproduction(folder / LEDGER):
+    elif _spec(folder / LEDGER).get("study") is not None:
+        _show_encoders(folder, as_json, quiet)
+    elif "experiment" in _spec(folder / LEDGER):
         _show_reproduction(folder, as_json, quiet)
     else:
         _show_diagram(folder, as_json, quiet)
@@ -71,6 +73,16 @@ def _show_reproduction(folder: Path, as_json: bool, quiet: bool) -> None:
     report(plan, study, folder, as_json, quiet)
 
 
+def _show_encoders(folder: Path, as_json: bool, quiet: bool) -> None:
+    from fieldsolve.cli.commands.encoders import print_encoders
+    from fieldsolve.cli.studies import STUDY_SCHEMAS, print_study
+    from fieldsolve.output.summary import read_summary
+
+    summary = read_summary(folder)
+    del summary["files"]
+    (print_study if summary["schema"] in STUDY_SCHEMAS else print_encoders)(summary, as_json, quiet)
+
+
 def _show_diagram(folder: Path, as_json: bool, quiet: bool) -> None:
     from fieldsolve.cli.commands.phase_diagram import report, write
     from fieldsolve.diagrams.diagram import open_diagram
@@ -89,10 +101,13 @@ def _draw_again(write: Callable[[], Any]) -> Any:
         return None
 
 
-def _holds_reproduction(path: Path) -> bool:
-    from fieldsolve.reproduce import is_plan
+def _spec(path: Path) -> dict[str, Any]:
+    """What a ledger says that its tasks are of."""
+    import json
+
     from fieldsolve.runs import Ledger
 
     with Ledger(path, write=False) as ledger:
         text = ledger.spec()
-    return text is not None and is_plan(text)
+    found: dict[str, Any] = {} if text is None else json.loads(text)
+    return found

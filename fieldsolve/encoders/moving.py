@@ -1,0 +1,235 @@
+"""Move the centroid gap of stored embeddings without changing a single cross-modal similarity but by one constant.
+
+The loss leaves the gap free within a window, and so do given embeddings: linear maps of k directions and a constant added to both
+modalities keep z.w + c exactly and change where the modalities lie. How far is a small semidefinite program (beyond the paper).
+"""
+
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from fieldsolve.embeddings.files import read
+from fieldsolve.embeddings.modality import check_table, check_widths, unit_blocks
+from fieldsolve.encoders.gap_program import OVER, GapProgram
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import Advice, InputError
+from fieldsolve.numerics.progress import Progress, Watch
+from fieldsolve.output.folders import write_whole
+
+_SCHEMA = "fieldsolve/gap-map/1"
+
+_MOST_DIRECTIONS = 32  # the program takes a minute then
+
+#: Where the gap goes: to an end of the window, or to a value in it.
+Target = Literal["min", "max"] | float
+
+
+class Table(NamedTuple):
+    """Embeddings of one modality, to be read in blocks: any array (n, d), also one mapped into memory."""
+
+    name: str
+    array: np.ndarray
+    normalize: bool = False
+    storage: str | None = None
+
+    def blocks(self) -> Iterator[tuple[int, Array]]:
+        """Unit rows, some thousand at a time, and where they begin."""
+        storage = check_table(self.name, self.array, self.storage)
+        for begin, block, _ in unit_blocks(self.name, self.array, self.normalize, storage):
+            yield begin, block
+
+
+@dataclass(frozen=True, eq=False)
+class GapMap:
+    """z' = (F_1^T (B^T z, 1), sqrt(alpha) z_perp) and w' mirrored, so that z'.w' = z.w + c exactly.
+
+    basis: B, (d, k), orthonormal columns; factors: F_1 and F_2, (k + 1, 2 k + 2); stretch: alpha; constant: c; window: the least
+    and the largest gap that k directions allow these embeddings; before, gap: the centroid gap without and with the map. Rows
+    have d + 2 k + 2 columns and lengths of at most 1: search them by inner product, and do not renormalise them.
+    """
+
+    basis: Array
+    factors: tuple[Array, Array]
+    stretch: float
+    constant: float
+    window: tuple[float, float]
+    before: float
+    gap: float
+
+    @property
+    def directions(self) -> int:
+        """k, how many directions are mapped."""
+        return int(self.basis.shape[1])
+
+    @property
+    def columns(self) -> int:
+        """Of moved rows, d + 2 k + 2."""
+        return len(self.basis) + 2 * self.directions + 2
+
+    def first(self, rows: Any) -> Array:
+        """Moved embeddings of the first modality, (n, d + 2 k + 2). Those longer than 1 are shortened, with an `Advice`.
+
+        rows: unit rows (n, d). Raises InputError for rows of another dimension or off the unit sphere.
+        """
+        return self._moved(rows, 0)
+
+    def second(self, rows: Any) -> Array:
+        """The same of the second modality."""
+        return self._moved(rows, 1)
+
+    def blocks(self, table: Table, modality: int) -> Iterator[tuple[int, Array, int]]:
+        """Moved rows some thousand at a time: where they begin, the rows, and how many of them were shortened to length 1."""
+        check_widths([("the map", (0, len(self.basis))), (table.name, table.array.shape)])
+        factor, stretch = self.factors[modality], sqrt(self.stretch) if modality == 0 else 1 / sqrt(self.stretch)
+        for begin, block in table.blocks():
+            inside = block @ self.basis
+            rows = np.hstack([inside @ factor[:-1] + factor[-1], stretch * (block - inside @ self.basis.T)])
+            lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+            is_long = lengths > 1 + OVER
+            rows[is_long] /= lengths[is_long, None]
+            yield begin, rows, int(is_long.sum())
+
+    def save(self, path: str | Path) -> None:
+        """Write the map to an .npz, whole or not at all. Raises InputError if it cannot be written."""
+        write_whole(Path(path), self.content())
+
+    def content(self) -> bytes:
+        """The map as the bytes of an .npz."""
+        numbers = {"stretch": self.stretch, "constant": self.constant, "window": list(self.window), "before": self.before}
+        words = json.dumps({"schema": _SCHEMA, "gap": self.gap, **numbers}, sort_keys=True)
+        file = io.BytesIO()
+        np.savez(file, basis=self.basis, first=self.factors[0], second=self.factors[1], words=np.array(words))
+        return file.getvalue()
+
+    @classmethod
+    def load(cls, path: str | Path) -> "GapMap":
+        """A map that `save` wrote. Raises InputError for other files, and for those that are damaged."""
+        path = Path(path)
+        return read(path, lambda: cls._loaded(path))
+
+    @classmethod
+    def _loaded(cls, path: Path) -> "GapMap":
+        if not zipfile.is_zipfile(path):
+            raise InputError(f"{path}: is no map of a gap; move-gap -o writes one")
+        with np.load(path, allow_pickle=False) as archive:
+            if "words" not in archive.files:
+                raise InputError(f"{path}: is no map of a gap; move-gap -o writes one")
+            words = json.loads(str(archive["words"]))
+            if not isinstance(words, dict) or words.get("schema") != _SCHEMA:
+                raise InputError(f"{path}: is no map of this version of fieldsolve; fit it again")
+            basis, factors = archive["basis"], (archive["first"], archive["second"])
+        k = basis.shape[-1]
+        arrays = (basis, *factors)
+        if basis.ndim != 2 or any(one.shape != (k + 1, 2 * k + 2) for one in factors) or not all(map(_is_finite, arrays)):
+            raise InputError(f"{path}: is damaged: its arrays do not fit each other; fit it again")
+        low, high = words["window"]
+        return cls(basis, factors, words["stretch"], words["constant"], (low, high), words["before"], words["gap"])
+
+    def _moved(self, rows: Any, modality: int) -> Array:
+        table = Table("the rows", np.asarray(rows))
+        check_table(table.name, table.array)
+        result = np.empty((len(table.array), self.columns))
+        shortened = 0
+        for begin, block, count in self.blocks(table, modality):
+            result[begin : begin + len(block)] = block
+            shortened += count
+        if shortened:
+            warnings.warn(shortened_sentence(shortened, len(result)), Advice, stacklevel=3)
+        return result
+
+
+def shortened_sentence(count: int, of: int) -> str:
+    """What is said of rows that the map would have made longer than 1."""
+    return (
+        f"{count} of {of} rows would be longer than 1 and were shortened: their similarities are smaller by that factor; fit the "
+        "map on more rows, or move the gap less far"
+    )
+
+
+def move_gap(first: Any, second: Any, to: Target = "min", directions: int = 2, watch: Watch | None = None) -> GapMap:
+    """The map that takes two modalities' centroid gap to `to`, "min", "max" or a number within the window, for unit rows (n, d).
+
+    The window is that of all maps z' = F_1^T (B^T z, 1) + sqrt(alpha) z_perp and mirrored with F_1 F_2^T = diag(1, ..., 1, c)
+    under which no row gets longer than 1; B has both centroids and the leading k - 2 directions of all rows besides. What the
+    rows miss of length 1 belongs to a private dimension of each, which no comparison of two rows sees, and is left out. Rows need
+    not be matched. Raises InputError for rows off the unit sphere, and for a target outside the window.
+    """
+    tables = Table("the first modality", np.asarray(first)), Table("the second modality", np.asarray(second))
+    return fit_gap(tables, to, directions, watch)
+
+
+def fit_gap(tables: tuple[Table, Table], to: Target = "min", directions: int = 2, watch: Watch | None = None) -> GapMap:
+    """The same of tables that are read in blocks, two or three times."""
+    for table in tables:
+        check_table(table.name, table.array, table.storage)
+    check_widths([(table.name, table.array.shape) for table in tables])
+    width = tables[0].array.shape[1]
+    most = min(width, _MOST_DIRECTIONS)
+    if not 2 <= directions <= most:
+        raise InputError(f"from 2 to {most} directions of {width} can be mapped, not {directions}")
+    centroids, basis = _basis(tables, directions)
+    before = float(np.linalg.norm(centroids[0] - centroids[1]))
+    if watch is not None:
+        watch(Progress(1, 2, "directions found; the window"))
+    inside = np.append(centroids[0] @ basis, 1.0), np.append(centroids[1] @ basis, 1.0)
+    program = GapProgram((_features(tables[0], basis), _features(tables[1], basis)), inside)
+    least, most = program.ends()
+    low, high = least.gap, max(least.gap, most.gap)
+    state = program.between(least, most, _target(to, low, high, directions))
+    return GapMap(basis, program.factors(state), state.stretch, state.constant, (low, high), before, state.gap)
+
+
+def _target(to: Target, low: float, high: float, directions: int) -> float:
+    if to in ("min", "max"):
+        return low if to == "min" else high
+    try:
+        value = float(to)
+    except ValueError:
+        raise InputError(f"the gap goes to min, max or a number, not to {to!r}") from None
+    if not low <= value <= high:
+        raise InputError(
+            f"a gap of {value:g} is outside the window from {low:.4g} to {high:.4g} that {directions} directions allow these "
+            "rows; more directions widen it"
+        )
+    return value
+
+
+def _basis(tables: tuple[Table, Table], directions: int) -> tuple[tuple[Array, Array], Array]:
+    """Both centroids; and an orthonormal basis of them and of the leading further directions of all rows, (d, k)."""
+    width = tables[0].array.shape[1]
+    sums, moments = [], np.zeros((width, width))
+    for table in tables:
+        total = np.zeros(width)
+        for _, block in table.blocks():
+            total += block.sum(axis=0)
+            if directions > 2:
+                moments += block.T @ block
+        sums.append(total / len(table.array))
+    left, strengths, _ = np.linalg.svd(np.stack(sums, axis=1), full_matrices=False)
+    basis = left[:, strengths > 1e-12]
+    others = np.eye(width) - basis @ basis.T
+    _, vectors = np.linalg.eigh(others @ moments @ others + 2 * np.trace(moments) * (others - np.eye(width)))
+    more = vectors[:, ::-1][:, : directions - basis.shape[1]]
+    return (sums[0], sums[1]), np.linalg.qr(np.hstack([basis, more]))[0]
+
+
+def _features(table: Table, basis: Array) -> Array:
+    """(B^T z, 1, |z_perp|^2) of all rows, (n, k + 2): all that their lengths under a map depend on."""
+    result = np.empty((len(table.array), basis.shape[1] + 2))
+    for begin, block in table.blocks():
+        inside = block @ basis
+        rest = np.maximum(1 - np.einsum("ij,ij->i", inside, inside), 0.0)
+        result[begin : begin + len(block)] = np.column_stack([inside, np.ones(len(block)), rest])
+    return result
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    return array.dtype.kind == "f" and bool(np.isfinite(array).all())
