@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 import fieldsolve as fs
+from benchmarks import free_encoders
 from benchmarks.diagnoses import dense_sums, diagnosed, in_a_process
 from fieldsolve.diagrams import fill, spec_of
 from fieldsolve.equilibrium import densities
@@ -437,6 +438,35 @@ def diagnosis() -> str:
     return table("Diagnoses in 512 dimensions, 999 bootstraps and exchanges", header, rows)
 
 
+def encoders() -> str:
+    rows: list[list[object]] = []
+    for size in (1000, 4000):
+        evaluated, product = best(*free_encoders.evaluation(size), repeat=5)
+        rows.append(
+            [
+                f"value and gradient, {size} x {size} symbols in 64 dimensions",
+                f"{evaluated / product:.1f} products of the encoders",
+            ]
+        )
+    small = free_encoders.random_law(16)
+    ours, loss, bound = free_encoders.solved(small, 0.5, 1e-8)
+    cones, other = free_encoders.by_cones(small, 0.5)
+    rows.append(
+        [
+            f"certified to {loss - bound:.0e}, 16 x 16, against cvxpy's cones, which end {other - loss:.0e} above",
+            f"1 : {cones / ours:.0f}",
+        ]
+    )
+    large = free_encoders.random_law(300)
+    ours, loss, bound = free_encoders.solved(large, 0.3, 1e-6)
+    adam, value, steps = free_encoders.by_adam(large, 0.3, loss, 60 * ours)
+    reached = f"the same loss in {steps} steps" if value <= loss else f"still {value - loss:.0e} above after {steps} steps"
+    rows.append([f"certified to {loss - bound:.0e}, 300 x 300, against torch's Adam, {reached}", f"1 : {adam / ours:.1f}"])
+    fitted, applied = free_encoders.moved(100_000)
+    rows.append(["gap's map of 100 000 pairs of 512: fit, and one modality moved", f"{fitted:.1f} s, {applied:.1f} s"])
+    return table("Free encoders", ["what", "cost"], rows)
+
+
 def startup() -> str:
     def process_time(*arguments: str) -> float:
         best_of = []
@@ -460,7 +490,8 @@ def startup() -> str:
 
 def main() -> None:
     parts = {function.__name__: function for function in (
-        smoothing, smoothed, descent, geometry, bound, stability, loss, sampled, diagnosis, sweep, memory, clarabel, startup,
+        smoothing, smoothed, descent, geometry, bound, stability, loss, sampled, diagnosis, encoders, sweep, memory, clarabel,
+        startup,
     )}  # fmt: skip
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=list(parts), action="append")

@@ -31,7 +31,7 @@ def smoothed_symmetric_kl(law: JointLaw, first: Array, second: Array, tau: float
     p, q, top = law.first, law.second, 1 / tau * (1 + 1e-12)
     across = exponentiate(first @ second.T / tau, p, q, top)
     own = [exponentiate(rows @ rows.T / tau, one, one, top).rows for rows, one in ((first, p), (second, q))]
-    return float(p @ (own[0] - across.rows) + q @ (own[1] - across.columns))
+    return max(float(p @ (own[0] - across.rows) + q @ (own[1] - across.columns)), 0.0)
 
 
 def effective_potentials(law: JointLaw, similarity: Array, tau: float) -> tuple[Array, Array]:

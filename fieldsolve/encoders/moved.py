@@ -13,6 +13,7 @@ SCHEMA = "fieldsolve/move-gap/1"
 
 _MOST_PAIRS = 2000  # compared: evenly spaced ones where there are more
 _NEIGHBOURS = 10
+_OTHER_ROWS = 1e-4  # by which the gap differs from that of the rows that the map was fitted to, if it is applied to others
 _ROOM, _NEARLY_CLOSED = 1e-6, 0.01  # a window below the first is none; a lower end above the second is said
 
 
@@ -75,7 +76,8 @@ class Moved:
         elif low > _NEARLY_CLOSED:
             said.append(f"no such map takes it below {low:.4f}; more directions may (--directions)")
         said += [shortened_sentence(few, of) for few, of in zip(self.shortened, self.rows, strict=True) if few]
-        said.append(f"here it is {self.gap:.4f}")
+        if abs(self.gap - one.gap) > _OTHER_ROWS:
+            said.append(f"of these rows it is {self.gap:.4f} now")
         if self.compared:
             before, after = self.before, self.after
             said += [

@@ -12,7 +12,7 @@ from fieldsolve.numerics.arrays import Array
 from fieldsolve.output.pictures import verbatim
 from fieldsolve.output.style import COOL, GREY, INK, LEAST_NATS, PALE, WARM, modality_colour
 
-_VISIBLE_GAP = 0.05  # below it symbols are drawn along the two directions in which they are spread most
+_VISIBLE_GAP = 0.1  # below it symbols are drawn along the two directions in which they are spread most
 _MOST_NAMED = 30  # symbols that get a number beside their point
 
 
@@ -104,7 +104,9 @@ def _over_temperature(ax: Axes) -> None:
 
 
 def _mark_temperatures(ax: Axes, study: EncoderStudy) -> None:
-    for critical, name, style in ((study.star, "tau*", "--"), (study.zero, "tau_0", ":")):
+    is_one = study.star is not None and study.zero is not None and study.star.value == study.zero.value
+    marks = ((study.star, "tau* = tau_0" if is_one else "tau*", "--"), (None if is_one else study.zero, "tau_0", ":"))
+    for critical, name, style in marks:
         if critical is not None and 0 < critical.value < np.inf:
             ax.axvline(critical.value, color=INK, lw=0.9, ls=style, label=f"{name} = {critical.value:.4g}")
 

@@ -56,7 +56,7 @@ class EncoderSolution:
     def loss(self) -> float:
         """The loss without penalties, nats."""
         plain = self.problem.at(penalties=())
-        return Objective(plain).slopes(self._point)[0]
+        return Objective(plain).slopes(self.point)[0]
 
     @property
     def excess(self) -> float:
@@ -85,7 +85,8 @@ class EncoderSolution:
         return float(np.linalg.norm(self.problem.law.first @ self.first))
 
     @property
-    def _point(self) -> Point:
+    def point(self) -> Point:
+        """The encoders as the objective takes them."""
         rows = self.first if self.problem.loss.is_single else np.concatenate([self.first, self.second])
         return Point(rows, 1 / self.tau, self.bias)
 
@@ -153,7 +154,7 @@ class _Solver:
         """In a limited dimension: from the leading directions of the optimum, from the law's, and from seeded random ones."""
         assert problem.dimension is not None
         width = problem.dimension
-        starts = [_leading(free._point.rows, self.objective.weights, width), _start(self.objective, width)]
+        starts = [_leading(free.point.rows, self.objective.weights, width), _start(self.objective, width)]
         shape = len(self.objective.weights), width
         starts += [_unit(np.random.default_rng(seed).standard_normal(shape)) for seed in range(_STARTS - len(starts))]
         ends = []

@@ -108,7 +108,7 @@ def test_a_certificate_never_exceeds_the_loss_of_any_encoders(wide: JointLaw, sq
             bounds.append(certify(objective, point, value, 1 / tau, 0.0, 0.0).bound)
             assert least.bound <= value
         assert max(bounds) <= least.value
-        assert certify(objective, least._point, least.value, 1 / tau, 0.0, 0.0).bound > max(bounds)
+        assert certify(objective, least.point, least.value, 1 / tau, 0.0, 0.0).bound > max(bounds)
 
 
 def test_the_objective_is_convex_along_segments_of_gram_matrices(square: JointLaw, rng: np.random.Generator) -> None:
@@ -178,7 +178,7 @@ def test_any_weight_of_in_modal_negatives_closes_the_gap_of_transitive_laws(loss
     assert found.status is Status.CERTIFIED
     assert found.centroid_gap < 2e-3
     assert np.abs(found.first - found.second).max() < 0.02
-    plain = Objective(EncoderProblem(law_named("ring:8,5"), 0.1)).slopes(found._point)[0]
+    plain = Objective(EncoderProblem(law_named("ring:8,5"), 0.1)).slopes(found.point)[0]
     assert abs(plain + law_named("ring:8,5").mutual_information) < 1e-6
 
 
@@ -203,7 +203,7 @@ def test_learned_temperature(wide: JointLaw) -> None:
         found = solve_encoders(problem, 1e-12)
         values.append(found.value)
         if tau == taus[1]:
-            multipliers = certify(Objective(problem), found._point, found.value, 1 / tau, 0.0, 0.0).multipliers
+            multipliers = certify(Objective(problem), found.point, found.value, 1 / tau, 0.0, 0.0).multipliers
     assert values[0] > values[1] > values[2]
     # Multipliers are those of X/tau.
     assert abs((values[2] - values[0]) / 2e-3 + multipliers.sum()) < 1e-6
