@@ -95,7 +95,8 @@ def plot(result: Result) -> Figure:
 if __name__ == "__main__":
     result = solve(Path(sys.argv[1])) if len(sys.argv) > 1 else solve()
     low, high = result.gap_map.window
-    print(f"window of gaps [{low:.4f}, {high:.4f}]; fitted at {result.gap_map.before:.4f}, taken to {result.gap_map.gap:.4f}")
+    before, after = result.gap_map.before, result.gap_map.centroid_gap
+    print(f"window of gaps [{low:.4f}, {high:.4f}]; fitted at {before:.4f}, taken to {after:.4f}")
     for name, one in result.found.items():
         print(f"{name}: gap {result.gaps[name]:.4f}, recall {one.recall:.3f}, median rank in a pool of both {one.median_rank:g}")
     if len(sys.argv) == 1:

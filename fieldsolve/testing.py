@@ -241,9 +241,24 @@ def check_loss(loss: Loss, law: JointLaw) -> None:
         ahead, behind = (_at(loss, law, logits + sign * 1e-5 * direction, size + 1)[0] for sign in (1, -1))
         along = float(np.vdot(slope, direction))
         _agree((ahead - behind) / 2e-5, along, 1e-6 * (1 + abs(along)), f"{loss}: differences of values, and the derivative")
+        if loss.has_bias:
+            _check_bias(loss, law, logits, size)
         for other, larger in states:
             above = value + float(np.vdot(slope, other - logits))
             assert _at(loss, law, other, larger)[0] >= above - 1e-9 * (1 + abs(above)), f"{loss}: is not convex"
+
+
+def _check_bias(loss: Loss, law: JointLaw, logits: Array, size: float) -> None:
+    """The derivative with respect to the bias, and that it changes sign within the largest logit of the bias's centre."""
+    slopes = {shift: _evaluated(loss, law, logits, size, loss.bias_centre + shift).bias for shift in (-size, 0.0, size)}
+    values = [_evaluated(loss, law, logits, size, loss.bias_centre + shift).value for shift in (-1e-5, 1e-5)]
+    _agree(
+        (values[1] - values[0]) / 2e-5,
+        slopes[0.0],
+        1e-6 * (1 + abs(slopes[0.0])),
+        f"{loss}: differences over the bias, and its slope",
+    )
+    assert slopes[-size] < 0 < slopes[size], f"{loss}: the best bias lies outside {loss.bias_centre} -+ {size}"
 
 
 def _random_gram(law: JointLaw, is_single: bool, rng: np.random.Generator) -> Array:
@@ -255,8 +270,7 @@ def _random_gram(law: JointLaw, is_single: bool, rng: np.random.Generator) -> Ar
 def _at(loss: Loss, law: JointLaw, logits: Array, largest: float) -> tuple[float, Array]:
     """A loss's value at a symmetric matrix of logits of all symbols, and the symmetric matrix of its derivatives."""
     n = law.table.shape[0]
-    cross = logits if loss.is_single else logits[:n, n:]
-    found: Slopes = loss.evaluate(law, Logits(cross.copy, logits[:n, :n].copy, logits[n:, n:].copy, largest, 0.3))
+    found = _evaluated(loss, law, logits, largest, 0.3)
     slope = np.zeros_like(logits)
     if found.cross is not None and loss.is_single:
         slope += found.cross
@@ -266,3 +280,9 @@ def _at(loss: Loss, law: JointLaw, logits: Array, largest: float) -> tuple[float
         if block is not None:
             slope[part, part] += block
     return found.value, 0.5 * (slope + slope.T)
+
+
+def _evaluated(loss: Loss, law: JointLaw, logits: Array, largest: float, bias: float) -> Slopes:
+    n = law.table.shape[0]
+    cross = logits if loss.is_single else logits[:n, n:]
+    return loss.evaluate(law, Logits(cross.copy, logits[:n, :n].copy, logits[n:, n:].copy, largest, bias))

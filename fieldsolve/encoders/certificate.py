@@ -50,6 +50,8 @@ def certify(
     total, trace = float(multipliers.sum()), float(objective.weights.sum())
     ends = (sharpest, 0.0) if is_learned else (point.sharpness,)
     change = min((point.sharpness - end) * total - delta * trace * end for end in ends)
+    # Of the value itself and of <M, Y>, sums of as many terms as there are symbols.
+    change -= 2 * len(multipliers) * np.finfo(float).eps * (abs(value) + sharpest * float(np.abs(multipliers).sum()))
     directions = directions[:, lowest < 0] * scale[:, None]
     return Certificate(value + change - abs(bias_slope) * bias_room, directions, multipliers)
 

@@ -1,14 +1,15 @@
 """What training does to a gap that the loss does not see: gradient flow keeps where it began, batch noise moves it slowly."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fieldsolve.encoders.laws import JointLaw, law_named
+from fieldsolve.encoders.ledgers import fill_study
 from fieldsolve.encoders.losses import Logits, Symmetric
 from fieldsolve.encoders.temperatures import MOST_IN_PROGRAM, tau_star
 from fieldsolve.encoders.training import train
@@ -16,13 +17,15 @@ from fieldsolve.encoders.windows import window_by_program
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
-from fieldsolve.output.summary import SUMMARY
-from fieldsolve.runs import Outcome, Run, Task, Work, fill_folder, outcome_of
+from fieldsolve.runs import Outcome, Run, Task, outcome_of
 
 SCHEMA = "fieldsolve/drift/1"
 
 _KIND = "drift"
-_FLOW_RATE, _FLOW_STEPS = 0.05, 40_000  # what a flow keeps, steps change in proportion to the rate
+_STEP = (
+    0.25  # of a flow, in units of tau^2/(largest marginal), from where on steps are unstable; what it keeps changes with the step
+)
+_FLOW_STEPS = 40_000
 _OFFSETS = (0.5, 1.0, 1.5, 2.0)  # of the modalities' random starts, each along a direction of its own
 _FLOWS = 4  # starts for each offset
 _FROM = 1.0  # the offset of the flow at whose end noise is switched on
@@ -43,7 +46,7 @@ class DriftPlan:
     tau: float
     labels: bool = False
     batches: tuple[int, ...] = (16, 64, 256)
-    rate: float = 0.05
+    rate: float | None = None
     steps: int = 8000
     seeds: int = 24
 
@@ -56,10 +59,14 @@ class DriftPlan:
             for kind in kinds for offset in _OFFSETS for seed in range(_FLOWS)
         ]  # fmt: skip
         noise = [
-            Task.of("noise", shared | {"start": start, "batch": batch, "rate": self.rate, "steps": self.steps, "seed": seed})
+            Task.of("noise", shared | {"start": start, "batch": batch, "rate": self.step(law), "steps": self.steps, "seed": seed})
             for start in STARTS for batch in self.batches for seed in range(self.seeds)
         ]  # fmt: skip
         return flows + noise
+
+    def step(self, law: JointLaw) -> float:
+        """The rate of batch noise: as given, or a quarter of where steps are unstable."""
+        return _step(law, self.tau) if self.rate is None else self.rate
 
     def check(self) -> JointLaw:
         """The law. Raises InputError for temperatures where the gap is no flat direction, and for too many symbols."""
@@ -80,6 +87,7 @@ class Drift:
 
     plan: DriftPlan
     label: str
+    rate: float
     flows: dict[str, list[Any]]
     noise: dict[str, list[Any]]
 
@@ -90,7 +98,7 @@ class Drift:
         said = []
         for kind in dict.fromkeys(self.flows["kind"]):
             rows = flows["kind"] == kind
-            before, after = flows["gap_before"][rows], flows["gap_after"][rows]
+            before, after = flows["centroid_gap_before"][rows], flows["centroid_gap_after"][rows]
             turned = np.degrees(np.abs(flows["angle_after"] - flows["angle_before"])[rows])
             stretched = np.abs(flows["ratio_after"] / flows["ratio_before"] - 1)[rows]
             said += [
@@ -105,13 +113,15 @@ class Drift:
             drifts = ", ".join(
                 f"{self.noise['drift'][k]:.2e} +- {self.noise['error'][k]:.1e} at B = {self.noise['batch'][k]}" for k in rows
             )
-            said.append(f"from the {start}, gap {self.noise['gap'][rows[0]]:.4f}, the squared gap drifts by {drifts} a step")
+            said.append(
+                f"from the {start}, gap {self.noise['centroid_gap'][rows[0]]:.4f}, the squared gap drifts by {drifts} a step"
+            )
         return said
 
     def summary(self) -> dict[str, Any]:
         """Every figure under the name the command line's JSON gives it."""
         return {
-            "schema": SCHEMA, "law": self.label, "tau": self.plan.tau, "rate": self.plan.rate, "steps": self.plan.steps,
+            "schema": SCHEMA, "law": self.label, "tau": self.plan.tau, "rate": self.rate, "steps": self.plan.steps,
             "seeds": self.plan.seeds, "report": self.report, "columns": list(self.noise), **self.noise, "flows": self.flows,
         }  # fmt: skip
 
@@ -125,25 +135,16 @@ def run_drift(
     """
     law = plan.check()
     tasks = plan.tasks(law)
-    spec = json.dumps({"study": _KIND, **vars(plan)}, sort_keys=True)
-
-    def is_same(known: str) -> bool:
-        if json.loads(known).get("study") != _KIND:
-            raise InputError(f"{folder}: holds something else than a drift; choose another folder")
-        if known == spec or force:
-            (folder / SUMMARY).unlink(missing_ok=True)  # without it nothing in the folder counts as results
-        return known == spec
-
-    outcomes = fill_folder(folder, Work(spec, is_same, tasks, perform), run, True, force, watch)
-    found = [(task, outcomes[task.key]) for task in tasks]
+    outcomes = fill_study(folder, {"study": _KIND, **vars(plan)}, tasks, perform, run, force, watch)
+    found = list(zip(tasks, outcomes, strict=True))
     failed = [(task, outcome) for task, outcome in found if outcome.values is None]
     if failed:
         return failed
     rows = [(task, outcome.values) for task, outcome in found if outcome.values is not None]
     flows = [values for task, values in rows if task.kind == "flow"]
     noise = [(task.config, values) for task, values in rows if task.kind == "noise"]
-    table = [_row(plan, noise, start, batch) for start in STARTS for batch in plan.batches]
-    return Drift(plan, law.label, _columns(flows), _columns(table))
+    table = [_row(plan, law, noise, start, batch) for start in STARTS for batch in plan.batches]
+    return Drift(plan, law.label, plan.step(law), _columns(flows), _columns(table))
 
 
 def perform(kind: str, config: dict[str, Any]) -> Outcome:
@@ -151,13 +152,15 @@ def perform(kind: str, config: dict[str, Any]) -> Outcome:
     return outcome_of(_flow if kind == "flow" else _noise, config)
 
 
-def _row(plan: DriftPlan, noise: list[tuple[dict[str, Any], dict[str, Any]]], start: str, batch: int) -> dict[str, Any]:
+def _row(
+    plan: DriftPlan, law: JointLaw, noise: list[tuple[dict[str, Any], dict[str, Any]]], start: str, batch: int
+) -> dict[str, Any]:
     found = [values for config, values in noise if config["start"] == start and config["batch"] == batch]
     drifts = np.array([values["drift"] for values in found])
     error = float(drifts.std(ddof=1) / np.sqrt(len(drifts))) if len(drifts) > 1 else float("nan")
     return {
-        "start": start, "batch": batch, "gap": found[0]["gap"], "drift": float(drifts.mean()), "error": error,
-        "scaled": float(drifts.mean()) * batch / plan.rate**2, "scaled_error": error * batch / plan.rate**2,
+        "start": start, "batch": batch, "centroid_gap": found[0]["centroid_gap"], "drift": float(drifts.mean()), "error": error,
+        "scaled": float(drifts.mean()) * batch / plan.step(law) ** 2, "scaled_error": error * batch / plan.step(law) ** 2,
     }  # fmt: skip
 
 
@@ -171,11 +174,11 @@ def _flow(config: dict[str, Any]) -> dict[str, Any]:
         start = _random(law, config["offset"], config["seed"])
     else:
         start = _orbit(law, config["offset"], config["seed"])
-    found = train(law, start, config["tau"], _FLOW_RATE, _FLOW_STEPS)
+    found = train(law, start, config["tau"], _step(law, config["tau"]), _FLOW_STEPS)
     before, after = _centroids(law, *start), _centroids(law, found.first, found.second)
     similarity = found.first @ found.second.T / config["tau"]
     return {
-        "kind": config["kind"], "gap_before": before["gap"], "gap_after": after["gap"],
+        "kind": config["kind"], "centroid_gap_before": before["gap"], "centroid_gap_after": after["gap"],
         "angle_before": before["angle"], "angle_after": after["angle"],
         "length_before": before["length"], "length_after": after["length"],
         "ratio_before": before["ratio"], "ratio_after": after["ratio"], "excess": _excess(law, similarity),
@@ -185,8 +188,7 @@ def _flow(config: dict[str, Any]) -> dict[str, Any]:
 def _noise(config: dict[str, Any]) -> dict[str, Any]:
     law, tau = law_named(config["law"], config["labels"]), config["tau"]
     if config["start"] == STARTS[1]:
-        ended = train(law, _random(law, _FROM, 0), tau, _FLOW_RATE, _FLOW_STEPS)
-        start = ended.first, ended.second
+        start = _end_of_flow(config["law"], config["labels"], tau)
     else:
         window = window_by_program(law, tau)
         if window is None:
@@ -198,7 +200,19 @@ def _noise(config: dict[str, Any]) -> dict[str, Any]:
     # Fluctuations across the flat direction settle in the first part.
     early, late = found.squared_gaps[part : 2 * part].mean(), found.squared_gaps[-part:].mean()
     apart = config["steps"] - 2 * part  # between the middles of the two
-    return {"drift": float(late - early) / apart, "gap": _centroids(law, *start)["gap"]}
+    return {"drift": float(late - early) / apart, "centroid_gap": _centroids(law, *start)["gap"]}
+
+
+@lru_cache(maxsize=2)
+def _end_of_flow(text: str, labels: bool, tau: float) -> tuple[Array, Array]:
+    """Where a flow from a random start ends: the start of many runs."""
+    law = law_named(text, labels)
+    ended = train(law, _random(law, _FROM, 0), tau, _step(law, tau), _FLOW_STEPS)
+    return ended.first, ended.second
+
+
+def _step(law: JointLaw, tau: float) -> float:
+    return _STEP * tau**2 / max(float(law.first.max()), float(law.second.max()))
 
 
 def _random(law: JointLaw, offset: float, seed: int) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import eigh, eigvalsh
 
 from fieldsolve.encoders.laws import JointLaw
-from fieldsolve.encoders.losses import InModalNegatives, OneEncoder
+from fieldsolve.encoders.losses import InModalNegatives, OneEncoder, Symmetric
 from fieldsolve.encoders.objective import Objective, Point
 from fieldsolve.encoders.penalties import GapPenalty
 from fieldsolve.encoders.problem import EncoderProblem
@@ -17,7 +17,7 @@ from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
 
 _CLOSED = 1e-3  # a centroid gap below this is taken for 0 by bisection
-_LARGEST = 1e3
+_LARGEST = 200.0
 _TOL = 1e-10  # nats
 
 #: What a weight belongs to, as a change of a problem.
@@ -41,7 +41,7 @@ def front(
 
 
 def critical_weight(problem: EncoderProblem, remedy: str = "gap", relative: float = 1e-4) -> float:
-    """The least weight with which the optimum has no centroid gap, by bisection of certified optima; inf above 1000.
+    """The least weight with which the optimum has no centroid gap, by bisection of certified optima; inf from 200 on.
 
     For in-modal negatives relative to the cross-modal loss. A gap below 1e-3 counts as none. Raises InputError for other
     remedies.
@@ -104,4 +104,8 @@ def _gap(problem: EncoderProblem, remedy: str, weight: float) -> float:
 def _remedied(problem: EncoderProblem, remedy: str, weight: float) -> EncoderProblem:
     if remedy not in _REMEDIES:
         raise InputError(f"weights are of {' or '.join(_REMEDIES)}, not of {remedy}")
+    if problem.penalties or not isinstance(problem.loss, Symmetric):
+        raise InputError(
+            "a remedy is added to symmetric InfoNCE without penalties; its weight stands for the penalty's or the loss's"
+        )
     return _REMEDIES[remedy](problem, weight)

@@ -3,8 +3,9 @@
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,8 @@ from fieldsolve.theorems.laws import PairLaw, two_modalities
 MOST_SYMBOLS = 4000
 
 _ROUNDING = 1e-6  # how far from 1 the sum of probabilities may be, to be taken for rounded ones
-_SAME = 1e-12  # probabilities that differ by less, relative to the largest, are the same
+_SAME = 1e-11  # pointwise informations that differ by less, relative to the largest, are the same
+_NEVER = -1e3  # what stands for the information of pairs that never occur where laws are compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +71,21 @@ class JointLaw:
     def is_symmetric(self) -> bool:
         """Whether P = P^T, so that one encoder may serve both modalities."""
         n, m = self.table.shape
-        return n == m and bool(np.abs(self.table - self.table.T).max() <= _SAME * self.table.max())
+        if n != m:
+            return False
+        logs = np.maximum(self.pmi, _NEVER)
+        return bool(np.abs(logs - logs.T).max() <= _SAME * (1 + np.abs(logs).max()))
 
     @cached_property
     def group(self) -> tuple[int, int] | None:
         """(k, n/k) where P_ij depends on the difference of i and j in the group Z_k x Z_(n/k) alone, else None."""
         n, m = self.table.shape
-        same = _SAME * self.table.max()
-        if n != m or max(np.ptp(self.first), np.ptp(self.second)) > n * same:
+        if n != m or max(np.ptp(self.first), np.ptp(self.second)) > _SAME:
             return None
+        logs = np.maximum(self.pmi, _NEVER)  # what is small in P need not be in its logarithm
         for k in (k for k in range(1, n + 1) if n % k == 0):
-            rows = self.table.reshape(k, n // k, k, n // k)
-            if all(np.abs(np.roll(rows, 1, axes) - rows).max() <= same for axes in ((0, 2), (1, 3))):
+            rows = logs.reshape(k, n // k, k, n // k)
+            if all(np.abs(np.roll(rows, 1, axes) - rows).max() <= _SAME * (1 + np.abs(logs).max()) for axes in ((0, 2), (1, 3))):
                 return k, n // k
         return None
 
@@ -104,7 +109,7 @@ class Ring:
     name = "ring"
 
     def law(self) -> JointLaw:
-        """Its table. Raises InputError for sizes below 2 and concentrations that are not finite."""
+        """Its table. Raises InputError for sizes below 2 and concentrations beyond 300."""
         _check_size(self.size, self, 2)
         if not abs(self.concentration) <= 300:
             raise InputError(f"{text_of(self)}: the concentration is a number from -300 to 300")
@@ -201,6 +206,11 @@ def law_named(text: str, has_labels: bool = False) -> JointLaw:
         return law_from_table(cells if path.suffix.lower() == ".npy" else _numbers(cells, label), label)
     if cells.ndim != 2 or cells.shape[1] != 2:
         raise InputError(f"{label}: labels are two columns, one pair of partners a row, not of shape {cells.shape}")
+    heads = [str(one) for one in cells[0]]
+    if path.suffix.lower() == ".csv" and len(cells) > 2 and not np.any(cells[1:] == cells[0]):
+        law = law_from_labels(cells[1:, 0].tolist(), cells[1:, 1].tolist(), label)
+        note = f"{label}: its first row, {heads[0]!r} and {heads[1]!r}, is taken for a header, since neither occurs again"
+        return replace(law, notes=(*law.notes, printable(note)))
     return law_from_labels(cells[:, 0].tolist(), cells[:, 1].tolist(), label)
 
 
@@ -223,7 +233,11 @@ def law_from_table(table: Array, label: str = "a table") -> JointLaw:
         if is_bad.any():
             i, j = np.argwhere(is_bad)[0].tolist()
             raise InputError(f"{label}: the entry in row {i}, column {j} {what} ({values[i, j]:g}); correct it")
-    total, notes = float(values.sum()), []
+    with np.errstate(over="ignore"):
+        total = float(values.sum())
+    if not total < inf:
+        raise InputError(f"{label}: the sum of its entries is not finite; scale them")
+    notes = []
     is_counts = total > 1 and bool(np.all(values == np.round(values)))
     if not is_counts and not abs(total - 1) <= _ROUNDING:
         raise InputError(f"{label}: the probabilities sum to {total:.9g}, not to 1; divide by the sum, or give whole counts")
@@ -294,10 +308,18 @@ def _cells(path: Path) -> np.ndarray:
 
 
 def _numbers(cells: np.ndarray, label: str) -> Array:
-    """A table of numbers; a first row or column of names is left out."""
+    """A table of numbers; a first row or column of names is left out, with an empty corner also one of numbers.
+
+    Raises InputError for a first row that counts columns, as pandas writes them.
+    """
     is_number = np.vectorize(_is_number, otypes=[bool])(cells)
     rows = 0 if is_number[0].all() else 1
-    columns = 0 if is_number[rows:, 0].all() else 1
+    columns = 0 if is_number[rows:, 0].all() and cells[0, 0] else 1
+    width = cells.shape[1]
+    if rows == 0 and width > 2 and [*cells[0]] in ([str(k) for k in range(width)], [str(k + 1) for k in range(width)]):
+        raise InputError(
+            f"{label}: its first row ({', '.join(cells[0][:4])}, ...) may number columns or be counts; name the columns"
+        )
     body = is_number[rows:, columns:]
     if body.size == 0 or not body.all():
         place = "none" if body.size == 0 else str(cells[rows:, columns:][~body][0])

@@ -17,6 +17,8 @@ from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import text_of
 
+_NEARLY_ONE = 1 - 2.0**-53
+
 
 class Logits(NamedTuple):
     """The logits where a loss is evaluated. largest: none exceeds it; bias: of a sigmoid loss.
@@ -45,12 +47,13 @@ class Slopes(NamedTuple):
 class Loss:
     """What a loss says of itself besides its values; a loss is an immutable dataclass with a name.
 
-    is_single: one encoder serves both modalities; has_bias: a bias is learned.
+    is_single: one encoder serves both modalities; has_bias: a bias is learned. The best bias lies within 1/tau of bias_centre.
     """
 
     name = ""
     is_single = False
     has_bias = False
+    bias_centre = 0.0
 
     def check(self, law: JointLaw) -> None:
         """Raise InputError for laws that the loss is not defined on."""
@@ -218,6 +221,10 @@ class Sigmoid(Loss):
         return self.bias == "learned"
 
     @property
+    def bias_centre(self) -> float:  # type: ignore[override]
+        return -log(self.negatives)
+
+    @property
     def fixed_bias(self) -> float | None:
         """The bias where it is a number."""
         try:
@@ -282,12 +289,13 @@ class FewNegatives(Loss):
         highest = log(40.0 / (count + 1)) + top - float(block.min())
         step = 0.2
         for s in np.exp(np.arange(lowest, max(highest, 4.0) + step, step)).tolist():
-            fall = np.exp(-s * kernel)
-            phi = fall @ weights
+            missing = -np.expm1(-s * kernel)  # phi to the power of many negatives needs its distance from 1
+            fall = 1 - missing
+            log_phi = np.log1p(-np.minimum(missing @ weights, _NEARLY_ONE))
             partners = np.sum(table * fall, axis=1)
-            value += np.exp(-s * count) - float(partners @ phi**count)
-            inner = (phi**count)[:, None] * table + np.multiply.outer(count * phi ** (count - 1) * partners, weights)
-            slope += 0.5 * step * s * kernel * fall * inner
+            value += float(np.expm1(-s * count) + np.sum(table * missing) - partners @ np.expm1(count * log_phi))
+            others = np.multiply.outer(count * np.exp((count - 1) * log_phi) * partners, weights)
+            slope += 0.5 * step * s * kernel * fall * (np.exp(count * log_phi)[:, None] * table + others)
         return 0.5 * (step * value + top)
 
 

@@ -13,6 +13,7 @@ SCHEMA = "fieldsolve/move-gap/1"
 
 _MOST_PAIRS = 2000  # compared: evenly spaced ones where there are more
 _NEIGHBOURS = 10
+_EXACT = 1e-5  # no larger change of a similarity comes from moved rows in single precision
 _OTHER_ROWS = 1e-4  # by which the gap differs from that of the rows that the map was fitted to, if it is applied to others
 _ROOM, _NEARLY_CLOSED = 1e-6, 0.01  # a window below the first is none; a lower end above the second is said
 
@@ -21,16 +22,16 @@ _ROOM, _NEARLY_CLOSED = 1e-6, 0.01  # a window below the first is none; a lower 
 class Moved:
     """A map with what it does to the pairs that it was applied to.
 
-    rows, shortened: of each modality, how many there are and how many would have become longer than 1; gap: measured; compared:
-    pairs that the rest is measured on, all None where rows are not matched. before, after: figures by name; similarity_error: the
-    largest change of a cross-modal similarity beyond the constant; neighbours: of each modality, the share of the nearest ten of
-    its own that stay.
+    rows, shortened: of each modality, how many there are and how many would have become longer than 1; centroid_gap: measured;
+    compared: pairs that the rest is measured on, all None where rows are not matched. before, after: figures by name;
+    similarity_error: the largest change of a cross-modal similarity beyond the constant; neighbours: of each modality, the share
+    of the nearest ten of its own that stay.
     """
 
     gap_map: GapMap
     rows: tuple[int, int]
     shortened: tuple[int, int]
-    gap: float
+    centroid_gap: float
     compared: int
     before: dict[str, float | None]
     after: dict[str, float | None]
@@ -44,9 +45,9 @@ class Moved:
             "schema": SCHEMA,
             "directions": one.directions,
             "window": list(one.window),
-            "fitted_gap_before": one.before,
-            "fitted_gap": one.gap,
-            "centroid_gap": self.gap,
+            "fitted_centroid_gap_before": one.before,
+            "fitted_centroid_gap": one.centroid_gap,
+            "centroid_gap": self.centroid_gap,
             "constant": one.constant,
             "columns": one.columns,
             "rows": list(self.rows),
@@ -66,7 +67,7 @@ class Moved:
         low, high = one.window
         said = [
             f"with {one.directions} directions the centroid gap may be anything from {low:.4f} to {high:.4f}; it was "
-            f"{one.before:.4f} where the map was fitted, and is {one.gap:.4f} there now",
+            f"{one.before:.4f} where the map was fitted, and is {one.centroid_gap:.4f} there now",
         ]
         if high - low < _ROOM:
             said.append(
@@ -76,17 +77,26 @@ class Moved:
         elif low > _NEARLY_CLOSED:
             said.append(f"no such map takes it below {low:.4f}; more directions may (--directions)")
         said += [shortened_sentence(few, of) for few, of in zip(self.shortened, self.rows, strict=True) if few]
-        if abs(self.gap - one.gap) > _OTHER_ROWS:
-            said.append(f"of these rows it is {self.gap:.4f} now")
+        if abs(self.centroid_gap - one.centroid_gap) > _OTHER_ROWS:
+            said.append(f"of these rows it is {self.centroid_gap:.4f} now")
         if self.compared:
-            before, after = self.before, self.after
-            said += [
-                f"unchanged: similarities across modalities but for the constant {one.constant:.6f}, to "
-                f"{self.similarity_error:.1e}, and with them the loss; recall at 1 was {before['recall_a']:.4f} and "
-                f"{before['recall_b']:.4f}, and is {after['recall_a']:.4f} and {after['recall_b']:.4f}",
+            before, after, error = self.before, self.after, self.similarity_error or 0.0
+            recall = f"recall at 1 was {before['recall_a']:.4f} and {before['recall_b']:.4f}, and is {after['recall_a']:.4f} and "
+            recall += f"{after['recall_b']:.4f}"
+            if error <= _EXACT:
+                said.append(
+                    f"unchanged: similarities across modalities but for the constant {one.constant:.6f}, to {error:.1e}, and "
+                    f"with them the loss; {recall}"
+                )
+            else:
+                said.append(
+                    f"changed: similarities across modalities, beyond the constant {one.constant:.6f} by up to {error:.2g}, "
+                    f"because of the shortened rows; {recall}"
+                )
+            said.append(
                 f"in a pool of both the partner's median rank was {before['median_rank_a']:g} and {before['median_rank_b']:g} of "
-                f"{2 * self.compared - 1}, and is {after['median_rank_a']:g} and {after['median_rank_b']:g}",
-            ]
+                f"{2 * self.compared - 1}, and is {after['median_rank_a']:g} and {after['median_rank_b']:g}"
+            )
             assert self.neighbours is not None
             said.append(
                 f"of the {_NEIGHBOURS} nearest of a row's own modality {100 * self.neighbours[0]:.0f} % and "

@@ -26,6 +26,7 @@ from fieldsolve.output.folders import write_whole
 
 _SCHEMA = "fieldsolve/gap-map/1"
 
+_PARALLEL = 1e-9  # singular value of both centroids below which they have one direction
 _MOST_DIRECTIONS = 32  # the program takes a minute then
 
 #: Where the gap goes: to an end of the window, or to a value in it.
@@ -52,7 +53,7 @@ class GapMap:
     """z' = (F_1^T (B^T z, 1), sqrt(alpha) z_perp) and w' mirrored, so that z'.w' = z.w + c exactly.
 
     basis: B, (d, k), orthonormal columns; factors: F_1 and F_2, (k + 1, 2 k + 2); stretch: alpha; constant: c; window: the least
-    and the largest gap that k directions allow these embeddings; before, gap: the centroid gap without and with the map. Rows
+    and the largest gap that k directions allow these embeddings; before, centroid_gap: it without and with the map. Rows
     have d + 2 k + 2 columns and lengths of at most 1: search them by inner product, and do not renormalise them.
     """
 
@@ -62,7 +63,7 @@ class GapMap:
     constant: float
     window: tuple[float, float]
     before: float
-    gap: float
+    centroid_gap: float
 
     @property
     def directions(self) -> int:
@@ -104,7 +105,7 @@ class GapMap:
     def content(self) -> bytes:
         """The map as the bytes of an .npz."""
         numbers = {"stretch": self.stretch, "constant": self.constant, "window": list(self.window), "before": self.before}
-        words = json.dumps({"schema": _SCHEMA, "gap": self.gap, **numbers}, sort_keys=True)
+        words = json.dumps({"schema": _SCHEMA, "centroid_gap": self.centroid_gap, **numbers}, sort_keys=True)
         file = io.BytesIO()
         np.savez(file, basis=self.basis, first=self.factors[0], second=self.factors[1], words=np.array(words))
         return file.getvalue()
@@ -128,10 +129,18 @@ class GapMap:
             basis, factors = archive["basis"], (archive["first"], archive["second"])
         k = basis.shape[-1]
         arrays = (basis, *factors)
-        if basis.ndim != 2 or any(one.shape != (k + 1, 2 * k + 2) for one in factors) or not all(map(_is_finite, arrays)):
+        numbers = [words.get(name) for name in ("stretch", "constant", "before", "centroid_gap")] + list(words.get("window", []))
+        is_plain = len(numbers) == 6 and all(isinstance(one, float) and np.isfinite(one) for one in numbers)
+        if (
+            not is_plain
+            or not words["stretch"] > 0
+            or basis.ndim != 2
+            or any(one.shape != (k + 1, 2 * k + 2) for one in factors)
+            or not all(map(_is_finite, arrays))
+        ):
             raise InputError(f"{path}: is damaged: its arrays do not fit each other; fit it again")
         low, high = words["window"]
-        return cls(basis, factors, words["stretch"], words["constant"], (low, high), words["before"], words["gap"])
+        return cls(basis, factors, words["stretch"], words["constant"], (low, high), words["before"], words["centroid_gap"])
 
     def _moved(self, rows: Any, modality: int) -> Array:
         table = Table("the rows", np.asarray(rows))
@@ -204,21 +213,18 @@ def _target(to: Target, low: float, high: float, directions: int) -> float:
 
 def _basis(tables: tuple[Table, Table], directions: int) -> tuple[tuple[Array, Array], Array]:
     """Both centroids; and an orthonormal basis of them and of the leading further directions of all rows, (d, k)."""
-    width = tables[0].array.shape[1]
-    sums, moments = [], np.zeros((width, width))
-    for table in tables:
-        total = np.zeros(width)
-        for _, block in table.blocks():
-            total += block.sum(axis=0)
-            if directions > 2:
-                moments += block.T @ block
-        sums.append(total / len(table.array))
-    left, strengths, _ = np.linalg.svd(np.stack(sums, axis=1), full_matrices=False)
-    basis = left[:, strengths > 1e-12]
-    others = np.eye(width) - basis @ basis.T
-    _, vectors = np.linalg.eigh(others @ moments @ others + 2 * np.trace(moments) * (others - np.eye(width)))
-    more = vectors[:, ::-1][:, : directions - basis.shape[1]]
-    return (sums[0], sums[1]), np.linalg.qr(np.hstack([basis, more]))[0]
+    centroids = [sum(block.sum(axis=0) for _, block in table.blocks()) / len(table.array) for table in tables]
+    left, strengths, _ = np.linalg.svd(np.stack(centroids, axis=1), full_matrices=False)
+    basis = left[:, strengths > _PARALLEL]
+    if basis.shape[1] < directions:
+        moments = np.zeros((len(basis), len(basis)))
+        for table in tables:
+            for _, block in table.blocks():
+                outside = block - (block @ basis) @ basis.T
+                moments += outside.T @ outside
+        _, vectors = np.linalg.eigh(moments)
+        basis = np.linalg.qr(np.hstack([basis, vectors[:, ::-1][:, : directions - basis.shape[1]]]))[0]
+    return (np.asarray(centroids[0]), np.asarray(centroids[1])), basis
 
 
 def _features(table: Table, basis: Array) -> Array:

@@ -65,9 +65,9 @@ class Objective:
             elif part.cross is not None:
                 result[:n, n:] += 0.5 * part.cross
                 result[n:, :n] += 0.5 * part.cross.T
-            if part.first is not None and part.second is not None:
-                result[:n, :n] += 0.5 * (part.first + part.first.T)
-                result[n:, n:] += 0.5 * (part.second + part.second.T)
+            for own, block in ((part.first, slice(0, n)), (part.second, slice(n, None))):
+                if own is not None:
+                    result[block, block] += 0.5 * (own + own.T)
         for form in self.problem.forms:
             result += form.matrix(self.problem.law) / point.sharpness
         return result
@@ -79,6 +79,6 @@ class Objective:
         elif part.cross is not None:
             product[: self.split] += 0.5 * (part.cross @ second)
             product[self.split :] += 0.5 * (part.cross.T @ first)
-        if part.first is not None and part.second is not None:
-            product[: self.split] += 0.5 * (part.first @ first + part.first.T @ first)
-            product[self.split :] += 0.5 * (part.second @ second + part.second.T @ second)
+        for own, rows, block in ((part.first, first, slice(0, self.split)), (part.second, second, slice(self.split, None))):
+            if own is not None:
+                product[block] += 0.5 * (own @ rows + own.T @ rows)

@@ -34,7 +34,7 @@ def plot_drift(found: Drift) -> Figure:
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     flows, noise = figure.subplots(1, 2)
     kinds = np.array(found.flows["kind"])
-    before, after = np.array(found.flows["gap_before"]), np.array(found.flows["gap_after"])
+    before, after = np.array(found.flows["centroid_gap_before"]), np.array(found.flows["centroid_gap_after"])
     for kind, colour in (("random", COOL), ("orbit", WARM)):
         if np.any(kinds == kind):
             flows.plot(before[kinds == kind], after[kinds == kind], "o", color=colour, label=f"{kind} starts")
@@ -54,18 +54,20 @@ def plot_drift(found: Drift) -> Figure:
         title="batch noise: level where it goes like rate^2/B",
     )  # fmt: skip
     noise.legend(frameon=False, fontsize=8)
+    excess = max(max(found.flows["excess"]), 1e-16)
     span = f"{after.min():.2f} to {after.max():.2f}"
     figure.suptitle(
-        f"Training ends with gaps from {span} at the same loss\n{verbatim(found.label)}, tau = {found.plan.tau:g}, "
-        f"rate {found.plan.rate:g}, {found.plan.seeds} seeds"
+        f"Training ends with gaps from {span}, {excess:.0e} nats or less above the least loss\n"
+        f"{verbatim(found.label)}, tau = {found.plan.tau:g}, rate {found.rate:.3g}, {found.plan.seeds} seeds"
     )
     return figure
 
 
 def _claim(study: EncoderStudy) -> str:
-    if study.is_gap_free:
-        assert study.window is not None
+    if study.is_undetermined and study.window is not None:
         return f"The loss does not see the centroid gap between {study.window.low:.3g} and {study.window.high:.3g}"
+    if study.is_undetermined:
+        return "The loss does not determine the centroid gap"
     limit = "" if study.solution.problem.dimension is None else f" in {study.solution.problem.dimension} dimensions"
     return f"The optimum{limit} has a centroid gap of {study.solution.centroid_gap:.3f}"
 
@@ -87,7 +89,7 @@ def _draw_gaps(ax: Axes, found: Sweep) -> None:
 
 def _draw_losses(ax: Axes, found: Sweep) -> None:
     taus, excess = _numbers(found.table["tau"]), _numbers(found.table["excess"])
-    ax.plot(taus, np.maximum(excess, LEAST_NATS), "o-", ms=4, color=INK, label="loss + mutual information")
+    ax.plot(taus, np.maximum(excess, LEAST_NATS), "o-", ms=4, color=INK, label="loss above its least over all logits")
     uncertain = _numbers(found.table["gap"])
     ax.plot(taus, np.maximum(uncertain, LEAST_NATS), "--", color=COOL, label="less its certified bound")
     _mark_temperatures(ax, found.study)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from math import cos, inf, log, sin
+from math import cos, inf, sin
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from fieldsolve.encoders.problem import EncoderProblem
 from fieldsolve.encoders.spheres import Descended, Evaluated, descend
 from fieldsolve.equilibrium.descent import Status
 from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
 
 _FIRST_NORM, _FINER, _FINER_WIDER = (
@@ -24,6 +25,7 @@ _LEAST_NORM = 1e-14
 _MOST_ROUNDS = 40
 _STARTS = 16  # in a limited dimension, where there may be bad minima
 _LARGE = 200  # symbols from which encoders begin with few dimensions
+_SHARE = 1e-6  # of the squared length: directions with less are not counted
 _ANGLE = 0.3  # 1/tau begins at cos^2 of it times the largest
 
 
@@ -63,10 +65,15 @@ class EncoderSolution:
         """loss less its minimum over all logits, whatever their rank: for InfoNCE loss + mutual information, nats."""
         return self.loss - self.problem.loss.least(self.problem.law)
 
-    @property
+    @cached_property
     def dimension(self) -> int:
-        """Of the sphere's ambient space that the encoders use."""
-        return int(self.first.shape[1])
+        """The limit, where there is one; else how many directions hold more than a millionth of the encoders' squared length."""
+        if self.problem.dimension is not None:
+            return self.problem.dimension
+        law = self.problem.law
+        weighted = np.concatenate([self.first * np.sqrt(law.first)[:, None], self.second * np.sqrt(law.second)[:, None]])
+        squares = np.linalg.eigvalsh(weighted.T @ weighted)
+        return int(np.sum(squares > _SHARE * squares.sum()))
 
     @property
     def similarity(self) -> Array:
@@ -99,12 +106,22 @@ def solve_encoders(
     Burer-Monteiro: the Gram matrix X = U U^T is descended on through its factor, unit rows of so many dimensions, and further
     ones are opened along the negative eigenvectors of the certificate's S until value - bound <= tol, nats. With a limited
     dimension the best of several descents is returned, with the bound of encoders of any dimension. start: rows (n + m, r) of an
-    earlier solution. Deterministic.
+    earlier solution. Deterministic. Raises InputError for a tolerance that is not above 0, and for a start of other symbols.
     """
+    if not tol > 0:
+        raise InputError(f"the tolerance is a number of nats above 0, not {tol:g}")
+    if start is not None and len(start) != len(Objective(problem).weights):
+        raise InputError(f"a start has a row for each symbol of both modalities, not {len(start)}")
     solver = _Solver(problem.at(dimension=None), tol, max_steps, watch)
     free = solver.solve(start)
-    if problem.dimension is None or problem.dimension >= free.dimension:
-        return free if problem.dimension is None else _padded(free, problem)
+    if problem.dimension is None:
+        return free
+    if problem.dimension >= free.dimension:
+        # A little may be lost with directions that hold next to nothing.
+        rows = _leading(free.point.rows, solver.objective.weights, problem.dimension)
+        found = solver.polished(problem, rows, free)
+        if found.gap <= 10 * tol:
+            return found
     return solver.solve_within(problem, free)
 
 
@@ -116,7 +133,7 @@ class _Solver:
         self.objective, self.least, self.steps = Objective(problem), problem.least, 0
         self.sharpest = 1 / problem.tau
         loss = problem.loss
-        self.middle = -log(loss.negatives) if isinstance(loss, Sigmoid) else 0.0
+        self.middle = loss.bias_centre
         fixed = loss.fixed_bias if isinstance(loss, Sigmoid) else None
         self.fixed_bias = 0.0 if fixed is None else fixed
         self.free = np.array([_ANGLE] * problem.learn_tau + [self.middle] * loss.has_bias)
@@ -150,6 +167,17 @@ class _Solver:
             rows = rows if wider is None else wider
         return self._solution(self.problem, found, bound, status, ())
 
+    def polished(self, problem: EncoderProblem, rows: Array, free: EncoderSolution) -> EncoderSolution:
+        """From an optimum in any dimension, cut to the limited one."""
+        self.steps = free.steps
+        found = self._descend(rows, self.free if not len(self.free) else self._free_of(free), self.tol, 0.0)
+        return self._solution(problem, found, free.bound, Status.CERTIFIED, (found.value,))
+
+    def _free_of(self, solution: EncoderSolution) -> Array:
+        """The free variables of a solution."""
+        angle = np.arccos(np.sqrt(min(1 / (solution.tau * self.sharpest), 1.0)))
+        return np.array([angle] * self.problem.learn_tau + [solution.bias] * self.problem.loss.has_bias)
+
     def solve_within(self, problem: EncoderProblem, free: EncoderSolution) -> EncoderSolution:
         """In a limited dimension: from the leading directions of the optimum, from the law's, and from seeded random ones."""
         assert problem.dimension is not None
@@ -157,13 +185,12 @@ class _Solver:
         starts = [_leading(free.point.rows, self.objective.weights, width), _start(self.objective, width)]
         shape = len(self.objective.weights), width
         starts += [_unit(np.random.default_rng(seed).standard_normal(shape)) for seed in range(_STARTS - len(starts))]
-        ends = []
-        for rows in starts:
-            self.steps = 0
-            ends.append(self._descend(rows, self.free, self.tol, 0.0))
+        self.steps = free.steps
+        ends = [self._descend(starts[0], self.free, self.tol, 0.0)]
+        ends += [self._descend(rows, self.free, self.tol, 0.0) for rows in starts[1:] if self.steps < self.max_steps]
         best = min(ends, key=lambda one: one.value if one.is_finite else inf)
         is_flat = best.norm <= max(self.tol, 1e-7)
-        status = Status.CONVERGED if is_flat else Status.STEPS if best.steps >= self.max_steps else Status.STALLED
+        status = Status.CONVERGED if is_flat else Status.STEPS if self.steps >= self.max_steps else Status.STALLED
         return self._solution(problem, best, free.bound, status, tuple(sorted(one.value for one in ends)))
 
     def _descend(self, rows: Array, free: Array, norm: float, near: float) -> Descended:
@@ -193,9 +220,7 @@ class _Solver:
         point = self._point(found.rows, found.free)
         slope, room = 0.0, 0.0
         if self.problem.loss.has_bias:
-            # Beyond +-1/tau of -log negatives all logits would lie on one side of what the partners' and strangers' shares ask
-            # for.
-            slope, room = self._evaluate(found.rows, found.free).free[-1], self.sharpest + abs(point.bias - self.middle)
+            slope, room = float(self._evaluate(found.rows, found.free).free[-1]), self.sharpest + abs(point.bias - self.middle)
         return certify(self.objective, point, found.value, self.sharpest, slope, room)
 
     def _wider(self, found: Descended, certificate: Certificate) -> Array | None:
@@ -216,16 +241,8 @@ class _Solver:
     ) -> EncoderSolution:
         point, split = self._point(found.rows, found.free), self.objective.split
         second = point.rows if problem.loss.is_single else point.rows[split:]
-        return EncoderSolution(
-            problem, point.rows[:split], second, 1 / point.sharpness, point.bias, found.value, bound, status, self.steps, ends
-        )
-
-
-def _padded(free: EncoderSolution, problem: EncoderProblem) -> EncoderSolution:
-    """Encoders of fewer dimensions than there may be are allowed as they are."""
-    return EncoderSolution(
-        problem, free.first, free.second, free.tau, free.bias, free.value, free.bound, free.status, free.steps, (free.value,)
-    )
+        tau = 1 / point.sharpness if problem.learn_tau else problem.tau
+        return EncoderSolution(problem, point.rows[:split], second, tau, point.bias, found.value, bound, status, self.steps, ends)
 
 
 def _start(objective: Objective, rank: int) -> Array:
@@ -241,7 +258,7 @@ def _start(objective: Objective, rank: int) -> Array:
     left = basis @ left
     rows = np.concatenate([left * scale[0][:, None], right.T * scale[1][:, None]]) * np.sqrt(strengths)
     rows = np.hstack([rows, np.zeros((len(rows), rank - width))])[: len(objective.weights)]
-    return _unit(rows + 0.05 * np.abs(rows).max() * rng.standard_normal(rows.shape) / np.sqrt(rank))
+    return _unit(rows + max(0.05 * float(np.abs(rows).max()), 1e-3) * rng.standard_normal(rows.shape) / np.sqrt(rank))
 
 
 def _leading(rows: Array, weights: Array, width: int) -> Array:

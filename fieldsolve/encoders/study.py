@@ -14,12 +14,13 @@ from fieldsolve.encoders.problem import EncoderProblem
 from fieldsolve.encoders.solve import EncoderSolution, solve_encoders
 from fieldsolve.encoders.temperatures import MOST_IN_PROGRAM, Critical, tau_star, tau_zero
 from fieldsolve.encoders.windows import Window, window, window_by_program
+from fieldsolve.equilibrium.descent import Status
 from fieldsolve.numerics.names import text_of
 from fieldsolve.numerics.progress import Watch
 
 SCHEMA = "fieldsolve/encoders/1"
 
-_SAME_GAP = 1e-6  # ends of a window that differ by less are one gap
+_REACHED = 1e-7  # nats above the least over all logits, below which it counts as reached
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +37,14 @@ class EncoderStudy:
         """The law of the symbols."""
         return self.solution.problem.law
 
-    @property
-    def is_gap_free(self) -> bool:
-        """Whether the objective leaves the centroid gap undetermined."""
-        problem = self.solution.problem
-        is_plain = problem.dimension is None and not problem.penalties
-        return is_plain and self.window is not None and self.window.high - self.window.low > _SAME_GAP
+    @cached_property
+    def is_undetermined(self) -> bool:
+        """Whether the least loss leaves the centroid gap open: it is reached at PMI, in private dimensions and all."""
+        problem, solution = self.solution.problem, self.solution
+        is_open = isinstance(problem.loss, Symmetric | OneSided | FewNegatives | Sigmoid) and not problem.penalties
+        is_least = problem.dimension is None and solution.status is Status.CERTIFIED and solution.bound == problem.least
+        is_warm = isinstance(problem.loss, Symmetric) and self.star is not None and problem.tau > self.star.high
+        return bool(is_open and (solution.excess <= _REACHED or is_least) and self.law.is_positive and not is_warm)
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -58,7 +61,7 @@ class EncoderStudy:
             "tau_star": None if self.star is None else self.star.value,
             "tau_zero": None if self.zero is None else self.zero.value,
             "window": None if self.window is None else [self.window.low, self.window.high],
-            "centroid_gap": None if self.is_gap_free else solution.centroid_gap,
+            "centroid_gap": None if self.is_undetermined else solution.centroid_gap,
             "dimension": solution.dimension,
             "price_of_dimension": None if problem.dimension is None else solution.gap,
             "symmetric_kl": measures.smoothed_symmetric_kl(law, solution.first, solution.second, solution.tau),
@@ -107,7 +110,7 @@ class EncoderStudy:
                 f"{problem.dimension} dimensions cost {values['price_of_dimension']:.4g} nats at most; the worst of "
                 f"{len(self.solution.ends)} descents ended {worst:.3g} higher"
             )
-        if self.star is not None:
+        if self.star is not None and isinstance(problem.loss, Symmetric | FewNegatives):
             said.append(self._of_temperatures())
         said.append(self._of_gap())
         said.append(f"partners are found first with probability {values['recall']:.4f}, {values['best_recall']:.4f} at best")
@@ -115,52 +118,60 @@ class EncoderStudy:
 
     def _of_temperatures(self) -> str:
         assert self.star is not None
+        least = (
+            "minus the mutual information"
+            if isinstance(self.solution.problem.loss, Symmetric)
+            else "the least loss of all logits"
+        )
         if self.star.value == 0:
-            return f"{self.star.route}: minus the mutual information is not reached at any temperature (tau* = 0)"
+            return f"{self.star.route}: {least} is not reached at any temperature (tau* = 0)"
+        if not np.isfinite(self.star.value):
+            return f"modalities are independent: {least} is reached at any temperature (tau* is infinite)"
         zero = self.zero.value if self.zero is not None else 0.0
         without = f"without a centroid gap up to tau_0 = {zero:.8g}" if zero > 0 else "never without a centroid gap (tau_0 = 0)"
-        return f"minus the mutual information is reached up to tau* = {self.star.value:.8g} ({self.star.route}), {without}"
+        return f"{least} is reached up to tau* = {self.star.value:.8g} ({self.star.route}), {without}"
 
     def _of_gap(self) -> str:
-        values = self.values
-        if self.is_gap_free:
-            assert self.window is not None
+        values, problem = self.values, self.solution.problem
+        if self.is_undetermined and self.window is not None:
             span = f"from {self.window.low:.6g} to {self.window.high:.6g}"
-            return f"every centroid gap {span} has this loss, whatever the number of negatives"
-        kl = f"; symmetric KL of the smoothed densities {values['symmetric_kl']:.4g} nats"
-        return f"centroid gap {values['centroid_gap']:.6f}{kl}"
+            any_number = ", whatever the number of negatives" if isinstance(problem.loss, Symmetric | FewNegatives) else ""
+            at = f" at tau {problem.tau:g}" if problem.learn_tau else ""
+            few = " (encoders in more dimensions may be needed)" if problem.dimension is not None else ""
+            return f"every centroid gap {span}{at} has this loss{any_number}{few}"
+        kl = f"symmetric KL of the smoothed densities {values['symmetric_kl']:.4g} nats"
+        if self.is_undetermined:
+            return f"the loss does not determine the centroid gap; these encoders have {self.solution.centroid_gap:.6f}, {kl}"
+        return f"centroid gap {values['centroid_gap']:.6f}; {kl}"
 
 
 def study_encoders(
-    problem: EncoderProblem,
-    critical: tuple[Critical, Critical] | None = None,
-    with_critical: bool = True,
-    tol: float = 1e-8,
-    max_steps: int = 20_000,
-    watch: Watch | None = None,
+    problem: EncoderProblem, has_critical: bool = True, tol: float = 1e-8, max_steps: int = 20_000, watch: Watch | None = None
 ) -> EncoderStudy:
     """Solve a problem, and find the critical temperatures and the window that belong to it.
 
-    critical: tau* and tau_0 where they are known; with_critical: whether to compute them, which may take minutes for large laws.
+    has_critical: whether to compute critical temperatures and windows, which may take minutes for hundreds of symbols.
     """
     solution = solve_encoders(problem, tol, max_steps, watch)
-    if critical is None and not with_critical:
+    if not has_critical:
         return EncoderStudy(solution, None, None, None)
-    if critical is None:
-        star = tau_star(problem.law, watch)
-        critical = star, tau_zero(problem.law, star, watch)
-    return EncoderStudy(solution, *critical, _window(problem, solution, critical, watch))
+    critical = critical_temperatures(problem.law, watch)
+    return EncoderStudy(solution, *critical, window_of(problem, critical, watch))
 
 
-def _window(
-    problem: EncoderProblem, solution: EncoderSolution, critical: tuple[Critical, Critical], watch: Watch | None
-) -> Window | None:
-    """The window of the loss alone, at the temperature of the solution; None for losses whose minimum is not at PMI + c."""
+def critical_temperatures(law: JointLaw, watch: Watch | None = None) -> tuple[Critical, Critical]:
+    """tau* and tau_0 of a law."""
+    star = tau_star(law, watch)
+    return star, tau_zero(law, star, watch)
+
+
+def window_of(problem: EncoderProblem, critical: tuple[Critical, Critical] | None, watch: Watch | None) -> Window | None:
+    """The window of a problem's loss at its (least) temperature; None for losses whose minimum is not at PMI + c."""
     loss, law = problem.loss, problem.law
     if isinstance(loss, Sigmoid) and loss.fixed_bias is not None:
         if not law.is_positive or sum(law.table.shape) > MOST_IN_PROGRAM:
             return None
-        return window_by_program(law, solution.tau, -float(np.log(loss.negatives)) - loss.fixed_bias)
+        return window_by_program(law, problem.tau, -float(np.log(loss.negatives)) - loss.fixed_bias)
     if not isinstance(loss, Symmetric | FewNegatives | Sigmoid):
         return None
-    return window(law, solution.tau, *critical, watch)
+    return window(law, problem.tau, critical, watch)

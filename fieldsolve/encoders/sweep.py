@@ -1,27 +1,28 @@
-"""Free encoders over temperatures, resumably: one task a temperature, in the ledger of a folder."""
+"""Free encoders over temperatures, resumably: critical temperatures, optima and windows are tasks in the ledger of a folder."""
 
-import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fieldsolve.encoders.laws import JointLaw, law_named
+from fieldsolve.encoders.ledgers import fill_study
 from fieldsolve.encoders.losses import LOSSES, Every
 from fieldsolve.encoders.penalties import PENALTIES
 from fieldsolve.encoders.problem import LEAST_TAU, EncoderProblem
-from fieldsolve.encoders.study import EncoderStudy, study_encoders
+from fieldsolve.encoders.solve import solve_encoders
+from fieldsolve.encoders.study import EncoderStudy, critical_temperatures, window_of
 from fieldsolve.encoders.temperatures import Critical
+from fieldsolve.encoders.windows import Window
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import made_of, text_of
 from fieldsolve.numerics.progress import Watch
-from fieldsolve.output.summary import SUMMARY
-from fieldsolve.runs import Outcome, Run, Task, Work, fill_folder, outcome_of
+from fieldsolve.runs import Outcome, Run, Task, in_this_process, outcome_of
 
-_KIND = "encoders"
 _COUNT = 17  # temperatures of a sweep
 _RANGE = 0.2, 3.0  # of tau*, or of tau where there is none
 
@@ -29,6 +30,9 @@ _RANGE = 0.2, 3.0  # of tau*, or of tau where there is none
 COLUMNS = (
     "tau", "loss", "bound", "gap", "excess", "centroid_gap", "window_low", "window_high", "symmetric_kl", "recall", "dimension",
 )  # fmt: skip
+
+#: Computes tasks and returns their outcomes, in order.
+Fill = Callable[[Sequence[Task]], list[Outcome]]
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,65 @@ class Sweep:
         return self.study.summary() | {"columns": list(self.table), "sweep": self.table, "failed": list(self.failed)}
 
 
-def temperatures(study: EncoderStudy) -> list[float]:
+def sweep(
+    asked: Asked, problem: EncoderProblem, taus: Sequence[float], has_critical: bool, fill: Fill, watch: Watch | None = None
+) -> Sweep:
+    """Solve a problem, and the same at other temperatures: those given, or 17 around the critical one.
+
+    problem: what `asked` means. has_critical: whether critical temperatures and windows are asked for. Raises InputError for
+    temperatures below 0.003, and what goes wrong with critical temperatures.
+    """
+    if any(not tau >= LEAST_TAU for tau in taus):
+        raise InputError(f"temperatures are at least {LEAST_TAU}, not {min(taus):g}")
+    law = {"law": asked.law, "labels": asked.labels, "contents": _checksum(problem.law)}
+    critical = _critical(fill([Task.of("critical", law)])[0]) if has_critical else None
+    solution = solve_encoders(problem, asked.tol, asked.max_steps, watch)
+    window = None if critical is None else window_of(problem, critical, watch)
+    star, zero = critical or (None, None)
+    study = EncoderStudy(solution, star, zero, window)
+    others = [tau for tau in taus or _around(study) if tau != problem.tau]
+    shared: dict[str, Any] = vars(asked) | {"penalties": list(asked.penalties)} | law
+    optima = fill([Task.of("optimum", shared | {"tau": tau}) for tau in others])
+    words = {"law": asked.law, "labels": asked.labels, "objective": asked.objective} | law
+    has_window = [critical is not None and (tau <= critical[0].value or asked.objective.startswith("sigmoid")) for tau in others]
+    asked_windows = iter(
+        fill([Task.of("window", words | {"tau": tau}) for tau, one in zip(others, has_window, strict=True) if one])
+    )
+    windows = [next(asked_windows) if one else None for one in has_window]
+    rows = [study.values | {"tau": problem.tau}] if not taus or problem.tau in taus else []
+    failed = []
+    for tau, one, other in zip(others, optima, windows, strict=True):
+        if one.values is None or (other is not None and other.values is None):
+            failed.append(f"tau {tau:g}: {one.reason or (other and other.reason)}")
+            continue
+        ends = None if other is None or other.values is None else other.values["window"]
+        if ends is not None and critical is not None and tau <= critical[1].value and not asked.objective.startswith("sigmoid"):
+            ends = [0.0, ends[1]]
+        is_free = one.values["is_undetermined"] and critical is not None
+        rows.append(one.values | {"tau": tau, "window": ends, "centroid_gap": None if is_free else one.values["centroid_gap"]})
+    rows = sorted((_flat(row) for row in rows), key=lambda row: row["tau"])
+    return Sweep(study, {name: [row[name] for row in rows] for name in COLUMNS}, tuple(failed))
+
+
+def in_folder(
+    asked: Asked, law: JointLaw, taus: Sequence[float], folder: Path, run: Run, force: bool, watch: Watch | None
+) -> Fill:
+    """Tasks that a folder's ledger holds are not computed again; the others are recorded there."""
+    spec = {"study": "encoders", "contents": _checksum(law), "taus": list(taus), **vars(asked)}
+    return lambda tasks: fill_study(folder, spec, tasks, perform, run, force, watch)
+
+
+def in_memory(tasks: Sequence[Task]) -> list[Outcome]:
+    """All tasks are computed in this process, and nothing is recorded."""
+    return [outcome for _, outcome in in_this_process(tasks, perform)]
+
+
+def perform(kind: str, config: dict[str, Any]) -> Outcome:
+    """Compute one task on one thread."""
+    return outcome_of(partial({"critical": _critical_of, "optimum": _optimum_of, "window": _window_of}[kind]), config)
+
+
+def _around(study: EncoderStudy) -> list[float]:
     """Temperatures around the critical one, or the study's where there is none, evenly spaced in logarithms, and the study's."""
     star = study.star.value if study.star is not None and np.isfinite(study.star.value) else 0.0
     middle = star or study.solution.problem.tau
@@ -73,69 +135,46 @@ def temperatures(study: EncoderStudy) -> list[float]:
     return sorted({*(float(f"{one:.6g}") for one in spaced), study.solution.problem.tau})
 
 
-def sweep(
-    asked: Asked,
-    study: EncoderStudy,
-    taus: Sequence[float],
-    folder: Path,
-    run: Run,
-    force: bool = False,
-    watch: Watch | None = None,
-) -> Sweep:
-    """Solve the same at other temperatures, recording each in a folder's ledger; what is there is not computed again.
-
-    Raises InputError for folders that hold something else.
-    """
-    if any(not tau >= LEAST_TAU for tau in taus):
-        raise InputError(f"temperatures are at least {LEAST_TAU}, not {min(taus):g}")
-    work = _work(asked, study, taus)
-
-    def is_same(known: str) -> bool:
-        if json.loads(known).get("study") != _KIND:
-            raise InputError(f"{folder}: holds something else than free encoders; choose another folder")
-        if known == work.spec or force:
-            (folder / SUMMARY).unlink(missing_ok=True)  # without it nothing in the folder counts as results
-        return known == work.spec
-
-    outcomes = fill_folder(folder, Work(work.spec, is_same, work.tasks, perform), run, True, force, watch)
-    return _gathered(study, [outcomes[task.key] for task in work.tasks])
+def _critical(outcome: Outcome) -> tuple[Critical, Critical]:
+    if outcome.values is None:
+        raise InputError(f"critical temperatures: {outcome.reason}")
+    star, zero = outcome.values["star"], outcome.values["zero"]
+    return _of_ends(star), _of_ends(zero)
 
 
-def sweep_here(asked: Asked, study: EncoderStudy, taus: Sequence[float]) -> Sweep:
-    """The same in this process, with nothing recorded."""
-    return _gathered(study, [perform(task.kind, task.config) for task in _work(asked, study, taus).tasks])
+def _of_ends(ends: list[Any]) -> Critical:
+    """What `_critical_of` makes plain; JSON has no infinity."""
+    value, low, high = (np.inf if one is None else float(one) for one in ends[:3])
+    return Critical(value, low, high, ends[3])
 
 
-def perform(kind: str, config: dict[str, Any]) -> Outcome:
-    """Compute one temperature on one thread."""
-    return outcome_of(_row, config)
+def _critical_of(config: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: [one.value, one.low, one.high, one.route]
+        for name, one in zip(("star", "zero"), critical_temperatures(_law_of(config)), strict=True)
+    }
 
 
-def _work(asked: Asked, study: EncoderStudy, taus: Sequence[float]) -> Work:
-    config: dict[str, Any] = vars(asked) | {"penalties": list(asked.penalties), "contents": _checksum(study.law)}
-    config["critical"] = None if study.star is None or study.zero is None else [vars(study.star), vars(study.zero)]
-    tasks = [Task.of(_KIND, config | {"tau": tau}) for tau in taus]
-    spec = json.dumps({"study": _KIND, **config, "taus": list(taus)}, sort_keys=True)
-    return Work(spec, lambda known: known == spec, tasks, perform)
-
-
-def _row(config: dict[str, Any]) -> dict[str, Any]:
-    words = {name: value for name, value in config.items() if name not in ("contents", "critical")}
+def _optimum_of(config: dict[str, Any]) -> dict[str, Any]:
+    words = {name: value for name, value in config.items() if name != "contents"}
     asked = Asked(**words | {"penalties": tuple(words["penalties"])})
-    problem = asked.problem()
-    if _checksum(problem.law) != config["contents"]:
-        raise InputError(f"{asked.law}: has changed since the sweep began; start it in another folder")
-    known = config["critical"]
-    critical = None if known is None else (Critical(**known[0]), Critical(**known[1]))
-    study = study_encoders(problem, critical, critical is not None, asked.tol, asked.max_steps)
-    return study.values
+    _law_of(config)
+    study = EncoderStudy(solve_encoders(asked.problem(), asked.tol, asked.max_steps), None, None, None)
+    return study.values | {"is_undetermined": study.is_undetermined}
 
 
-def _gathered(study: EncoderStudy, outcomes: Sequence[Outcome]) -> Sweep:
-    rows = [_flat(one.values) for one in outcomes if one.values is not None]
-    rows.sort(key=lambda row: row["tau"])
-    failed = tuple(str(one.reason) for one in outcomes if one.values is None)
-    return Sweep(study, {name: [row[name] for row in rows] for name in COLUMNS}, failed)
+def _window_of(config: dict[str, Any]) -> dict[str, Any]:
+    law = _law_of(config)
+    problem = EncoderProblem(law, config["tau"], made_of(config["objective"], LOSSES, "objective"))
+    found: Window | None = window_of(problem, None, None)
+    return {"window": None if found is None else [found.low, found.high]}
+
+
+def _law_of(config: dict[str, Any]) -> JointLaw:
+    law = law_named(config["law"], config["labels"])
+    if _checksum(law) != config["contents"]:
+        raise InputError(f"{config['law']}: has changed since the sweep began; start it in another folder")
+    return law
 
 
 def _flat(values: dict[str, Any]) -> dict[str, Any]:

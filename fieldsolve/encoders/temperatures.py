@@ -7,7 +7,7 @@ import numpy as np
 
 from fieldsolve.encoders.certificate import certify
 from fieldsolve.encoders.laws import JointLaw
-from fieldsolve.encoders.objective import Objective, Point
+from fieldsolve.encoders.objective import Objective
 from fieldsolve.encoders.penalties import GapPenalty, gap_vector
 from fieldsolve.encoders.problem import LEAST_TAU, EncoderProblem
 from fieldsolve.encoders.programs import Program
@@ -18,15 +18,23 @@ from fieldsolve.numerics.progress import Watch
 #: Symbols of both alphabets up to which the semidefinite program is solved.
 MOST_IN_PROGRAM = 64
 
-_RELATIVE = 1e-4  # width of a bracket by descents, relative
-_MOST_SOLVES = 30
+_INDEPENDENT = 1e-13  # nats: the mutual information of modalities that do not know of each other
+_RELATIVE = 1e-3  # width of a bracket by descents, relative
+_MOST_STEPS = 5000  # of one descent, where a bracket is narrowed
+_PROGRESS = 1e-5  # by which an end has to move, relative, and below a proved end at which is gone on
+_MOST_IDLE = 3  # descents that move no end
+_HIGHEST = 1e6  # where no temperature below has an excess, there is none that matters
 _TOL = 1e-11  # nats: the excess grows with the square of the distance from the temperature sought
 _STIFF = 1.0  # weight of the squared gap where encoders are to have none
 
 
 @dataclass(frozen=True)
 class Critical:
-    """A critical temperature: `value`, certainly from `low` to `high`, and how it was found: closed form, program or descents."""
+    """A critical temperature: its value, and the two ends that its route leaves it between.
+
+    route: "closed form"; "program", whose ends are the costs of both programs, as good as the solver, about 1e-8; "descents",
+    whose ends are proved for tau*, and of which only `high` is proved for tau_0; or why it is 0.
+    """
 
     value: float
     low: float
@@ -37,40 +45,37 @@ class Critical:
 def tau_star(law: JointLaw, watch: Watch | None = None) -> Critical:
     """The temperature up to which symmetric InfoNCE attains -I: 1/tau* = min {t: X psd, diag X = t, C = PMI + c} (beyond).
 
-    0 where a pair of symbols never occurs. Closed form 1/sum_{l != 0} |PMI^_l| where a group acts (`JointLaw.spectrum`); else the
-    semidefinite program up to 64 symbols; beyond a bracket by certified descents.
+    0 where a pair of symbols never occurs, infinite where modalities are independent. Closed form 1/sum_{l != 0} |PMI^_l| where a
+    group acts (`JointLaw.spectrum`); else the semidefinite program up to 64 symbols; beyond a bracket by certified descents.
     """
     closed = _closed(law)
     if closed is not None:
         return closed
-    if sum(law.table.shape) <= MOST_IN_PROGRAM:
-        return _by_program(law, False)
-    return _by_descents(law, (), 1.0, watch)
+    return _by_program(law, False) if sum(law.table.shape) <= MOST_IN_PROGRAM else _by_descents(law, watch)
 
 
 def tau_zero(law: JointLaw, star: Critical, watch: Watch | None = None) -> Critical:
     """The temperature up to which a centroid gap of 0 attains -I: as tau*, with X v = 0, v = (p, -q) (beyond).
 
-    0 if that is not feasible, certainly so where a marginal exceeds 1/2. Beyond 64 symbols without a group only `high` is proved;
-    the value is where descents find states that miss both by 1e-10.
+    0 if that is not feasible, so far always where a marginal exceeds 1/2. Beyond 64 symbols without a group the value is where
+    descents find states that miss both by 1e-10.
     """
     closed = _closed(law)
     if closed is not None:
         return closed
     if max(law.first.max(), law.second.max()) > 0.5:
         return Critical(0.0, 0.0, 0.0, "a marginal exceeds 1/2")
-    if sum(law.table.shape) <= MOST_IN_PROGRAM:
-        return _by_program(law, True)
-    return _by_descents(law, (GapPenalty(_STIFF),), star.high, watch)
+    return _by_program(law, True) if sum(law.table.shape) <= MOST_IN_PROGRAM else _matched_by_descents(law, star.high, watch)
 
 
 def _closed(law: JointLaw) -> Critical | None:
     if not law.is_positive:
         return Critical(0.0, 0.0, 0.0, "some pairs of symbols never occur")
+    if law.mutual_information < _INDEPENDENT:
+        return Critical(inf, inf, inf, "closed form")
     if law.spectrum is None:
         return None
-    total = float(law.spectrum[1:].sum())
-    value = 1 / total if total > 1e-12 else inf
+    value = 1 / float(law.spectrum[1:].sum())
     return Critical(value, value, value, "closed form")
 
 
@@ -114,37 +119,51 @@ def _by_program(law: JointLaw, is_matched: bool) -> Critical:
     return Critical(1 / found.cost, low, high, "program")
 
 
-def _by_descents(law: JointLaw, penalties: tuple[GapPenalty, ...], begin: float, watch: Watch | None) -> Critical:
-    """A bracket: certificates at tau above it prove ever lower ends, until states below reach -I.
-
-    S + delta D psd, with S from the optimum at some tau > tau*, gives for every feasible X with 1/tau' on its diagonal
-    0 <= <S + delta D, X> = <G, PMI> + (sum lambda + delta tr D)/tau', since <G, 1> = 0.
-    """
-    high, low, tau, start = begin, 0.0, begin, None
-    for _ in range(_MOST_SOLVES):
-        found = solve_encoders(EncoderProblem(law, tau, penalties=penalties), _TOL, watch=watch, start=start)
-        if penalties and found.excess <= 10 * _TOL and found.centroid_gap**2 <= 10 * _TOL:
-            return Critical(tau, 0.0, high, "descents")
-        reached = 0.0 if penalties else _reached(found)
-        low = max(low, reached)
-        high = min(high, float(_proved(found)))
-        if high <= low * (1 + _RELATIVE) or high < LEAST_TAU:
-            break
-        tau = high * (1 - 0.1 * _RELATIVE) if found.excess > 1e-9 else 0.5 * (low + high)
+def _by_descents(law: JointLaw, watch: Watch | None) -> Critical:
+    """A bracket: states prove lower ends, certificates upper ones; between them is gone on from above, while either end moves."""
+    low, high, tau, start, idle = 0.0, inf, 1.0, None, 0
+    while high > low * (1 + _RELATIVE) and high >= LEAST_TAU and low < _HIGHEST and idle < _MOST_IDLE:
+        found = solve_encoders(EncoderProblem(law, tau), _TOL, _MOST_STEPS, watch, start)
         start = np.concatenate([found.first, found.second])
-    return Critical(high, low, high, "descents")
+        before = low, high
+        low, high = max(low, _reached(found)), min(high, _proved(found))
+        idle = idle + 1 if low <= before[0] * (1 + _PROGRESS) and high >= before[1] * (1 - _PROGRESS) else 0
+        if not isfinite(high):
+            tau *= 4
+        elif idle or found.excess <= 10 * _TOL:
+            tau = 0.5 * (max(low, LEAST_TAU) + high)
+        else:
+            tau = max(high * (1 - _PROGRESS), LEAST_TAU)
+    return Critical(high if isfinite(high) else low, low, high, "descents")
+
+
+def _matched_by_descents(law: JointLaw, begin: float, watch: Watch | None) -> Critical:
+    """From above, where certificates prove that encoders without a gap miss -I, down to where some do not, or no end moves."""
+    high, tau, start, before = begin, min(begin, _HIGHEST), None, inf
+    while LEAST_TAU <= high < before * (1 - _PROGRESS) or start is None:
+        found = solve_encoders(EncoderProblem(law, tau, penalties=(GapPenalty(_STIFF),)), _TOL, _MOST_STEPS, watch, start)
+        if found.excess <= 10 * _TOL and found.centroid_gap**2 <= 10 * _TOL:
+            return Critical(tau, 0.0, high, "descents")
+        before, high = high, min(high, _proved(found))
+        tau, start = max(high * (1 - _PROGRESS), LEAST_TAU), np.concatenate([found.first, found.second])
+    return Critical(high, 0.0, high, "descents")
 
 
 def _proved(found: EncoderSolution) -> float:
-    """A temperature that tau* does not exceed."""
+    """A temperature that the critical one does not exceed.
+
+    S + delta D psd, with S from any state at any tau, gives for every feasible X with 1/tau' on its diagonal
+    0 <= <S + delta D, X> = <G, PMI> + (sum lambda + delta tr D)/tau', since <G, 1> = 0, and gamma v v^T in S costs nothing where
+    X v = 0.
+    """
     objective = Objective(found.problem)
-    point = Point(np.concatenate([found.first, found.second]), 1 / found.tau)
-    certificate = certify(objective, point, found.value, point.sharpness, 0.0, 0.0)
-    slopes = objective.slopes(point)[1][0].cross
+    certificate = certify(objective, found.point, found.value, found.point.sharpness, 0.0, 0.0)
+    slopes = objective.slopes(found.point)[1][0].cross
     assert slopes is not None
-    delta = (found.value - certificate.bound) * found.tau / 2
+    delta = float(found.value - certificate.bound) * found.tau / 2
     gain = -float(np.vdot(slopes, found.problem.law.pmi))
-    return (float(certificate.multipliers.sum()) + 2 * delta) / gain if gain > 0 else inf
+    rounding = 1e-14 * float(np.vdot(np.abs(slopes), np.abs(found.problem.law.pmi)))
+    return (float(certificate.multipliers.sum()) + 2 * delta) / (gain - rounding) if gain > rounding else inf
 
 
 def _reached(found: EncoderSolution) -> float:
@@ -153,13 +172,7 @@ def _reached(found: EncoderSolution) -> float:
     Every matrix E is a product of vectors of lengths at most sqrt(r), r its largest row's norm, so that lengths of 1/tau + r
     suffice.
     """
-    law, similarity = found.problem.law, found.similarity / found.tau
-    missing = law.pmi - similarity
+    missing: Array = found.problem.law.pmi - found.similarity / found.tau
     missing -= 0.5 * (missing.max() + missing.min())
     longest = min(float(np.linalg.norm(missing, axis=axis).max()) for axis in (0, 1))
-    return 1 / (1 / found.tau + longest) if isfinite(longest) else 0.0
-
-
-def similarity_at(law: JointLaw, tau: float, c: float) -> Array:
-    """tau (PMI + c): the similarities of every optimum below tau*, (n, m)."""
-    return np.asarray(tau * (law.pmi + c))
+    return float(1 / (1 / found.tau + longest))

@@ -10,8 +10,9 @@ from fieldsolve.encoders.penalties import GapPenalty, gap_vector
 from fieldsolve.encoders.problem import EncoderProblem
 from fieldsolve.encoders.programs import Program
 from fieldsolve.encoders.solve import solve_encoders
-from fieldsolve.encoders.temperatures import MOST_IN_PROGRAM, Critical, free_entries
+from fieldsolve.encoders.temperatures import MOST_IN_PROGRAM, Critical, free_entries, tau_star, tau_zero
 from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
 
 _FAINT = 1e-6  # weight of the squared gap with which descents look for a window's ends
@@ -20,6 +21,8 @@ _FAINT = 1e-6  # weight of the squared gap with which descents look for a window
 @dataclass(frozen=True, eq=False)
 class Window:
     """Centroid gaps from `low` to `high`, all of them with the least loss; route: as of critical temperatures.
+
+    Those by descents are of encoders whose loss is least to 1e-6 nats, so that their ends lie outside by about the root of that.
 
     ends: encoders at both ends, rows (n + m, n + m) of z over w, where they were computed.
     """
@@ -30,25 +33,42 @@ class Window:
     ends: tuple[Array, Array] | None = None
 
     def encoders(self, gap: float, split: int) -> tuple[Array, Array]:
-        """Encoders (z, w) with a gap of the window, unit rows: the Gram matrices of all of them are between those of the ends."""
-        assert self.ends is not None
+        """Encoders (z, w) with a gap of the window, unit rows: the Gram matrices of all of them are between those of the ends.
+
+        Raises InputError for gaps outside, and where the ends' encoders were not computed.
+        """
+        if self.ends is None:
+            raise InputError("a window in closed form has no encoders; window_by_program finds some")
+        if not self.low <= gap <= self.high:
+            raise InputError(f"a gap of {gap:g} is outside the window from {self.low:.6g} to {self.high:.6g}")
         share = (gap**2 - self.low**2) / (self.high**2 - self.low**2) if self.high > self.low else 0.0
         rows = np.hstack([sqrt(1 - share) * self.ends[0], sqrt(share) * self.ends[1]])
         return rows[:split], rows[split:]
 
 
-def window(law: JointLaw, tau: float, star: Critical, zero: Critical, watch: Watch | None = None) -> Window | None:
+def window(law: JointLaw, tau: float, critical: tuple[Critical, Critical] | None, watch: Watch | None = None) -> Window | None:
     """The window [g_min, g_max] of centroid gaps at minus the mutual information, None above tau* (beyond the paper).
 
     g^2 = v^T X v, least and largest over X psd with a unit diagonal and C = tau (PMI + c). Closed form [0, 2 sqrt(1 - tau/tau*)]
     where a group acts; a semidefinite program up to 64 symbols; beyond by descents whose objective sees the gap faintly.
+    critical: tau* and tau_0 where they are known; without them the program finds out by itself whether there is a window, which
+    it can tell unless tau is close to tau*.
     """
+    is_small = sum(law.table.shape) <= MOST_IN_PROGRAM
+    if not law.is_positive:
+        return None
+    if critical is None and (law.spectrum is not None or not is_small):
+        star = tau_star(law, watch)
+        critical = star, tau_zero(law, star, watch)
+    if critical is None:
+        return window_by_program(law, tau)
+    star, zero = critical
     if not tau <= star.value:
         return None
     if star.route == "closed form":
         return Window(0.0, 2 * sqrt(max(0.0, 1 - tau / star.value)), star.route)
     least = 0.0 if tau <= zero.value else None
-    if sum(law.table.shape) <= MOST_IN_PROGRAM:
+    if is_small:
         return window_by_program(law, tau, None, least)
     ends = []
     for weight in (_FAINT, -_FAINT):

@@ -189,7 +189,7 @@ def test_a_gap_is_moved_and_the_map_used_again(embeddings: tuple[Path, np.ndarra
     assert figures["schema"] == "fieldsolve/move-gap/1"
     assert figures["centroid_gap"] == pytest.approx(figures["window"][0], abs=1e-5)
     assert figures["before"]["recall_a"] == figures["after"]["recall_a"]
-    assert figures["similarity_error"] < 1e-9
+    assert figures["similarity_error"] < 1e-6  # of rows in single precision
     moved = np.load(tmp_path / "moved.npy")
     assert moved.shape == (2, 120, 8 + 2 * 2 + 2)
     assert moved.dtype == np.float32

@@ -24,7 +24,8 @@ def test_ranks_by_loops(rng: np.random.Generator) -> None:
         assert found.mixed_rank[i] == 1 + sum(value > wanted for value, _ in others + own)
         nearest = sorted(others + own, reverse=True)[:7]
         assert abs(found.other_share[i] - np.mean([is_other for _, is_other in nearest])) < 1e-12
-    assert found.recall == np.mean(found.rank == 1)
+    np.testing.assert_array_equal(found.first, found.rank == 1)
+    assert found.recall == found.first.mean()
     assert found.median_rank == np.median(found.mixed_rank)
 
 
@@ -51,6 +52,14 @@ def test_neighbours_of_the_same_rows_stay(rng: np.random.Generator) -> None:
     rows = unit(rng, 30, 6)
     assert own_neighbours(rows, 0.5 * rows @ np.linalg.qr(rng.standard_normal((6, 6)))[0]) == 1
     assert own_neighbours(rows, unit(rng, 30, 6)) < 0.7
+
+
+def test_ties_are_broken_at_random() -> None:
+    rows = np.tile(np.eye(3)[0], (50, 1))
+    found = search(rows, rows)
+    assert abs(found.recall - 1 / 50) < 1e-12
+    np.testing.assert_allclose(found.rank, 25.5)
+    np.testing.assert_allclose(found.mixed_rank, 50.0)
 
 
 def test_tables_of_other_shapes_are_refused(rng: np.random.Generator) -> None:

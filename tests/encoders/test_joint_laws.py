@@ -58,6 +58,7 @@ def test_symbols_that_never_occur_are_left_out_with_a_note() -> None:
         ([[0, 0], [1, 3]], "needs two of each"),
         ([["a", "b"]], "a table of numbers"),
         (np.ones((2, 4001)), "at most 4000"),
+        (np.full((2, 2), 1e308), "not finite"),
     ],
 )
 def test_what_is_no_law_is_refused(table: object, message: str) -> None:
@@ -94,6 +95,24 @@ def test_files_that_are_no_table(text: str, message: str, tmp_path: Path) -> Non
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         law_named(str(path))
+
+
+def test_tables_as_pandas_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text(",0,1\n0,30,1\n1,2,4\n")
+    np.testing.assert_allclose(law_named(str(path)).table, np.array([[30, 1], [2, 4]]) / 37)
+    path.write_text("0,1,2\n30,1,5\n2,4,7\n")
+    with pytest.raises(InputError, match="may number columns"):
+        law_named(str(path))
+    path.write_text("image,caption\na,x\na,x\nb,y\nb,x\n")
+    law = law_named(str(path), has_labels=True)
+    assert law.table.shape == (2, 2)
+    assert "taken for a header" in law.notes[0]
+
+
+def test_groups_are_decided_on_information() -> None:
+    table = np.eye(4) / 4 + np.random.default_rng(0).uniform(1e-16, 1e-13, (4, 4))
+    assert law_from_table(table / table.sum()).group is None
 
 
 def test_names_and_files_that_are_none(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from fieldsolve.encoders.losses import (
     OneEncoder,
     OneSided,
     Sigmoid,
+    Slopes,
     Symmetric,
 )
 from fieldsolve.encoders.objective import Objective, Point
@@ -135,6 +136,50 @@ def test_many_negatives_tend_to_infinitely_many(wide: JointLaw, rng: np.random.G
     assert slope is not None
     assert limit.cross is not None
     assert np.abs(slope - limit.cross).max() < 1e-5
+
+
+def test_contracts_see_what_would_break_a_certificate(wide: JointLaw) -> None:
+    class Deaf(Sigmoid):
+        """Its bias has no derivative."""
+
+        name = "deaf"
+
+        def evaluate(self, law: JointLaw, logits: Logits) -> Slopes:
+            return super().evaluate(law, logits)._replace(bias=0.0)
+
+    class Shifted(Sigmoid):
+        """Its best bias is not where it says."""
+
+        name = "shifted"
+
+        def evaluate(self, law: JointLaw, logits: Logits) -> Slopes:
+            return super().evaluate(law, logits._replace(bias=logits.bias + 50))
+
+    class Concave(Symmetric):
+        name = "concave"
+
+        def least(self, law: JointLaw) -> float:
+            return -np.inf
+
+        def evaluate(self, law: JointLaw, logits: Logits) -> Slopes:
+            found = super().evaluate(law, logits)
+            assert found.cross is not None
+            return Slopes(-found.value, -found.cross)
+
+    check_loss(Sigmoid(2.0), wide)
+    for loss, message in ((Deaf(2.0), "bias"), (Shifted(2.0), "bias"), (Concave(), "convex")):
+        with pytest.raises(AssertionError, match=message):
+            check_loss(loss, wide)
+
+
+def test_many_negatives_keep_their_digits(wide: JointLaw) -> None:
+    """E L_N - L falls like 1/N, to the last digits of the difference."""
+    block = 2 * np.cos(np.arange(20.0)).reshape(5, 4)
+    logits = Logits(block.copy, block.copy, block.copy, 2.0)
+    limit = Symmetric().evaluate(wide, logits).value
+    scaled = [number * (FewNegatives(number).evaluate(wide, logits).value - limit) for number in (10_000, 100_000, 1_000_000)]
+    assert abs(scaled[1] - scaled[2]) < 1e-4 * abs(scaled[2])
+    assert abs(scaled[0] - scaled[1]) < 1e-3 * abs(scaled[1])
 
 
 def test_the_sigmoid_loss_is_least_at_the_information(wide: JointLaw) -> None:

@@ -1,5 +1,6 @@
 """Moving the gap of embeddings: every similarity across modalities stays, windows on real features, files, refusals."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def test_windows_of_real_features(name: str, directions: int, low: float, high: 
         change = moved[0] @ moved[1].T - first @ second.T
         assert np.ptp(change) < 1e-12
         assert abs(change.mean() - found.constant) < 1e-12
-        assert abs(gap_of(*moved) - found.gap) < 1e-6
+        assert abs(gap_of(*moved) - found.centroid_gap) < 1e-6
         assert max(np.linalg.norm(rows, axis=1).max() for rows in moved) <= 1 + 1e-9
 
 
@@ -114,7 +115,7 @@ def test_maps_are_saved_whole(tmp_path: Path) -> None:
     again = GapMap.load(tmp_path / "map.npz")
     np.testing.assert_array_equal(found.first(first), again.first(first))
     np.testing.assert_array_equal(found.second(second), again.second(second))
-    assert (again.window, again.gap, again.constant) == (found.window, found.gap, found.constant)
+    assert (again.window, again.centroid_gap, again.constant) == (found.window, found.centroid_gap, found.constant)
     assert [path.name for path in tmp_path.iterdir()] == ["map.npz"]
     with pytest.raises(InputError, match="cannot be written"):
         found.save(tmp_path / "no" / "map.npz")
@@ -128,6 +129,15 @@ def test_files_that_are_no_map(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(damaged)
         with pytest.raises(InputError, match=name):
             GapMap.load(tmp_path / name)
+    with np.load(io.BytesIO(content)) as stored:
+        arrays = dict(stored)
+    for words in (
+        '{"schema": "fieldsolve/gap-map/1", "stretch": "x"}',
+        str(arrays["words"]).replace('"stretch": ', '"stretch": -'),
+    ):
+        np.savez(tmp_path / "words.npz", **arrays | {"words": np.array(words)})
+        with pytest.raises(InputError, match="damaged"):
+            GapMap.load(tmp_path / "words.npz")
     np.savez(tmp_path / "other.npz", rows=first)
     with pytest.raises(InputError, match="is no map of a gap"):
         GapMap.load(tmp_path / "other.npz")
@@ -151,6 +161,7 @@ def test_new_rows_that_would_be_too_long_are_shortened_and_counted() -> None:
     assert result.shortened[1] == 0
     assert result.compared == 0
     assert "would be longer than 1" in " ".join(result.report)
+    assert "unchanged" not in " ".join(result.report)
 
 
 def test_targets_outside_the_window_are_named() -> None:
@@ -188,6 +199,13 @@ def test_modalities_at_one_place_have_a_window_too() -> None:
     assert found.before == 0
     assert found.window[0] < 1e-3
     assert found.window[1] > 0.1
+
+
+def test_modalities_at_one_place_do_not_depend_on_the_coordinates() -> None:
+    rows, _ = made(60, 6, 8)
+    turn = np.linalg.qr(np.random.default_rng(5).standard_normal((6, 6)))[0]
+    plain, turned = move_gap(rows, rows.copy()), move_gap(rows @ turn, (rows @ turn).copy())
+    np.testing.assert_allclose(plain.window, turned.window, atol=1e-5)
 
 
 def test_rows_all_over_the_sphere_leave_no_room() -> None:

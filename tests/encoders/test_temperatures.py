@@ -15,6 +15,7 @@ from fieldsolve.encoders.programs import Program
 from fieldsolve.encoders.solve import solve_encoders
 from fieldsolve.encoders.temperatures import Critical, tau_star, tau_zero
 from fieldsolve.encoders.windows import window, window_by_program
+from fieldsolve.equilibrium.descent import Status
 from fieldsolve.numerics.errors import InputError
 
 
@@ -65,7 +66,8 @@ def test_laws_with_zeros_have_no_critical_temperature() -> None:
     star, zero = both(law)
     assert star.value == zero.value == 0
     assert "never occur" in star.route
-    assert window(law, 0.01, star, zero) is None
+    assert window(law, 0.01, (star, zero)) is None
+    assert window(law, 0.01, None) is None
     excess = [solve_encoders(EncoderProblem(law, tau)).excess for tau in (0.3, 0.1, 0.05)]
     assert excess[0] > excess[1] > excess[2] > 0
 
@@ -83,13 +85,38 @@ def test_a_marginal_above_one_half_forces_a_gap() -> None:
 
 def test_descents_bracket_what_programs_find(square: JointLaw) -> None:
     star, zero = both(square)
-    found = temperatures._by_descents(square, (), 1.0, None)
+    found = temperatures._by_descents(square, None)
     assert found.low <= star.value <= found.high
     assert found.high - found.low < 2e-3 * star.value
     assert abs(found.value - star.value) < 1e-4
-    matched = temperatures._by_descents(square, (GapPenalty(1.0),), found.high, None)
+    matched = temperatures._matched_by_descents(square, found.high, None)
     assert matched.high >= zero.value
     assert abs(matched.value - zero.value) < 1e-4
+
+
+def test_independent_modalities_reach_their_least_loss_at_any_temperature() -> None:
+    for law in (law_named("simplex:4,1"), law_from_table(np.outer([0.2, 0.3, 0.5], [0.6, 0.4]), "independent")):
+        star, zero = both(law)
+        assert star.value == np.inf
+        assert zero.value == np.inf
+        found = solve_encoders(EncoderProblem(law, 0.1))
+        assert found.status is Status.CERTIFIED
+        assert abs(found.excess) < 1e-8
+
+
+@pytest.mark.parametrize("strength", [0.05, 0.5])
+def test_weak_laws_have_high_critical_temperatures(strength: float) -> None:
+    """Above 1, where descents begin; ten symbols by program, and by descents as if they were many."""
+    rng = np.random.default_rng(2)
+    table = np.exp(strength * rng.standard_normal((5, 5)))
+    law = law_from_table(table / table.sum(), "weak")
+    program = tau_star(law)
+    assert program.route == "program"
+    assert program.value > 1 or strength > 0.1
+    found = temperatures._by_descents(law, None)
+    assert found.low <= program.value * (1 + 1e-7)
+    assert found.high >= program.value * (1 - 1e-7)
+    assert abs(found.value / program.value - 1) < 2e-3
 
 
 def test_large_laws_take_descents() -> None:
@@ -105,7 +132,7 @@ def test_large_laws_take_descents() -> None:
 @pytest.mark.parametrize(("share", "low", "high"), [(0.6, 0.169771, 1.321592), (0.9, 0.21536, 0.77126)])
 def test_windows_of_a_rectangular_law(share: float, low: float, high: float, wide: JointLaw) -> None:
     critical = both(wide)
-    found = window(wide, share * critical[0].value, *critical)
+    found = window(wide, share * critical[0].value, critical)
     assert found is not None
     assert abs(found.low - low) < 5e-6
     assert abs(found.high - high) < 5e-6
@@ -113,21 +140,25 @@ def test_windows_of_a_rectangular_law(share: float, low: float, high: float, wid
 
 def test_windows_close_at_the_critical_temperature(square: JointLaw) -> None:
     star, zero = both(square)
-    found = window(square, 0.6 * star.value, star, zero)
+    found = window(square, 0.6 * star.value, (star, zero))
     assert found is not None
     assert found.low == 0
     assert abs(found.high - 1.297677) < 1e-6
-    assert window(square, 1.001 * star.value, star, zero) is None
-    between = window(square, 0.5 * (star.value + zero.value), star, zero)
+    assert window(square, 1.001 * star.value, (star, zero)) is None
+    between = window(square, 0.5 * (star.value + zero.value), (star, zero))
     assert between is not None
     assert 0.01 < between.low < between.high
+    alone = window(square, 0.6 * star.value, None)
+    assert alone is not None
+    assert abs(alone.high - found.high) < 1e-7
+    assert alone.low < 1e-3
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_windows_of_rings_by_closed_form_and_program(share: float) -> None:
     law = law_named("ring:8,5")
     star, zero = both(law)
-    closed = window(law, share * star.value, star, zero)
+    closed = window(law, share * star.value, (star, zero))
     program = window_by_program(law, share * star.value)
     assert closed is not None
     assert program is not None
@@ -138,9 +169,9 @@ def test_windows_of_rings_by_closed_form_and_program(share: float) -> None:
 
 def test_windows_by_descents(square: JointLaw, monkeypatch: pytest.MonkeyPatch) -> None:
     star, zero = both(square)
-    exact = window(square, 0.6 * star.value, star, zero)
+    exact = window(square, 0.6 * star.value, (star, zero))
     monkeypatch.setattr("fieldsolve.encoders.windows.MOST_IN_PROGRAM", 2)
-    found = window(square, 0.6 * star.value, star, zero)
+    found = window(square, 0.6 * star.value, (star, zero))
     assert exact is not None
     assert found is not None
     assert found.route == "descents"
@@ -152,7 +183,7 @@ def test_the_loss_does_not_see_the_gap(loss: Every, wide: JointLaw) -> None:
     """Along the whole window, at every number of negatives, to rounding."""
     star, zero = both(wide)
     tau = 0.6 * star.value
-    found = window(wide, tau, star, zero)
+    found = window(wide, tau, (star, zero))
     assert found is not None
     objective, values, gaps = Objective(EncoderProblem(wide, tau, loss)), [], []
     for gap in np.linspace(found.low, found.high, 7).tolist():
@@ -188,6 +219,8 @@ def test_critical_weights_by_formula_and_by_bisection(mirrored: JointLaw) -> Non
 
 def test_asymmetric_laws_keep_a_small_gap(wide: JointLaw) -> None:
     assert critical_weight(EncoderProblem(wide, 0.2), "in-modal-negatives") == np.inf
+    with pytest.raises(InputError, match="without penalties"):
+        critical_weight(EncoderProblem(wide, 0.2, penalties=(GapPenalty(1.0),)))
     with pytest.raises(InputError, match="weights are of"):
         critical_weight(EncoderProblem(wide, 0.2), "hope")
 

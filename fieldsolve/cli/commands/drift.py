@@ -27,7 +27,9 @@ _FAILURES_SHOWN = 3
     help="Write ledger.sqlite, summary.json, table.csv and figure.png.",
 )
 @click.option("--batches", default="16,64,256", show_default=True, metavar="B1,B2,...", help="Pairs a step of batch noise.")
-@click.option("--rate", type=Between(1e-6, 1.0), default=0.05, show_default=True, help="Length of a step of batch noise.")
+@click.option(
+    "--rate", type=Between(1e-9, 1e3), help="Length of a step of batch noise.  [default: tau^2/4 over the largest marginal]"
+)
 @click.option("--steps", type=click.IntRange(64, 10**9), default=8000, show_default=True, help="Steps of batch noise.")
 @click.option("--seeds", type=click.IntRange(2, 100_000), default=24, show_default=True, help="Runs of each batch.")
 @click.option(

@@ -56,33 +56,36 @@ def command(law: str, **options: Any) -> None:
     negatives and log N taken off. Up to tau* they reach minus the mutual information, and do not determine the centroid gap:
     `window` has all that it may be. Run it again with the same -o after an interruption: only what is missing is computed.
     """
+    from fieldsolve.encoders.ledgers import check_study
     from fieldsolve.encoders.pictures import plot_encoders
     from fieldsolve.encoders.study import study_encoders
-    from fieldsolve.encoders.sweep import Asked, sweep, sweep_here, temperatures
+    from fieldsolve.encoders.sweep import Asked, in_folder, in_memory, sweep
     from fieldsolve.equilibrium.descent import Status
     from fieldsolve.runs import in_processes, in_this_process
 
     output: Path | None = options["output"]
     check_figure(options)
+    if output is not None:
+        check_study(output)
     asked = Asked(
         law, options["tau"], options["labels"], options["objective"], tuple(options["penalties"]), options["dimension"],
         options["learn_tau"], options["tol"], options["max_steps"],
     )  # fmt: skip
-    listed, workers = _taus(options["taus"]), options["workers"]
-    problem = asked.problem()
+    taus, has_critical = _taus(options["taus"]), not options["no_critical"]
+    run = in_this_process if options["workers"] == 1 else in_processes(options["workers"])
+    problem, found = asked.problem(), None
     with running(options) as watch:
-        study = study_encoders(problem, None, not options["no_critical"], options["tol"], options["max_steps"], watch)
-        taus, found = listed or temperatures(study), None
         if output is not None:
-            run = in_this_process if workers == 1 else in_processes(workers)
-            found = sweep(asked, study, taus, output, run, options["force"], watch)
+            found = sweep(
+                asked, problem, taus, has_critical, in_folder(asked, problem.law, taus, output, run, options["force"], watch)
+            )
             write(found, output)
         elif options["figure"] is not None:
-            found = sweep_here(asked, study, taus)
+            found = sweep(asked, problem, taus, has_critical, in_memory, watch)
+        study = study_encoders(problem, has_critical, asked.tol, asked.max_steps, watch) if found is None else found.study
     if found is not None:
         write_figure(partial(plot_encoders, found), options)
-    summary = study.summary() if found is None else found.summary()
-    print_encoders(summary, options["as_json"], options["quiet"])
+    print_encoders(study.summary() if found is None else found.summary(), options["as_json"], options["quiet"])
     if output is not None and not options["quiet"] and not options["as_json"]:
         say(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)
     for reason in [] if found is None else found.failed:

@@ -105,9 +105,10 @@ def _move(gap_map: Any, tables: tuple[Any, Any], measure: Any, moved: tuple[Path
             targets = [np.lib.format.open_memmap(*one) for one in zip(parts, ["w+"] * 2, kinds, shapes, strict=False)]
         for modality, table in enumerate(tables):
             for begin, rows, shortened in gap_map.blocks(table, modality):
-                measure.add(modality, begin, rows, shortened)
                 if targets:
                     targets[modality][begin : begin + len(rows)] = rows
+                    rows = targets[modality][begin : begin + len(rows)].astype(np.float64)
+                measure.add(modality, begin, rows, shortened)
         for target in targets:
             (target if isinstance(target, np.memmap) else target.base).flush()
 
