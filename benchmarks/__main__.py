@@ -3,6 +3,7 @@
 import argparse
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -503,8 +504,13 @@ def main() -> None:
         tables.append(parts[name]())
         print(tables[-1], flush=True)
     if arguments.write:
+        path = Path(__file__).with_name("RESULTS.md")
         head = f"# Results\n\nWritten by `python -m benchmarks --write` for fieldsolve {fs.__version__} ({machine}).\n\n"
-        Path(__file__).with_name("RESULTS.md").write_text(head + "\n".join(tables))
+        titled = {one.partition("\n")[0]: one.strip() + "\n" for one in tables}
+        if arguments.only:  # the others stay
+            head, *others = re.split(r"^(?=## )", path.read_text(), flags=re.MULTILINE)
+            titled = {one.partition("\n")[0]: one.strip() + "\n" for one in others} | titled
+        path.write_text(head + "\n".join(titled.values()))
 
 
 if __name__ == "__main__":

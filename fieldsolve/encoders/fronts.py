@@ -9,7 +9,7 @@ from scipy.linalg import eigh, eigvalsh
 from fieldsolve.encoders.laws import JointLaw
 from fieldsolve.encoders.losses import InModalNegatives, OneEncoder, Symmetric
 from fieldsolve.encoders.objective import Objective, Point
-from fieldsolve.encoders.penalties import GapPenalty
+from fieldsolve.encoders.penalties import GapPenalty, Penalty
 from fieldsolve.encoders.problem import EncoderProblem
 from fieldsolve.encoders.solve import EncoderSolution, solve_encoders
 from fieldsolve.numerics.arrays import Array
@@ -27,10 +27,18 @@ _REMEDIES: dict[str, Callable[[EncoderProblem, float], EncoderProblem]] = {
 }
 
 
+#: A named remedy, or what makes a penalty of a weight.
+Remedy = str | Callable[[float], Penalty]
+
+
 def front(
-    problem: EncoderProblem, weights: Sequence[float], remedy: str = "gap", watch: Watch | None = None
+    problem: EncoderProblem, weights: Sequence[float], remedy: Remedy = "gap", watch: Watch | None = None
 ) -> list[EncoderSolution]:
-    """Certified optima at rising weights of a remedy, "gap" or "in-modal-negatives": the Pareto front of loss against gap."""
+    """Certified optima at rising weights of a remedy: the Pareto front of loss against gap.
+
+    remedy: "gap", "in-modal-negatives", or a penalty by its weight, such as `UniformityPenalty`. Raises InputError for other
+    remedies, and problems that have a penalty or another loss already.
+    """
     found: list[EncoderSolution] = []
     for index, weight in enumerate(weights):
         start = np.concatenate([found[-1].first, found[-1].second]) if found else None
@@ -40,7 +48,7 @@ def front(
     return found
 
 
-def critical_weight(problem: EncoderProblem, remedy: str = "gap", relative: float = 1e-4) -> float:
+def critical_weight(problem: EncoderProblem, remedy: Remedy = "gap", relative: float = 1e-4) -> float:
     """The least weight with which the optimum has no centroid gap, by bisection of certified optima; inf from 200 on.
 
     For in-modal negatives relative to the cross-modal loss. A gap below 1e-3 counts as none. Raises InputError for other
@@ -97,15 +105,15 @@ def _least_multiple(matrix: Array, vector: Array) -> float:
     return high
 
 
-def _gap(problem: EncoderProblem, remedy: str, weight: float) -> float:
+def _gap(problem: EncoderProblem, remedy: Remedy, weight: float) -> float:
     return solve_encoders(_remedied(problem, remedy, weight), _TOL).centroid_gap
 
 
-def _remedied(problem: EncoderProblem, remedy: str, weight: float) -> EncoderProblem:
-    if remedy not in _REMEDIES:
+def _remedied(problem: EncoderProblem, remedy: Remedy, weight: float) -> EncoderProblem:
+    if isinstance(remedy, str) and remedy not in _REMEDIES:
         raise InputError(f"weights are of {' or '.join(_REMEDIES)}, not of {remedy}")
     if problem.penalties or not isinstance(problem.loss, Symmetric):
         raise InputError(
             "a remedy is added to symmetric InfoNCE without penalties; its weight stands for the penalty's or the loss's"
         )
-    return _REMEDIES[remedy](problem, weight)
+    return _REMEDIES[remedy](problem, weight) if isinstance(remedy, str) else problem.at(penalties=(remedy(weight),))

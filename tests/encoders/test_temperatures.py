@@ -9,7 +9,7 @@ from fieldsolve.encoders.fronts import critical_weight, critical_weight_of_symme
 from fieldsolve.encoders.laws import JointLaw, law_from_table, law_named
 from fieldsolve.encoders.losses import Every, FewNegatives, InModalNegatives, Symmetric
 from fieldsolve.encoders.objective import Objective, Point
-from fieldsolve.encoders.penalties import GapPenalty
+from fieldsolve.encoders.penalties import GapPenalty, UniformityPenalty
 from fieldsolve.encoders.problem import EncoderProblem
 from fieldsolve.encoders.programs import Program
 from fieldsolve.encoders.solve import solve_encoders
@@ -235,6 +235,14 @@ def test_fronts_are_convex(wide: JointLaw) -> None:
     assert np.all(np.diff(slopes) > 0)
     # Each slope lies between the weights on both sides.
     assert np.all((weights[:-1] <= slopes) & (slopes <= weights[1:]))
+
+
+def test_fronts_of_other_penalties(mirrored: JointLaw) -> None:
+    found = front(EncoderProblem(mirrored, 0.3), [0.0, 0.1, 1.0], UniformityPenalty)
+    losses = [one.loss for one in found]
+    assert losses == sorted(losses)
+    assert all(one.gap <= 1e-9 for one in found)
+    assert len({round(one.centroid_gap, 4) for one in found}) > 1
 
 
 def test_programs_that_have_no_answer() -> None:
