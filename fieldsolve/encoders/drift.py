@@ -74,6 +74,10 @@ class DriftPlan:
         if sum(law.table.shape) > MOST_IN_PROGRAM:
             raise InputError(f"{law.label}: has {sum(law.table.shape)} symbols; drift is followed for at most {MOST_IN_PROGRAM}")
         star = tau_star(law).value
+        if star == 0:
+            raise InputError(
+                f"{law.label}: some pairs of symbols never occur, so that no temperature leaves the gap free (tau* = 0)"
+            )
         if not self.tau < star:
             raise InputError(
                 f"at tau = {self.tau:g} the loss determines the gap; choose one below tau* = {star:.6g} of {law.label}"

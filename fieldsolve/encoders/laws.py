@@ -242,11 +242,12 @@ def law_from_table(table: Array, label: str = "a table") -> JointLaw:
     if not is_counts and not abs(total - 1) <= _ROUNDING:
         raise InputError(f"{label}: the probabilities sum to {total:.9g}, not to 1; divide by the sum, or give whole counts")
     if not is_counts and abs(total - 1) > 1e-14:
-        notes.append(f"{label}: the probabilities sum to 1 + {total - 1:.1e} and were scaled")
+        notes.append(f"{label}: the probabilities sum to 1 {total - 1:+.1e} and were scaled")
     rows, columns = values.sum(axis=1) > 0, values.sum(axis=0) > 0
     for kept, what in ((rows, "rows"), (columns, "columns")):
         if not kept.all():
-            notes.append(f"{label}: {int((~kept).sum())} {what} hold zeros only and were left out")
+            listed = ", ".join(map(str, np.flatnonzero(~kept)[:5]))
+            notes.append(f"{label}: {int((~kept).sum())} {what} hold zeros only and were left out (from 0: {listed})")
     values = values[rows][:, columns]
     if min(values.shape) < 2:
         raise InputError(f"{label}: has {values.shape[0]} x {values.shape[1]} symbols that occur; a law needs two of each")
@@ -266,7 +267,11 @@ def law_from_labels(first: Sequence[object], second: Sequence[object], label: st
         raise InputError(f"{label}: has {shape[0]} and {shape[1]} different labels, of at most {MOST_SYMBOLS}; merge rare ones")
     counts = np.zeros(shape)
     np.add.at(counts, (sides[0][1], sides[1][1]), 1.0)
-    return law_from_table(counts, label)
+    law = law_from_table(counts, label)
+    if counts.sum(axis=0).max() > 1 or counts.sum(axis=1).max() > 1:
+        return law
+    note = f"{label}: every label occurs once, and such pairs say nothing of how often others would occur together; merge labels"
+    return replace(law, notes=(*law.notes, note))
 
 
 def law_of_views(law: PairLaw) -> JointLaw:
@@ -298,9 +303,12 @@ def _normalised(values: np.ndarray) -> Array:
 def _cells(path: Path) -> np.ndarray:
     """The cells of a CSV file as text, separated by commas, semicolons or tabs. Raises InputError for ragged tables."""
     text = path.read_text(encoding="utf-8-sig")
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count) if any(one in first for one in ",;\t") else " "
     rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
     widths = {len(row) for row in rows}
+    if not rows:
+        raise InputError(f"{printable(path.name)}: is empty; a law is a table of counts or probabilities")
     if len(widths) != 1:
         least, most = min(widths, default=0), max(widths, default=0)
         raise InputError(f"{printable(path.name)}: its rows have from {least} to {most} cells; a table has as many in each")
@@ -313,8 +321,10 @@ def _numbers(cells: np.ndarray, label: str) -> Array:
     Raises InputError for a first row that counts columns, as pandas writes them.
     """
     is_number = np.vectorize(_is_number, otypes=[bool])(cells)
-    rows = 0 if is_number[0].all() else 1
-    columns = 0 if is_number[rows:, 0].all() and cells[0, 0] else 1
+    # Names of rows alone, no header: words, and then numbers, in every row.
+    is_named = bool(cells[0, 0]) and not is_number[:, 0].any() and bool(is_number[:, 1:].all())
+    rows = 0 if is_number[0].all() or is_named else 1
+    columns = 0 if is_number[rows:, 0].all() and not (rows and is_number[0, 1:].all()) else 1
     width = cells.shape[1]
     if rows == 0 and width > 2 and [*cells[0]] in ([str(k) for k in range(width)], [str(k + 1) for k in range(width)]):
         raise InputError(

@@ -22,15 +22,16 @@ _ROOM, _NEARLY_CLOSED = 1e-6, 0.01  # a window below the first is none; a lower 
 class Moved:
     """A map with what it does to the pairs that it was applied to.
 
-    rows, shortened: of each modality, how many there are and how many would have become longer than 1; centroid_gap: measured;
-    compared: pairs that the rest is measured on, all None where rows are not matched. before, after: figures by name;
-    similarity_error: the largest change of a cross-modal similarity beyond the constant; neighbours: of each modality, the share
-    of the nearest ten of its own that stay.
+    rows, shortened: of each modality, how many there are and how many would have become longer than 1; centroid_gap_before,
+    centroid_gap: of these rows; compared: pairs that the rest is measured on, all None where rows are not matched. before, after:
+    figures by name; similarity_error: the largest change of a cross-modal similarity beyond the constant; neighbours: of each
+    modality, the share of the nearest ten of its own that stay.
     """
 
     gap_map: GapMap
     rows: tuple[int, int]
     shortened: tuple[int, int]
+    centroid_gap_before: float
     centroid_gap: float
     compared: int
     before: dict[str, float | None]
@@ -47,6 +48,7 @@ class Moved:
             "window": list(one.window),
             "fitted_centroid_gap_before": one.before,
             "fitted_centroid_gap": one.centroid_gap,
+            "centroid_gap_before": self.centroid_gap_before,
             "centroid_gap": self.centroid_gap,
             "constant": one.constant,
             "columns": one.columns,
@@ -76,9 +78,10 @@ class Moved:
             )
         elif low > _NEARLY_CLOSED:
             said.append(f"no such map takes it below {low:.4f}; more directions may (--directions)")
-        said += [shortened_sentence(few, of) for few, of in zip(self.shortened, self.rows, strict=True) if few]
+        for name, few, of in zip(("first", "second"), self.shortened, self.rows, strict=True):
+            said += [f"{name} modality: {shortened_sentence(few, of)}"] if few else []
         if abs(self.centroid_gap - one.centroid_gap) > _OTHER_ROWS:
-            said.append(f"of these rows it is {self.centroid_gap:.4f} now")
+            said.append(f"of these rows it was {self.centroid_gap_before:.4f}, and is {self.centroid_gap:.4f}")
         if self.compared:
             before, after, error = self.before, self.after, self.similarity_error or 0.0
             recall = f"recall at 1 was {before['recall_a']:.4f} and {before['recall_b']:.4f}, and is {after['recall_a']:.4f} and "
@@ -129,6 +132,8 @@ class Measure:
         """What was measured, once all rows were taken."""
         means = [total / count for total, count in zip(self._sums, self.counts, strict=True)]
         gap, compared = float(np.linalg.norm(means[0] - means[1])), len(self._chosen)
+        first, second = (sum(block.sum(axis=0) for _, block in table.blocks()) / len(table.array) for table in self.tables)
+        before_gap = float(np.linalg.norm(first - second))
         figures: list[dict[str, float | None]] = [{}, {}]
         error: float | None = None
         neighbours: tuple[float, float] | None = None
@@ -140,7 +145,7 @@ class Measure:
             error = float(np.abs(change).max())
             neighbours = own_neighbours(before[0], after[0], _NEIGHBOURS), own_neighbours(before[1], after[1], _NEIGHBOURS)
         shortened = self._shortened[0], self._shortened[1]
-        return Moved(self.gap_map, self.counts, shortened, gap, compared, figures[0], figures[1], error, neighbours)
+        return Moved(self.gap_map, self.counts, shortened, before_gap, gap, compared, figures[0], figures[1], error, neighbours)
 
     def _originals(self, modality: int) -> Array:
         rows = []

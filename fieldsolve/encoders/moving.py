@@ -26,6 +26,7 @@ from fieldsolve.output.folders import write_whole
 
 _SCHEMA = "fieldsolve/gap-map/1"
 
+_AT_THE_END = 1e-5  # by which a target may be outside the window, and stands for its end
 _PARALLEL = 1e-9  # singular value of both centroids below which they have one direction
 _MOST_DIRECTIONS = 32  # the program takes a minute then
 
@@ -75,20 +76,30 @@ class GapMap:
         """Of moved rows, d + 2 k + 2."""
         return len(self.basis) + 2 * self.directions + 2
 
-    def first(self, rows: Any) -> Array:
+    def __repr__(self) -> str:
+        low, high = self.window
+        moved = f"gap {self.before:.4f} to {self.centroid_gap:.4f}"
+        return f"GapMap({self.directions} directions, window [{low:.4f}, {high:.4f}], {moved})"
+
+    def first(self, rows: Any, normalize: bool = False) -> Array:
         """Moved embeddings of the first modality, (n, d + 2 k + 2). Those longer than 1 are shortened, with an `Advice`.
 
-        rows: unit rows (n, d). Raises InputError for rows of another dimension or off the unit sphere.
+        rows: unit rows (n, d), or one (d,); normalize: scale them to unit length instead of refusing others. Raises InputError
+        for rows of another dimension or off the unit sphere.
         """
-        return self._moved(rows, 0)
+        return self._moved(rows, 0, normalize)
 
-    def second(self, rows: Any) -> Array:
+    def second(self, rows: Any, normalize: bool = False) -> Array:
         """The same of the second modality."""
-        return self._moved(rows, 1)
+        return self._moved(rows, 1, normalize)
 
     def blocks(self, table: Table, modality: int) -> Iterator[tuple[int, Array, int]]:
         """Moved rows some thousand at a time: where they begin, the rows, and how many of them were shortened to length 1."""
-        check_widths([("the map", (0, len(self.basis))), (table.name, table.array.shape)])
+        if table.array.ndim == 2 and table.array.shape[1] != len(self.basis):
+            raise InputError(
+                f"the map is of rows with {len(self.basis)} components, and {table.name} have {table.array.shape[1]}; both "
+                "need the same embedding space"
+            )
         factor, stretch = self.factors[modality], sqrt(self.stretch) if modality == 0 else 1 / sqrt(self.stretch)
         for begin, block in table.blocks():
             inside = block @ self.basis
@@ -142,8 +153,11 @@ class GapMap:
         low, high = words["window"]
         return cls(basis, factors, words["stretch"], words["constant"], (low, high), words["before"], words["centroid_gap"])
 
-    def _moved(self, rows: Any, modality: int) -> Array:
-        table = Table("the rows", np.asarray(rows))
+    def _moved(self, rows: Any, modality: int, normalize: bool) -> Array:
+        array = np.asarray(rows)
+        if array.ndim == 1:
+            return np.asarray(self._moved(array[None], modality, normalize)[0])
+        table = Table("the rows", array, normalize)
         check_table(table.name, table.array)
         result = np.empty((len(table.array), self.columns))
         shortened = 0
@@ -163,7 +177,9 @@ def shortened_sentence(count: int, of: int) -> str:
     )
 
 
-def move_gap(first: Any, second: Any, to: Target = "min", directions: int = 2, watch: Watch | None = None) -> GapMap:
+def move_gap(
+    first: Any, second: Any, to: Target = "min", directions: int = 2, normalize: bool = False, watch: Watch | None = None
+) -> GapMap:
     """The map that takes two modalities' centroid gap to `to`, "min", "max" or a number within the window, for unit rows (n, d).
 
     The window is that of all maps z' = F_1^T (B^T z, 1) + sqrt(alpha) z_perp and mirrored with F_1 F_2^T = diag(1, ..., 1, c)
@@ -171,7 +187,10 @@ def move_gap(first: Any, second: Any, to: Target = "min", directions: int = 2, w
     rows miss of length 1 belongs to a private dimension of each, which no comparison of two rows sees, and is left out. Rows need
     not be matched. Raises InputError for rows off the unit sphere, and for a target outside the window.
     """
-    tables = Table("the first modality", np.asarray(first)), Table("the second modality", np.asarray(second))
+    tables = (
+        Table("the first modality", np.asarray(first), normalize),
+        Table("the second modality", np.asarray(second), normalize),
+    )
     return fit_gap(tables, to, directions, watch)
 
 
@@ -190,25 +209,28 @@ def fit_gap(tables: tuple[Table, Table], to: Target = "min", directions: int = 2
         watch(Progress(1, 2, "directions found; the window"))
     inside = np.append(centroids[0] @ basis, 1.0), np.append(centroids[1] @ basis, 1.0)
     program = GapProgram((_features(tables[0], basis), _features(tables[1], basis)), inside)
-    least, most = program.ends()
-    low, high = least.gap, max(least.gap, most.gap)
-    state = program.between(least, most, _target(to, low, high, directions))
+    least, largest = program.ends()
+    low, high = least.gap, max(least.gap, largest.gap)
+    state = program.between(least, largest, _target(to, low, high, directions, most))
     return GapMap(basis, program.factors(state), state.stretch, state.constant, (low, high), before, state.gap)
 
 
-def _target(to: Target, low: float, high: float, directions: int) -> float:
+def _target(to: Target, low: float, high: float, directions: int, most: int) -> float:
     if to in ("min", "max"):
         return low if to == "min" else high
     try:
         value = float(to)
     except ValueError:
         raise InputError(f"the gap goes to min, max or a number, not to {to!r}") from None
-    if not low <= value <= high:
+    if not 0 <= value <= 2:
+        raise InputError(f"the gap between centroids of unit rows is from 0 to 2, not {value:g}")
+    if not low - _AT_THE_END <= value <= high + _AT_THE_END:
+        more = "; more directions widen it" if directions < most else ""
         raise InputError(
-            f"a gap of {value:g} is outside the window from {low:.4g} to {high:.4g} that {directions} directions allow these "
-            "rows; more directions widen it"
+            f"a gap of {value:g} is outside the window from {low:.4f} to {high:.4f} that {directions} directions allow these "
+            f"rows{more}"
         )
-    return value
+    return min(max(value, low), high)
 
 
 def _basis(tables: tuple[Table, Table], directions: int) -> tuple[tuple[Array, Array], Array]:

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from fieldsolve.encoders.drift import STARTS, Drift
 from fieldsolve.encoders.study import EncoderStudy
@@ -80,7 +80,7 @@ def _draw_gaps(ax: Axes, found: Sweep) -> None:
         ax.fill_between(taus, low, high, color=PALE, label="window: every gap has the same loss")
         ax.plot(taus, low, color=GREY, lw=0.8)
         ax.plot(taus, high, color=GREY, lw=0.8)
-    ax.plot(taus, forced, "o-", ms=4, color=WARM, label="of the optimum")
+    ax.plot(taus, forced, "o-", ms=4, color=WARM, label="gap of the optimum") if np.isfinite(forced).any() else None
     _mark_temperatures(ax, study)
     _over_temperature(ax)
     ax.set(ylabel="centroid gap", ylim=(0, 2.05), title="gaps that the objective allows")
@@ -91,7 +91,7 @@ def _draw_losses(ax: Axes, found: Sweep) -> None:
     taus, excess = _numbers(found.table["tau"]), _numbers(found.table["excess"])
     ax.plot(taus, np.maximum(excess, LEAST_NATS), "o-", ms=4, color=INK, label="loss above its least over all logits")
     uncertain = _numbers(found.table["gap"])
-    ax.plot(taus, np.maximum(uncertain, LEAST_NATS), "--", color=COOL, label="less its certified bound")
+    ax.plot(taus, np.maximum(uncertain, LEAST_NATS), "--", color=COOL, label="objective above its certified bound")
     _mark_temperatures(ax, found.study)
     _over_temperature(ax)
     ax.set(yscale="log", ylabel="nats", title="what the loss is above its bounds")
@@ -114,9 +114,13 @@ def _mark_temperatures(ax: Axes, study: EncoderStudy) -> None:
 
 
 def _draw_similarities(ax: Axes, study: EncoderStudy) -> None:
-    image = ax.imshow(study.solution.similarity, vmin=-1, vmax=1, cmap="RdBu_r", interpolation="nearest", aspect="auto")
+    values = study.solution.similarity
+    most = float(np.abs(values).max())
+    image = ax.imshow(values, vmin=-most, vmax=most, cmap="RdBu_r", interpolation="nearest", aspect="auto")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
     ax.figure.colorbar(image, ax=ax, label="z.w")
-    ax.set(xlabel="symbol j of the second modality", ylabel="symbol i of the first", title="similarities of the optimum")
+    ax.set(xlabel="symbol j of the second modality", ylabel="symbol i of the first", title="similarities of these encoders")
 
 
 def _draw_symbols(ax: Axes, study: EncoderStudy) -> None:

@@ -44,7 +44,7 @@ class EncoderStudy:
         is_open = isinstance(problem.loss, Symmetric | OneSided | FewNegatives | Sigmoid) and not problem.penalties
         is_least = problem.dimension is None and solution.status is Status.CERTIFIED and solution.bound == problem.least
         is_warm = isinstance(problem.loss, Symmetric) and self.star is not None and problem.tau > self.star.high
-        return bool(is_open and (solution.excess <= _REACHED or is_least) and self.law.is_positive and not is_warm)
+        return bool(is_open and (solution.excess <= _REACHED or is_least) and not is_warm)
 
     @cached_property
     def values(self) -> dict[str, Any]:
@@ -96,18 +96,21 @@ class EncoderStudy:
     def report(self) -> list[str]:
         """What was found, in sentences."""
         values, problem = self.values, self.solution.problem
-        bounded = f"no encoders in any dimension have less than {values['bound']:.8g}"
-        said = [f"{text_of(problem.loss)} loss {values['loss']:.8g} nats at tau {values['tau']:.6g}; {bounded}"]
-        if problem.penalties:
-            said[0] = f"loss {values['loss']:.8g} and with penalties {values['value']:.8g} nats; {bounded}"
+        what = f"{self.law.label}, {' x '.join(map(str, self.law.table.shape))} symbols, tau {values['tau']:.6g}"
+        with_penalties = f", {values['value']:.8g} with penalties" if problem.penalties else ""
+        said = [
+            f"{what}: {text_of(problem.loss)} loss {values['loss']:.8g} nats{with_penalties}; no encoders in any dimension have "
+            f"less than {values['bound']:.8g}"
+        ]
         if isinstance(problem.loss, Symmetric | OneSided | OneEncoder):
-            said.append(
-                f"the mutual information is {values['mutual_information']:.8g} nats: {values['excess']:.3g} of it are missing"
-            )
+            above = f"the loss is {values['excess']:.3g} above" if values["excess"] > _REACHED else "the loss reaches"
+            said.append(f"the mutual information is {values['mutual_information']:.8g} nats: {above} minus that")
+        if self.solution.status not in (Status.CONVERGED, Status.CERTIFIED):
+            said.append(f"{values['status']}; what follows is of encoders that are no optimum")
         if problem.dimension is not None:
             worst = self.solution.ends[-1] - self.solution.ends[0]
             said.append(
-                f"{problem.dimension} dimensions cost {values['price_of_dimension']:.4g} nats at most; the worst of "
+                f"{problem.dimension} dimensions cost {max(values['price_of_dimension'], 0.0):.4g} nats at most; the worst of "
                 f"{len(self.solution.ends)} descents ended {worst:.3g} higher"
             )
         if self.star is not None and isinstance(problem.loss, Symmetric | FewNegatives):
@@ -141,7 +144,9 @@ class EncoderStudy:
             return f"every centroid gap {span}{at} has this loss{any_number}{few}"
         kl = f"symmetric KL of the smoothed densities {values['symmetric_kl']:.4g} nats"
         if self.is_undetermined:
-            return f"the loss does not determine the centroid gap; these encoders have {self.solution.centroid_gap:.6f}, {kl}"
+            have = f"these encoders have {self.solution.centroid_gap:.6f}, {kl}"
+            near = max(self.solution.excess, 1e-12)
+            return f"within {near:.0e} nats of its least the loss does not determine the centroid gap; {have}"
         return f"centroid gap {values['centroid_gap']:.6f}; {kl}"
 
 

@@ -16,7 +16,7 @@ from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.progress import Watch
 
 #: Symbols of both alphabets up to which the semidefinite program is solved.
-MOST_IN_PROGRAM = 64
+MOST_IN_PROGRAM = 48
 
 _INDEPENDENT = 1e-13  # nats: the mutual information of modalities that do not know of each other
 _RELATIVE = 1e-3  # width of a bracket by descents, relative
@@ -46,7 +46,7 @@ def tau_star(law: JointLaw, watch: Watch | None = None) -> Critical:
     """The temperature up to which symmetric InfoNCE attains -I: 1/tau* = min {t: X psd, diag X = t, C = PMI + c} (beyond).
 
     0 where a pair of symbols never occurs, infinite where modalities are independent. Closed form 1/sum_{l != 0} |PMI^_l| where a
-    group acts (`JointLaw.spectrum`); else the semidefinite program up to 64 symbols; beyond a bracket by certified descents.
+    group acts (`JointLaw.spectrum`); else the semidefinite program up to 48 symbols; beyond a bracket by certified descents.
     """
     closed = _closed(law)
     if closed is not None:
@@ -57,7 +57,7 @@ def tau_star(law: JointLaw, watch: Watch | None = None) -> Critical:
 def tau_zero(law: JointLaw, star: Critical, watch: Watch | None = None) -> Critical:
     """The temperature up to which a centroid gap of 0 attains -I: as tau*, with X v = 0, v = (p, -q) (beyond).
 
-    0 if that is not feasible, so far always where a marginal exceeds 1/2. Beyond 64 symbols without a group the value is where
+    0 if that is not feasible, so far always where a marginal exceeds 1/2. Beyond 48 symbols without a group the value is where
     descents find states that miss both by 1e-10.
     """
     closed = _closed(law)

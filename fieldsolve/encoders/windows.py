@@ -50,7 +50,7 @@ def window(law: JointLaw, tau: float, critical: tuple[Critical, Critical] | None
     """The window [g_min, g_max] of centroid gaps at minus the mutual information, None above tau* (beyond the paper).
 
     g^2 = v^T X v, least and largest over X psd with a unit diagonal and C = tau (PMI + c). Closed form [0, 2 sqrt(1 - tau/tau*)]
-    where a group acts; a semidefinite program up to 64 symbols; beyond by descents whose objective sees the gap faintly.
+    where a group acts; a semidefinite program up to 48 symbols; beyond by descents whose objective sees the gap faintly.
     critical: tau* and tau_0 where they are known; without them the program finds out by itself whether there is a window, which
     it can tell unless tau is close to tau*.
     """

@@ -45,6 +45,7 @@ def test_symbols_that_never_occur_are_left_out_with_a_note() -> None:
     law = law_from_table(np.array([[1, 0, 2], [0, 0, 0], [1, 0, 1]]))
     assert law.table.shape == (2, 2)
     assert [note.split(": ")[1].split(" hold")[0] for note in law.notes] == ["1 rows", "1 columns"]
+    assert law.notes[0].endswith("(from 0: 1)")
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,7 @@ def test_labels_are_counted(tmp_path: Path) -> None:
     np.testing.assert_array_equal(law_named(str(path), has_labels=True).table, law.table)
     with pytest.raises(InputError, match=r"is no number.*--labels"):
         law_named(str(path))
+    assert "every label occurs once" in law_from_labels(["a", "b"], ["x", "y"]).notes[0]
     with pytest.raises(InputError, match="in pairs"):
         law_from_labels(["a"], ["b", "c"])
 
@@ -88,7 +90,7 @@ def test_tables_as_people_write_them(text: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("1,2\n3\n", "from 1 to 2 cells"), ("1,2\n3,x\n", "'x' is no number"), ("", "cells"), ("a,b\n", "'none'|no number")],
+    [("1,2\n3\n", "from 1 to 2 cells"), ("1,2\n3,x\n", "'x' is no number"), ("", "is empty"), ("a,b\n", "'none'|no number")],
 )
 def test_files_that_are_no_table(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
@@ -100,6 +102,12 @@ def test_files_that_are_no_table(text: str, message: str, tmp_path: Path) -> Non
 def test_tables_as_pandas_writes_them(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text(",0,1\n0,30,1\n1,2,4\n")
+    np.testing.assert_allclose(law_named(str(path)).table, np.array([[30, 1], [2, 4]]) / 37)
+    path.write_text("id,101,102\n201,30,1\n202,2,4\n")
+    np.testing.assert_allclose(law_named(str(path)).table, np.array([[30, 1], [2, 4]]) / 37)
+    path.write_text("dog,30,1\ncat,2,4\n")
+    np.testing.assert_allclose(law_named(str(path)).table, np.array([[30, 1], [2, 4]]) / 37)
+    path.write_text("30 1\n2 4\n")
     np.testing.assert_allclose(law_named(str(path)).table, np.array([[30, 1], [2, 4]]) / 37)
     path.write_text("0,1,2\n30,1,5\n2,4,7\n")
     with pytest.raises(InputError, match="may number columns"):

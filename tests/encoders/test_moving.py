@@ -167,9 +167,25 @@ def test_new_rows_that_would_be_too_long_are_shortened_and_counted() -> None:
 def test_targets_outside_the_window_are_named() -> None:
     first, second = made(40, 5, 6)
     found = move_gap(first, second)
-    for to in (found.window[1] + 0.01, -0.1, float("nan"), "middle"):
-        with pytest.raises(InputError, match=r"window|min, max or a number"):
+    for to, message in (
+        (found.window[1] + 0.01, "window"),
+        (-0.1, "from 0 to 2"),
+        (float("nan"), "0 to 2"),
+        ("middle", "a number"),
+    ):
+        with pytest.raises(InputError, match=message):
             move_gap(first, second, to)  # type: ignore[arg-type]
+    assert move_gap(first, second, found.window[0] - 1e-6).centroid_gap == pytest.approx(found.window[0], abs=1e-5)
+
+
+def test_single_queries_and_rows_of_any_length() -> None:
+    first, second = made(40, 5, 6)
+    found = move_gap(3 * first, second, normalize=True)
+    np.testing.assert_allclose(found.first(2 * first[7], normalize=True), found.first(first)[7], atol=1e-12)
+    assert found.second(second[3]).shape == (found.columns,)
+    with pytest.raises(InputError, match="normalize"):
+        found.first(2 * first)
+    assert "window [" in repr(found)
 
 
 @pytest.mark.parametrize(

@@ -109,5 +109,5 @@ def test_drift_studies_are_taken_up_again(tmp_path: Path) -> None:
 def test_drift_is_of_gaps_that_are_free() -> None:
     with pytest.raises(InputError, match=r"tau\* = 0\.2"):
         DriftPlan("ring:8,5", 0.25).check()
-    with pytest.raises(InputError, match="at most 64"):
+    with pytest.raises(InputError, match="at most 48"):
         DriftPlan("ring:48,5", 0.1).check()

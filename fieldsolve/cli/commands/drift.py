@@ -46,9 +46,10 @@ def command(law: str, **options: Any) -> None:
       fieldsolve drift simplex:6,0.2 --tau 0.18 -o drift
       fieldsolve drift ring:8,5 --tau 0.1 --batches 64,256,1024 -o ring-drift
 
-    Gradient flow ends where it began: it keeps the angle of both centroids if the symbols differ by symmetries only. Batches
-    drawn from the law move the gap along the flat direction by about rate^2/batch a step. Laws are those of `fieldsolve
-    encoders`, of at most 64 symbols. Run it again after an interruption: only what is missing is computed.
+    Gradient flow keeps the angle of both centroids if the symbols differ by symmetries only ("orbit" starts), and ends at a gap
+    that goes with the one it began at. Batches drawn from the law change the squared gap, along the flat direction, in proportion
+    to rate^2/batch a step. Laws are those of `fieldsolve encoders`, of at most 48 symbols. Run it again after an interruption:
+    only what is missing is computed.
     """
     from fieldsolve.cli.progress import progress
     from fieldsolve.encoders.drift import DriftPlan, run_drift

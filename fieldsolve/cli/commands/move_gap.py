@@ -39,7 +39,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
 
     Files are those of diagnose; rows need to be matched only for what is said of retrieval. Moved rows have d + 2 K + 2 columns
     and lengths of at most 1. Search them by inner product and do not scale them to unit length: that would move rankings.
-    Rankings across modalities, recall and loss stay as they are; those among rows of both change. Nothing is trained.
+    Rankings across modalities, recall and loss stay as they are; those among rows of both change. New rows that
+    would be longer than 1 are shortened and counted, and do change. Nothing is trained.
     """
     from fieldsolve.embeddings.files import tables_in
     from fieldsolve.encoders.moved import Measure
