@@ -43,7 +43,7 @@ class EncoderStudy:
         problem, solution = self.solution.problem, self.solution
         is_open = isinstance(problem.loss, Symmetric | OneSided | FewNegatives | Sigmoid) and not problem.penalties
         is_least = problem.dimension is None and solution.status is Status.CERTIFIED and solution.bound == problem.least
-        is_warm = isinstance(problem.loss, Symmetric) and self.star is not None and problem.tau > self.star.high
+        is_warm = isinstance(problem.loss, Symmetric) and self.star is not None and problem.tau > self.star.high > 0
         return bool(is_open and (solution.excess <= _REACHED or is_least) and not is_warm)
 
     @cached_property
@@ -103,7 +103,8 @@ class EncoderStudy:
             f"less than {values['bound']:.8g}"
         ]
         if isinstance(problem.loss, Symmetric | OneSided | OneEncoder):
-            above = f"the loss is {values['excess']:.3g} above" if values["excess"] > _REACHED else "the loss reaches"
+            is_reached = values["excess"] <= _REACHED and self.law.is_positive
+            above = "the loss reaches" if is_reached else f"the loss is {values['excess']:.3g} above"
             said.append(f"the mutual information is {values['mutual_information']:.8g} nats: {above} minus that")
         if self.solution.status not in (Status.CONVERGED, Status.CERTIFIED):
             said.append(f"{values['status']}; what follows is of encoders that are no optimum")

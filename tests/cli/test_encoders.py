@@ -51,6 +51,11 @@ def test_tables_labels_and_zeros(tmp_path: Path) -> None:
     figures = figures_of(tmp_path / "table.npy", "--tau", 0.5)
     assert figures["tau_star"] == figures["tau_zero"] == 0
     assert figures["window"] is None
+    assert figures["centroid_gap"] is not None
+    cold = figures_of(tmp_path / "table.npy", "--tau", 0.05)
+    assert cold["excess"] < 1e-7
+    assert cold["centroid_gap"] is None  # within 1e-7 nats it may be anything
+    assert any("does not determine" in sentence for sentence in cold["report"])
     assert any("never occur" in sentence for sentence in figures["report"])
     (tmp_path / "labels.csv").write_text("a,x\n" * 5 + "b,y\n" * 4 + "a,y\nb,x\n")
     labelled = figures_of(tmp_path / "labels.csv", "--labels", "--tau", 0.5)
@@ -80,6 +85,8 @@ def test_penalties_and_learned_temperature(tmp_path: Path) -> None:
     assert held["centroid_gap"] < plain["centroid_gap"]
     assert held["loss"] > plain["loss"]
     assert held["penalties"] == ["gap:5.0", "uniformity:0.1"]
+    free = figures_of("ring:8,5", "--tau", 0.05, "--learn-tau")
+    assert free["window"] == pytest.approx([0, 2 * np.sqrt(0.75)], abs=1e-9)  # at the least temperature
     learned = figures_of("ring:24,5", "--tau", 0.01, "--learn-tau", "--dimension", 2)
     assert learned["tau"] == pytest.approx(0.2, abs=1e-4)
     assert "not convex" in refused("encoders", "ring:6,2", "--tau", 0.1, "--penalty", "gap:1", "--learn-tau")
@@ -123,6 +130,7 @@ def test_what_does_not_converge_is_written_all_the_same(tmp_path: Path) -> None:
     assert result.exit_code == 4
     summary = json.loads((tmp_path / "few" / "summary.json").read_text())
     assert summary["status"].startswith("not converged")
+    assert any("no optimum" in sentence for sentence in summary["report"])
 
 
 @pytest.mark.parametrize(
