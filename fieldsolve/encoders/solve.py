@@ -170,8 +170,9 @@ class _Solver:
     def polished(self, problem: EncoderProblem, rows: Array, free: EncoderSolution) -> EncoderSolution:
         """From an optimum in any dimension, cut to the limited one."""
         self.steps = free.steps
-        found = self._descend(rows, self.free if not len(self.free) else self._free_of(free), self.tol, 0.0)
-        return self._solution(problem, found, free.bound, Status.CERTIFIED, (found.value,))
+        found = self._descend(rows, self._free_of(free), self.tol, 0.0)
+        status = Status.CERTIFIED if found.value - free.bound <= self.tol else Status.CONVERGED
+        return self._solution(problem, found, free.bound, status, (found.value,))
 
     def _free_of(self, solution: EncoderSolution) -> Array:
         """The free variables of a solution."""
