@@ -179,6 +179,10 @@ def test_the_price_of_a_smaller_gap(penalty: float, excess: float, gap: float, w
 def test_in_modal_positives_leave_gaps(weight: float, gap: float, mirrored: JointLaw) -> None:
     found = solve_encoders(EncoderProblem(mirrored, 0.5 * STAR["mirrored"], InModalPositives(weight)), 1e-9)
     assert abs(found.centroid_gap - gap) < 0.005
+    even = law_named("ring:8,5")
+    reached = solve_encoders(EncoderProblem(even, 0.1, InModalPositives(weight)), 1e-9)
+    assert abs(reached.loss + (1 + weight) * even.mutual_information) < 1e-8
+    assert reached.bound == -(1 + weight) * even.mutual_information
 
 
 @pytest.mark.parametrize("loss", [InModalNegatives(1e-3), InModalNegatives(0.5), JointSoftmax(1e-3), JointSoftmax(0.5)], ids=str)
