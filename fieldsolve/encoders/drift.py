@@ -22,9 +22,8 @@ from fieldsolve.runs import Outcome, Run, Task, outcome_of
 SCHEMA = "fieldsolve/drift/1"
 
 _KIND = "drift"
-_STEP = (
-    0.25  # of a flow, in units of tau^2/(largest marginal), from where on steps are unstable; what it keeps changes with the step
-)
+#: Of a flow, in units of tau^2/(largest marginal), from where on steps are unstable; what a flow keeps, changes with the step.
+_STEP = 0.25
 _FLOW_STEPS = 40_000
 _OFFSETS = (0.5, 1.0, 1.5, 2.0)  # of the modalities' random starts, each along a direction of its own
 _FLOWS = 4  # starts for each offset
@@ -191,14 +190,7 @@ def _flow(config: dict[str, Any]) -> dict[str, Any]:
 
 def _noise(config: dict[str, Any]) -> dict[str, Any]:
     law, tau = law_named(config["law"], config["labels"]), config["tau"]
-    if config["start"] == STARTS[1]:
-        start = _end_of_flow(config["law"], config["labels"], tau)
-    else:
-        window = window_by_program(law, tau)
-        if window is None:
-            raise InputError(f"{law.label}: has no window at tau = {tau:g}")
-        share = 0.5 if config["start"] == STARTS[0] else 1.0
-        start = window.encoders(window.low + share * (window.high - window.low), len(law.first))
+    start = _start(config["law"], config["labels"], tau, config["start"])
     found = train(law, start, tau, config["rate"], config["steps"], config["batch"], config["seed"])
     part = config["steps"] // _PARTS
     # Fluctuations across the flat direction settle in the first part.
@@ -207,12 +199,18 @@ def _noise(config: dict[str, Any]) -> dict[str, Any]:
     return {"drift": float(late - early) / apart, "centroid_gap": _centroids(law, *start)["gap"]}
 
 
-@lru_cache(maxsize=2)
-def _end_of_flow(text: str, labels: bool, tau: float) -> tuple[Array, Array]:
-    """Where a flow from a random start ends: the start of many runs."""
+@lru_cache(maxsize=len(STARTS))
+def _start(text: str, labels: bool, tau: float, name: str) -> tuple[Array, Array]:
+    """Where noise is switched on: computed once for its many runs."""
     law = law_named(text, labels)
-    ended = train(law, _random(law, _FROM, 0), tau, _step(law, tau), _FLOW_STEPS)
-    return ended.first, ended.second
+    if name == STARTS[1]:
+        ended = train(law, _random(law, _FROM, 0), tau, _step(law, tau), _FLOW_STEPS)
+        return ended.first, ended.second
+    window = window_by_program(law, tau)
+    if window is None:
+        raise InputError(f"{law.label}: has no window at tau = {tau:g}")
+    share = 0.5 if name == STARTS[0] else 1.0
+    return window.encoders(window.low + share * (window.high - window.low), len(law.first))
 
 
 def _step(law: JointLaw, tau: float) -> float:

@@ -8,15 +8,7 @@ from typing import Any
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
 from fieldsolve.output.summary import SUMMARY
-from fieldsolve.runs import LEDGER, Outcome, Perform, Run, Task, Work, fill_folder
-
-
-def check_study(folder: Path) -> None:
-    """Raise InputError for a folder that holds something else than a study: before anything is computed."""
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; results need a folder")
-    if folder.exists() and any(folder.iterdir()) and not (folder / LEDGER).exists():
-        raise InputError(f"{folder}: is not empty and holds no ledger of an earlier run; choose another folder")
+from fieldsolve.runs import Outcome, Perform, Run, Task, Work, fill_folder
 
 
 def fill_study(

@@ -130,11 +130,9 @@ class InModalNegatives(Loss):
         return -inf
 
     def evaluate(self, law: JointLaw, logits: Logits) -> Slopes:
-        across, own = _cross(law, logits, 0.5, 0.5), [_own(law, logits, k, self.weight / 2) for k in (0, 1)]
-        value = across.value + sum(one[0] for one in own) - self.weight * float(np.vdot(law.table, logits.cross()))
-        assert across.cross is not None
-        across.cross[...] -= self.weight * law.table
-        return Slopes(value, across.cross, own[0][1], own[1][1])
+        across = _cross(law, logits, 0.5, 0.5, 1 + self.weight)
+        (one, first), (other, second) = (_own(law, logits, k, self.weight / 2) for k in (0, 1))
+        return Slopes(across.value + one + other, across.cross, first, second)
 
 
 @dataclass(frozen=True)
@@ -154,12 +152,9 @@ class InModalPositives(Loss):
         return -(1 + self.weight) * law.mutual_information
 
     def evaluate(self, law: JointLaw, logits: Logits) -> Slopes:
-        across, value, slopes = _cross(law, logits, 0.5, 0.5), 0.0, []
-        for k, block in ((0, logits.first), (1, logits.second)):
-            own, slope = _own(law, logits, k, self.weight / 2)
-            value += own - self.weight / 2 * float(np.vdot(law.table, block()))
-            slopes.append(slope - self.weight / 2 * law.table)
-        return Slopes(across.value + value, across.cross, slopes[0], slopes[1])
+        across = _cross(law, logits, 0.5, 0.5)
+        (one, first), (other, second) = (_own(law, logits, k, self.weight / 2, self.weight / 2) for k in (0, 1))
+        return Slopes(across.value + one + other, across.cross, first, second)
 
 
 @dataclass(frozen=True)
@@ -308,23 +303,26 @@ LOSSES: dict[str, type[Every]] = {
 }
 
 
-def _cross(law: JointLaw, logits: Logits, row_share: float, column_share: float) -> Slopes:
-    """-<P, Y> + row_share sum_i p_i log sum_j q_j e^{Y_ij} + column_share sum_j q_j log sum_i p_i e^{Y_ij}."""
+def _cross(law: JointLaw, logits: Logits, row_share: float, column_share: float, partners: float = 1.0) -> Slopes:
+    """-partners <P, Y> + row_share sum_i p_i log sum_j q_j e^{Y_ij} + column_share sum_j q_j log sum_i p_i e^{Y_ij}."""
     p, q, block = law.first, law.second, logits.cross()
     binding = float(np.vdot(law.table, block))
     sums = exponentiate(block, p, q, logits.largest)
     pull(block, p, q, *_weights(sums, row_share * p, column_share * q, logits.largest))
-    block -= law.table
-    return Slopes(row_share * float(p @ sums.rows) + column_share * float(q @ sums.columns) - binding, block)
+    block -= partners * law.table if partners != 1 else law.table
+    return Slopes(row_share * float(p @ sums.rows) + column_share * float(q @ sums.columns) - partners * binding, block)
 
 
-def _own(law: JointLaw, logits: Logits, modality: int, share: float) -> tuple[float, Array]:
-    """share sum_i p_i log sum_k p_k e^{Y_ik} of a modality's block with itself, and its derivative."""
+def _own(law: JointLaw, logits: Logits, modality: int, share: float, partners: float = 0.0) -> tuple[float, Array]:
+    """share sum_i p_i log sum_k p_k e^{Y_ik} - partners <P, Y> of a modality's block with itself, and its derivative."""
     p = (law.first, law.second)[modality]
     block = (logits.first, logits.second)[modality]()
+    binding = partners * float(np.vdot(law.table, block)) if partners else 0.0
     sums = exponentiate(block, p, p, logits.largest)
     pull(block, p, p, share * p * np.exp(logits.largest - sums.rows), np.zeros_like(p))
-    return share * float(p @ sums.rows), block
+    if partners:
+        block -= partners * law.table
+    return share * float(p @ sums.rows) - binding, block
 
 
 def _weights(sums: Sums, of_rows: Array, of_columns: Array, largest: float) -> tuple[Array, Array]:

@@ -132,27 +132,30 @@ class Measure:
         """What was measured, once all rows were taken."""
         means = [total / count for total, count in zip(self._sums, self.counts, strict=True)]
         gap, compared = float(np.linalg.norm(means[0] - means[1])), len(self._chosen)
-        first, second = (sum(block.sum(axis=0) for _, block in table.blocks()) / len(table.array) for table in self.tables)
+        (first, one), (second, other) = (self._originals(modality) for modality in (0, 1))
         before_gap = float(np.linalg.norm(first - second))
         figures: list[dict[str, float | None]] = [{}, {}]
         error: float | None = None
         neighbours: tuple[float, float] | None = None
         if compared:
             after = [np.concatenate(blocks) for blocks in self._kept]
-            before = [self._originals(modality) for modality in (0, 1)]
-            figures = [_figures(*pair) for pair in (before, after)]
+            before = one, other
+            figures = [_figures(*before), _figures(after[0], after[1])]
             change = after[0] @ after[1].T - before[0] @ before[1].T - self.gap_map.constant
             error = float(np.abs(change).max())
             neighbours = own_neighbours(before[0], after[0], _NEIGHBOURS), own_neighbours(before[1], after[1], _NEIGHBOURS)
         shortened = self._shortened[0], self._shortened[1]
         return Moved(self.gap_map, self.counts, shortened, before_gap, gap, compared, figures[0], figures[1], error, neighbours)
 
-    def _originals(self, modality: int) -> Array:
-        rows = []
-        for begin, block in self.tables[modality].blocks():
+    def _originals(self, modality: int) -> tuple[Array, Array]:
+        """The centroid of a modality's rows as they were, and those that are compared."""
+        table, rows = self.tables[modality], []
+        total = np.zeros(table.array.shape[1])
+        for begin, block in table.blocks():
+            total += block.sum(axis=0)
             inside = self._chosen[(self._chosen >= begin) & (self._chosen < begin + len(block))]
             rows.append(block[inside - begin])
-        return np.concatenate(rows)
+        return total / len(table.array), np.concatenate(rows)
 
 
 def _figures(first: Array, second: Array) -> dict[str, float | None]:

@@ -133,10 +133,9 @@ class _Solver:
         self.objective, self.least, self.steps = Objective(problem), problem.least, 0
         self.sharpest = 1 / problem.tau
         loss = problem.loss
-        self.middle = loss.bias_centre
         fixed = loss.fixed_bias if isinstance(loss, Sigmoid) else None
         self.fixed_bias = 0.0 if fixed is None else fixed
-        self.free = np.array([_ANGLE] * problem.learn_tau + [self.middle] * loss.has_bias)
+        self.free = np.array([_ANGLE] * problem.learn_tau + [loss.bias_centre] * loss.has_bias)
 
     def solve(self, start: Array | None) -> EncoderSolution:
         """In any dimension, to a certificate."""
@@ -221,7 +220,10 @@ class _Solver:
         point = self._point(found.rows, found.free)
         slope, room = 0.0, 0.0
         if self.problem.loss.has_bias:
-            slope, room = float(self._evaluate(found.rows, found.free).free[-1]), self.sharpest + abs(point.bias - self.middle)
+            slope, room = (
+                float(self._evaluate(found.rows, found.free).free[-1]),
+                self.sharpest + abs(point.bias - self.problem.loss.bias_centre),
+            )
         return certify(self.objective, point, found.value, self.sharpest, slope, room)
 
     def _wider(self, found: Descended, certificate: Certificate) -> Array | None:

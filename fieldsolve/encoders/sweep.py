@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,7 @@ def in_memory(tasks: Sequence[Task]) -> list[Outcome]:
 
 def perform(kind: str, config: dict[str, Any]) -> Outcome:
     """Compute one task on one thread."""
-    return outcome_of(partial({"critical": _critical_of, "optimum": _optimum_of, "window": _window_of}[kind]), config)
+    return outcome_of({"critical": _critical_of, "optimum": _optimum_of, "window": _window_of}[kind], config)
 
 
 def _around(study: EncoderStudy) -> list[float]:

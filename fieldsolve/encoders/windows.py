@@ -22,9 +22,8 @@ _FAINT = 1e-6  # weight of the squared gap with which descents look for a window
 class Window:
     """Centroid gaps from `low` to `high`, all of them with the least loss; route: as of critical temperatures.
 
-    Those by descents are of encoders whose loss is least to 1e-6 nats, so that their ends lie outside by about the root of that.
-
-    ends: encoders at both ends, rows (n + m, n + m) of z over w, where they were computed.
+    ends: encoders at both ends, rows (n + m, n + m) of z over w, where they were computed. Windows by descents are of encoders
+    whose loss is least to 1e-6 nats, so that they reach beyond their true ends by about the root of that.
     """
 
     low: float

@@ -4,7 +4,7 @@ Knows no theory: what a task is of, and how it is computed, is handed over by th
 """
 
 from fieldsolve.runs.executors import Run, in_processes, in_this_process, on_cluster, on_local_cluster
-from fieldsolve.runs.folder import Work, fill_folder
+from fieldsolve.runs.folder import Work, check_ledger_folder, fill_folder
 from fieldsolve.runs.ledger import LEDGER, Ledger
 from fieldsolve.runs.tasks import Outcome, Perform, Task, configuration, outcome_of, value_of
 
@@ -16,6 +16,7 @@ __all__ = [
     "Run",
     "Task",
     "Work",
+    "check_ledger_folder",
     "configuration",
     "fill_folder",
     "in_processes",

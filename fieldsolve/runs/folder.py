@@ -25,6 +25,14 @@ class Work:
     perform: Perform
 
 
+def check_ledger_folder(folder: Path) -> None:
+    """Raise InputError for a folder that holds something else than a ledger: before a long computation rather than after it."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; results need a folder")
+    if folder.exists() and any(folder.iterdir()) and not (folder / LEDGER).exists():
+        raise InputError(f"{folder}: is not empty and holds no ledger of an earlier run; choose another folder")
+
+
 def fill_folder(
     folder: Path, work: Work, run: Run, retry: bool = False, replace: bool = False, watch: Watch | None = None
 ) -> dict[str, Outcome]:
@@ -34,10 +42,7 @@ def fill_folder(
     Returns the outcomes by their tasks' keys. Raises InputError for folders that hold something else, for a ledger that is in
     use, and if workers run another version.
     """
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; results need a folder")
-    if folder.exists() and any(folder.iterdir()) and not (folder / LEDGER).exists():
-        raise InputError(f"{folder}: is not empty and holds no ledger of an earlier run; choose another folder")
+    check_ledger_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -56,17 +56,16 @@ def command(law: str, **options: Any) -> None:
     negatives and log N taken off. Up to tau* they reach minus the mutual information, and do not determine the centroid gap:
     `window` has all that it may be. Run it again with the same -o after an interruption: only what is missing is computed.
     """
-    from fieldsolve.encoders.ledgers import check_study
     from fieldsolve.encoders.pictures import plot_encoders
     from fieldsolve.encoders.study import study_encoders
     from fieldsolve.encoders.sweep import Asked, in_folder, in_memory, sweep
     from fieldsolve.equilibrium.descent import Status
-    from fieldsolve.runs import in_processes, in_this_process
+    from fieldsolve.runs import check_ledger_folder, in_processes, in_this_process
 
     output: Path | None = options["output"]
     check_figure(options)
     if output is not None:
-        check_study(output)
+        check_ledger_folder(output)
     asked = Asked(
         law, options["tau"], options["labels"], options["objective"], tuple(options["penalties"]), options["dimension"],
         options["learn_tau"], options["tol"], options["max_steps"],
