@@ -1,6 +1,6 @@
 """Exact sums of a kernel over all pairs of points, compiled and threaded.
 
-The path for log-densities far below the maximum and for kernels without a short spectrum.
+The path for kernels without a short spectrum, for logarithms where `nodes` does not lead, and the oracle of both.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from fieldsolve.grids.critics import Geodesic
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics import threads
-from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.compiled import FUSE, REDUCE_NUMBERS, exp, jit, sum_of_exponentials
 from fieldsolve.numerics.errors import InputError
 
@@ -21,6 +21,9 @@ _CHUNK = 512  # sources at a time, so that exponents stay in the first-level cac
 _COORDINATES = 3  # of points that the compiled loops take
 _TARGETS = 16  # a block: what one thread takes at a time
 _NEGLIGIBLE = 80.0  # a chunk this far below the largest exponent cannot change the sum by a rounding
+_PATCH = 64  # neighbours that are left out together where their kernel is negligible
+_CENTRED = 1e-12  # a patch whose mean is so short surrounds the origin, and rounding of the products of two unit vectors
+_CELLS = 64.0  # a side, of the cube that is cut up to find neighbours
 
 
 def log_sums(targets: Array, sources: Array, log_weights: Array, kernel: Kernel) -> Array:
@@ -29,7 +32,38 @@ def log_sums(targets: Array, sources: Array, log_weights: Array, kernel: Kernel)
     targets: (n, d) unit vectors; sources: (m, d); log_weights: (m,), -inf allowed; result: (n,).
     Raises InputError for more than MOST_PAIRS pairs.
     """
+    if len(sources) > _PATCH and sources.shape[1] <= _COORDINATES and kernel.critic.linear:
+        return _over_patches(targets, sources, log_weights, kernel)
     return _over_pairs(_log_sums, targets, sources, log_weights, kernel)
+
+
+def share_summed(kernel: Kernel) -> float:
+    """The share of all pairs that `log_sums` does not leave out, as measured for concentrated densities, roughly."""
+    return min(1.0, max(0.2, 30 * kernel.width**2)) if kernel.critic.linear else 1.0
+
+
+def _over_patches(targets: Array, sources: Array, log_weights: Array, kernel: Kernel) -> Array:
+    """`log_sums` without the patches of sources that cannot change a sum by a rounding, as their bounds show."""
+    _require_few(len(targets) * len(sources) * share_summed(kernel))
+    order = _by_cell(sources)
+    coordinates, log_weights = _coordinates(sources[order]), np.asarray(log_weights, dtype=np.float64)[order]
+    patches = -(-len(order) // _PATCH)
+    bounds = np.empty((_COORDINATES + 3, patches))
+    threads.over_blocks(_bound_patches, patches, 10 * len(order), coordinates, log_weights, bounds)
+    result = np.empty(len(targets))
+    arguments = _coordinates(targets), coordinates, log_weights, bounds, kernel.concentration, result
+    threads.over_blocks(_log_sums_of_patches, -(-len(targets) // _TARGETS), len(targets) * len(sources) // 8, *arguments)
+    return result
+
+
+def _by_cell(points: Array) -> Indices:
+    """An order of points in which neighbours are close: by the interleaved bits of their cell's place."""
+    cells = np.minimum((points + 1) * (_CELLS / 2), _CELLS - 1).astype(np.int64)
+    key = np.zeros(len(points), dtype=np.int64)
+    for bit in range(int(_CELLS).bit_length() - 1):
+        for d in range(points.shape[1]):
+            key |= ((cells[:, d] >> bit) & 1) << (bit * points.shape[1] + d)
+    return np.argsort(key, kind="stable")
 
 
 def sums(targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Array:
@@ -39,10 +73,7 @@ def sums(targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Arra
 
 def _over_pairs(compiled: Any, targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Array:
     pairs = float(len(targets)) * len(sources)
-    if pairs > MOST_PAIRS:
-        raise InputError(
-            f"{pairs:.1e} pairs of points would have to be summed one by one; raise the floor or tau, or use a coarser grid"
-        )
+    _require_few(pairs)
     is_geodesic = type(kernel.critic) is Geodesic  # a subclass may have another profile
     if targets.shape[1] > _COORDINATES or not (is_geodesic or kernel.critic.linear):
         return _in_blocks(compiled is _log_sums, targets, sources, weights, kernel)
@@ -52,6 +83,13 @@ def _over_pairs(compiled: Any, targets: Array, sources: Array, weights: Array, k
     rate = 1 / kernel.tau if is_geodesic else kernel.concentration
     threads.over_blocks(compiled, blocks, int(pairs), *arguments, rate, is_geodesic, result)
     return result
+
+
+def _require_few(pairs: float) -> None:
+    if pairs > MOST_PAIRS:
+        raise InputError(
+            f"{pairs:.1e} pairs of points would have to be summed one by one; raise the floor or tau, or use a coarser grid"
+        )
 
 
 def _in_blocks(in_logarithms: bool, targets: Array, sources: Array, weights: Array, kernel: Kernel) -> Array:
@@ -154,3 +192,58 @@ def _sums(first, last, targets, sources, weights, rate, geodesic, result):
             _exponents(targets[0, i], targets[1, i], targets[2, i], sources, start, stop, rate, geodesic, exponents)
             total += _weighted_sum(exponents, weights[start:stop])
         result[i] = total
+
+
+@jit()
+def _bound_patches(first, last, sources, log_weights, bounds):
+    """Write each patch's centre, the cosine and sine of its radius, and what the logarithm of its weights' sum is at most."""
+    for patch in range(first, last):
+        start, stop = patch * _PATCH, min((patch + 1) * _PATCH, log_weights.size)
+        for d in range(_COORDINATES):
+            bounds[d, patch] = sources[d, start:stop].mean()
+        length = np.sqrt((bounds[:_COORDINATES, patch] ** 2).sum())
+        bounds[:_COORDINATES, patch] /= max(length, _CENTRED)
+        cosine = 1.0 if length > _CENTRED else -1.0
+        for j in range(start, stop):
+            product = 0.0
+            for d in range(_COORDINATES):
+                product += bounds[d, patch] * sources[d, j]
+            cosine = min(cosine, product - _CENTRED)
+        bounds[_COORDINATES, patch], bounds[_COORDINATES + 1, patch] = cosine, np.sqrt(max(1 - cosine * cosine, 0.0))
+        bounds[_COORDINATES + 2, patch] = log_weights[start:stop].max() + np.log(stop - start)
+
+
+@jit(FUSE)
+def _reach(x, y, z, bounds, rate, reach):
+    """Write what the logarithm of each patch's sum at a point is at most."""
+    for patch in range(reach.size):
+        cosine = min(x * bounds[0, patch] + y * bounds[1, patch] + z * bounds[2, patch], 1.0)
+        apart = cosine * bounds[3, patch] + np.sqrt(1 - cosine * cosine) * bounds[4, patch]
+        closest = 1.0 if cosine >= bounds[3, patch] else apart
+        reach[patch] = bounds[5, patch] + rate * (closest - 1.0)
+
+
+@jit()
+def _log_sums_of_patches(first, last, targets, sources, log_weights, bounds, rate, result):
+    buffer, reach = np.empty(_PATCH), np.empty(bounds.shape[1])
+    for i in range(first * _TARGETS, min(last * _TARGETS, result.size)):
+        x, y, z = targets[0, i], targets[1, i], targets[2, i]
+        _reach(x, y, z, bounds, rate, reach)
+        best = int(np.argmax(reach))
+        shift, total = -np.inf, 0.0
+        for turn in range(-1, reach.size):
+            patch = best if turn < 0 else turn
+            if turn == best or reach[patch] < shift - _NEGLIGIBLE / 2:
+                continue
+            start, stop = patch * _PATCH, min((patch + 1) * _PATCH, log_weights.size)
+            exponents = buffer[: stop - start]
+            _exponents(x, y, z, sources, start, stop, rate, False, exponents)
+            _add(exponents, log_weights[start:stop])
+            largest = _largest(exponents)
+            if largest == -np.inf:
+                continue
+            if largest > shift:
+                total *= np.exp(shift - largest)
+                shift = largest
+            total += sum_of_exponentials(exponents, shift)
+        result[i] = shift + np.log(total) if total > 0.0 else -np.inf

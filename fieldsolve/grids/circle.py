@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.grids.grid import Grid, scale_of
+from fieldsolve.grids.grid import Access, Grid, Rings, scale_of
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics.arrays import Array, Indices, whole
 from fieldsolve.numerics.errors import InputError
@@ -123,12 +123,17 @@ class Circle(Grid):
     def sum_error(self, kernel: Kernel) -> float:
         return float(4 * np.finfo(np.float64).eps * (8 + 1 / kernel.width**2))
 
-    def fast_sum(self, field: Array, kernel: Kernel) -> None:
+    def fast_sum(self, kernel: Kernel, read: Access, write: Access) -> None:
         # The transform of the sampled kernel, not its spectrum: exact for every kernel, aliases included.
         angle = np.minimum(self.angles(), 2 * pi - self.angles())
         sampled = np.exp(kernel.log_profile(angle, 1))
+        field = np.empty(self.count)
+        read(slice(0, self.count), field)
         product = np.fft.rfft(field) * np.fft.rfft(sampled) / self.count
-        field[:] = np.fft.irfft(product, n=self.count)
+        write(slice(0, self.count), np.fft.irfft(product, n=self.count))
+
+    def rings(self) -> Rings:
+        return Rings(np.array([pi / 2]), np.zeros(1), np.zeros(1, dtype=np.int64), np.array([self.count]))
 
     def sky(self, ax: Any, field: Array, label: str = "", norm: Any = None, cmap: Any = "cividis") -> None:
         ax.plot(np.degrees(self.angles()), field, color="black", lw=1.2)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,22 @@ from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import text_of
+
+#: Fills an array with a field at some points, or takes one from it.
+Access = Callable[[slice, Array], None]
+
+
+class Rings(NamedTuple):
+    """The circles of equally spaced points that a grid of S^2 consists of, one after the other, or the one that S^1 is.
+
+    polar: their angle from the pole; longitude: of their first point; first: its index; count: of their points; (R,) each.
+    """
+
+    polar: Array
+    longitude: Array
+    first: Indices
+    count: Indices
+
 
 _CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field
 
@@ -121,8 +137,12 @@ class Grid(ABC):
         """Whether `fast_sum` has the kernel's sums; else they go over all pairs of points."""
         return False
 
-    def fast_sum(self, field: Array, kernel: Kernel) -> None:
-        """Replace a field (size,) by (1/N) sum_j K_ij f_j, in less time than all pairs take."""
+    def fast_sum(self, kernel: Kernel, read: Access, write: Access) -> None:
+        """(1/N) sum_j K_ij f_j, in less time than all pairs take, of a field that `read` gives, to be taken by `write`.
+
+        Both are called with slices that cover the points and an array: to fill with the field there, or with the sums, which
+        need not last. Several threads may do so at once; no sum is written before all of the field is read.
+        """
         raise NotImplementedError(f"{self} has no fast sums")
 
     def sum_error(self, kernel: Kernel) -> float:
@@ -132,6 +152,10 @@ class Grid(ABC):
     def finer(self, spacing: float) -> str:
         """The smallest grid of this kind whose pixels are at most that wide, in the words a user types."""
         return f"a {self.name} grid whose points are {spacing:.2g} rad apart"
+
+    def rings(self) -> "Rings | None":
+        """The circles of equally spaced points that the grid consists of, pole to pole, or None: then logarithms take longer."""
+        return None
 
     # Harmonics: eigenfunctions of every zonal kernel. A grid without them cannot say which modes are unstable.
 

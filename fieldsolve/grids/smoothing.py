@@ -8,8 +8,8 @@ from math import isqrt
 
 import numpy as np
 
-from fieldsolve.grids import allpairs
-from fieldsolve.grids.grid import Grid
+from fieldsolve.grids import allpairs, nodes
+from fieldsolve.grids.grid import Access, Grid
 from fieldsolve.grids.kernels import RESOLUTION, Kernel
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
@@ -24,7 +24,7 @@ LOG_ACCURACY = 5e-11
 #: And below this fraction of it at every point, however little that counts.
 FAINT_ACCURACY = 5e-7
 
-_HEAVY = (64, 512, 4096)  # numbers of heaviest pixels that may be split off
+_PAIR_WORK = 20  # of a pair that is summed directly, in multiplications
 
 
 def resolves(grid: Grid, kernel: Kernel) -> bool:
@@ -87,16 +87,18 @@ class Smoother:
         field = np.asarray(field, dtype=np.float64)
         if field.ndim > 1:
             return np.stack([self.sum(one) for one in field])
-        result = np.array(field)
-        self.sum_into(result)
+        result = np.empty(self.grid.size)
+        self.sum_through(lambda at, out: np.copyto(out, field[at]), lambda at, sums: np.copyto(result[at], sums))
         return result
 
-    def sum_into(self, field: Array) -> None:
-        """Replace a field (size,) by its sum."""
+    def sum_through(self, read: Access, write: Access) -> None:
+        """The sum of a field that `read` gives, a part at a time, to be taken by `write`: see `Grid.fast_sum`."""
         if self.grid.has_fast_sum(self.kernel):
-            self.grid.fast_sum(field, self.kernel)
+            self.grid.fast_sum(self.kernel, read, write)
         else:
-            field[:] = self.sum_pairs(field)
+            everything, field = slice(0, self.grid.size), np.empty(self.grid.size)
+            read(everything, field)
+            write(everything, self.sum_pairs(field))
 
     def sum_pairs(self, field: Array) -> Array:
         """The same as `sum` for one field (size,), pair by pair: the exact path and the oracle."""
@@ -142,10 +144,11 @@ class Smoother:
         """
         if np.ndim(field) > 1:
             return np.stack([self.smooth(one) for one in field])
-        balance, result = self.balance, np.empty(self.grid.size)
-        _multiply(balance, np.asarray(field), result)
-        self.sum_into(result)
-        _multiply(balance, result, result)
+        field, balance, result = np.asarray(field), self.balance, np.empty(self.grid.size)
+        self.sum_through(
+            lambda at, out: np.multiply(balance[at], field[at], out=out),
+            lambda at, sums: np.multiply(balance[at], sums, out=result[at]),
+        )
         return result
 
     def smooth_by_pairs(self, field: Array) -> Array:
@@ -162,18 +165,15 @@ class Smoother:
         density = np.asarray(density, dtype=np.float64)
         if density.ndim > 1:
             return np.stack([self.log_smooth(one, weight) for one in density])
-        split = _split(self, density, 0.0, weight)
-        result = split.harmonic
+        result, lost = _harmonic_where_accurate(self, density, 0.0, weight)
 
         def take_logarithm(at: slice) -> None:
             with np.errstate(divide="ignore"):
                 np.log(result[at], out=result[at])
 
         threads.over_chunks(take_logarithm, self.grid.size)
-        if len(split.heavy):
-            np.logaddexp(result, split.heavy_part(), out=result)
-        if len(split.lost):
-            result[split.lost] = split.lost_part()
+        if len(lost.points):
+            result[lost.points] = _log_smoothed_at(self, density, lost)
         return result
 
     def smooth_closely(self, density: Array, relevant: float = 0.0, weight: Array | None = None) -> Array:
@@ -181,21 +181,10 @@ class Smoother:
 
         Where K rho is below `relevant` only its absolute error, 1e-10 of `relevant`, is kept.
         """
-        split = _split(self, density, relevant, weight)
-        result = split.harmonic
-        if len(split.heavy):
-            result += np.exp(split.heavy_part())
-        if len(split.lost):
-            result[split.lost] = np.exp(split.lost_part())
+        result, lost = _harmonic_where_accurate(self, density, relevant, weight)
+        if len(lost.points):
+            result[lost.points] = np.exp(_log_smoothed_at(self, density, lost))
         return result
-
-
-def _multiply(first: Array, second: Array, out: Array) -> None:
-    """The product of two fields, by several threads where that pays."""
-    if threads.count(out.size) == 1:
-        np.multiply(first, second, out=out)
-    else:
-        threads.over_chunks(lambda at: np.multiply(first[at], second[at], out=out[at]), out.size)
 
 
 @lru_cache(maxsize=2)
@@ -219,102 +208,75 @@ def _balance(smoother: Smoother) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class _Split:
-    """A density's smoothing in parts: what is harmonic, the heavy pixels to add to it, the points where it is lost in error."""
+class _Lost:
+    """Points, rising, where the harmonic value is lost in its error; whether all of them may have an error of FAINT_ACCURACY."""
 
-    smoother: Smoother
-    density: Array
-    base: float
-    harmonic: Array
-    heavy: Indices
-    lost: Indices
-
-    def heavy_part(self) -> Array:
-        """The logarithm at all points of what the heavy pixels have above the base."""
-        return self._direct(slice(None), self.heavy, self.density[self.heavy] - self.base)
-
-    def lost_part(self) -> Array:
-        """The logarithm of everything, at the points that are lost."""
-        sources = np.flatnonzero(self.density)
-        return self._direct(self.lost, sources, self.density[sources])
-
-    def _direct(self, targets: slice | Indices, sources: Indices, masses: Array) -> Array:
-        grid, kernel, balance = self.smoother.grid, self.smoother.kernel, self.smoother.balance
-        points = grid.points()
-        with np.errstate(divide="ignore"):
-            log_masses = np.log(balance[sources]) + np.log(masses)
-        sums = allpairs.log_sums(points[targets], points[sources], log_masses, kernel)
-        return np.asarray(sums + np.log(balance[targets]) + (grid.log_peak(kernel) - np.log(grid.size)))
+    points: Indices
+    are_faint: bool
 
 
-def _split(smoother: Smoother, density: Array, relevant: float, weight: Array | None) -> _Split:
-    """Harmonic where that is accurate; the heaviest pixels and the points far below the maximum pair by pair.
-
-    Harmonic smoothing has an error relative to the maximum of what it smooths. The smallest value adds its constant
-    exactly. Splitting the heaviest pixels off, which are then summed directly at all points, lowers the maximum of the
-    rest; the points where the rest is still lost in the error are summed directly over all pixels. Of several numbers
-    of heavy pixels the one with the least to sum directly is taken.
-    """
+def _harmonic_where_accurate(
+    smoother: Smoother, density: Array, relevant: float, weight: Array | None
+) -> tuple[Array, _Lost]:
+    """The harmonic value, whose error is relative to the maximum of what it smooths, and the points where that is too much."""
     grid = smoother.grid
     ends = threads.over_chunks(lambda at: (density[at].min(), density[at].max()), grid.size)
     base, most = float(np.min(ends)), float(np.max(ends))
     if not (base >= 0 and 0 < most < np.inf):
         raise InputError("a density must be finite, non-negative and not zero everywhere")
     harmonic, noise, least = _harmonic(smoother, density, base)
-    heavy, lost = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     if noise <= LOG_ACCURACY * (least - noise):
-        return _Split(smoother, density, base, harmonic, heavy, lost)
+        return harmonic, _Lost(np.empty(0, dtype=np.int64), True)
 
-    def allowed_error(at: slice) -> Array:
-        """Of what the value is certainly at least."""
-        allowed = harmonic[at] - noise
-        np.maximum(allowed, relevant, out=allowed)
+    def counts(at: slice | Indices) -> Array | float:
+        """The error that is allowed, relative to the value."""
         if weight is None:
-            allowed *= LOG_ACCURACY
-        else:
-            allowed *= FAINT_ACCURACY
-            counts = np.maximum(weight[at], LOG_ACCURACY / FAINT_ACCURACY)
-            np.minimum(counts, 1.0, out=counts)
-            counts *= FAINT_ACCURACY / LOG_ACCURACY
-            allowed /= counts
-        return allowed
+            return LOG_ACCURACY
+        return LOG_ACCURACY / np.minimum(np.maximum(weight[at], LOG_ACCURACY / FAINT_ACCURACY), 1.0)
 
-    lost = np.concatenate(threads.over_chunks(lambda at: np.flatnonzero(allowed_error(at) < noise) + at.start, grid.size))
-    if len(lost):
-        allowed = np.concatenate(threads.over_chunks(allowed_error, grid.size))
-        most_heavy = min(_HEAVY[-1], grid.size // 2)
-        heaviest = np.argpartition(density, -most_heavy)[-most_heavy:]
-        heaviest = heaviest[np.argsort(density[heaviest], kind="stable")[::-1]]
-        for count in _HEAVY:
-            if count > min(len(heaviest), len(heavy) + len(lost)):
-                break
-            rest = density.copy()
-            rest[heaviest[:count]] = base
-            candidate, noise, _ = _harmonic(smoother, rest, base)
-            still = np.flatnonzero(noise > allowed)
-            if count + len(still) < len(heavy) + len(lost):
-                harmonic, heavy, lost = candidate, heaviest[:count], still
-    return _Split(smoother, density, base, harmonic, heavy, lost)
+    def find(at: slice) -> Indices:
+        least = np.maximum(harmonic[at] - noise, relevant)
+        return np.flatnonzero(least * counts(at) < noise) + at.start
+
+    lost = np.concatenate(threads.over_chunks(find, grid.size))
+    return harmonic, _Lost(lost, bool(np.all(counts(lost) >= 2 * nodes.COARSE_ERROR)))
+
+
+def _log_smoothed_at(smoother: Smoother, density: Array, lost: _Lost) -> Array:
+    """log K rho at the points that are lost: through nodes or pair by pair, whichever is less work."""
+    grid, kernel, balance = smoother.grid, smoother.kernel, smoother.balance
+    log_scale = grid.log_peak(kernel) - np.log(grid.size)
+    rings, sources = grid.rings(), np.flatnonzero(density)
+    if rings is not None and kernel.critic.linear is not None and kernel.concentration <= nodes.MOST_CONCENTRATED:
+        net = nodes.net_of(rings, kernel.concentration, nodes.COARSE if lost.are_faint else nodes.FINE)
+        pairs = float(len(lost.points)) * len(sources) * allpairs.share_summed(kernel)
+        if nodes.work(net, grid.size) < _PAIR_WORK * pairs:
+            most = float(density.max())
+            found = nodes.sums(rings, net, balance * (density / most), lost.points)
+            with np.errstate(divide="ignore"):
+                return np.asarray(np.log(found * balance[lost.points]) + (np.log(most) + log_scale))
+    points = grid.points()
+    log_masses = np.log(balance[sources] * density[sources])
+    sums = allpairs.log_sums(points[lost.points], points[sources], log_masses, kernel)
+    return np.asarray(sums + np.log(balance[lost.points]) + log_scale)
 
 
 def _harmonic(smoother: Smoother, density: Array, base: float) -> tuple[Array, float, float]:
     """base + K (density - base), at least the base; a bound of its error; its smallest value."""
-    balance, result, size = smoother.balance, np.empty(smoother.grid.size), smoother.grid.size
+    balance, result = smoother.balance, np.empty(smoother.grid.size)
+    ends: list[tuple[float, float]] = []
 
-    def weigh(at: slice) -> None:
-        np.subtract(density[at], base, out=result[at])
-        result[at] *= balance[at]
+    def read(at: slice, out: Array) -> None:
+        np.subtract(density[at], base, out=out)
+        out *= balance[at]
 
-    def finish(at: slice) -> tuple[float, float]:
-        result[at] *= balance[at]
-        ends = float(result[at].min()), float(result[at].max())
-        if ends[0] < 0:
-            np.maximum(result[at], 0.0, out=result[at])
-        result[at] += base
-        return ends
+    def write(at: slice, sums: Array) -> None:
+        sums *= balance[at]
+        ends.append((float(sums.min()), float(sums.max())))
+        np.maximum(sums, 0.0, out=sums)
+        np.add(sums, base, out=result[at])
 
-    threads.over_chunks(weigh, size)
-    smoother.sum_into(result)
-    least, most = np.transpose(threads.over_chunks(finish, size))
+    smoother.sum_through(read, write)
+    least, most = np.transpose(ends)
     noise = smoother.error * float(max(most.max(), -least.min()))
     return result, noise, base + max(float(least.min()), 0.0)

@@ -69,6 +69,11 @@ def over_blocks(kernel: Callable[..., Any], blocks: int, work: int, *arguments: 
             job.cancel()
 
 
+def one_by_one(function: Callable[[int, int], Any], count: int) -> None:
+    """Call `function(first, last)` for ranges of one of so many large pieces of work, several at a time."""
+    over_blocks(function, count, count * _PIECE)
+
+
 def over_chunks(function: Callable[[slice], _Result], size: int) -> list[_Result]:
     """Call a function of numpy's on slices that cover 0 to size, several at a time; the results in their order."""
     chunks = [slice(first, min(first + _CHUNK, size)) for first in range(0, size, _CHUNK)]
