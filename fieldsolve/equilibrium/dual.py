@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from math import sqrt
 from sys import float_info
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,11 +19,16 @@ from fieldsolve.numerics.arrays import Array
 Point = tuple[float, float]
 
 #: The dual is maximised until this much (in nats, relative to 1 + its size) is left at most.
-ACCURACY = 1e-10
+ACCURACY = 1e-11
 
 _MOST_EVALUATIONS = 200  # some 25 are usual
 _ROUNDING = 64 * float_info.epsilon  # of a sum of terms, relative to their sizes: logarithms and exponentials included
-_WORK = 200  # of the problem at one point, in memory-bound operations
+_SAMPLED, _LEAST_SAMPLE = 16, 128  # every so manieth point tells where the multipliers are, where that leaves so many
+_ROUGH = 1e-7  # accuracy there
+_DEVIATION = 2.0  # of the sample's multipliers, in units of 1/sqrt(its size)
+_WIDER = 16.0
+
+WORK = 60  # of the problem at one point, in memory-bound operations
 
 
 def lower_bound(energy: Energy, floor: float) -> float | None:
@@ -73,53 +80,102 @@ def dual(potentials: Array, tau: float, floor: float, coupling: float, accuracy:
 
     The dual is concave with kinks (where minimisers tie), and its slope is what mass is missing. Each evaluation
     cuts off the half-plane where it cannot be higher than the best value known; the next is at the centroid of what is left.
-    The area falls by a factor of at least 1 - 1/e a step, kinks or none, and in fact much faster, as old cuts deepen.
+    The area falls by a factor of at least 1 - 1/e a step, kinks or none, and in fact much faster, as old cuts deepen. The
+    multipliers of every 16th point tell where to begin: whatever the points are, the dual knows of them only their values.
 
     potentials: (2, N); 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |2F|.
     """
     linear = potentials / tau
     box = point_box(potentials, floor, coupling)
-    sums = local_problem.partial_sums(linear.shape[1])
+    return _highest(linear, box, accuracy)
+
+
+def _highest(linear: Array, box: local_problem.Box, accuracy: float) -> Dual:
+    size = linear.shape[1]
     reach = 2 + 2 * (box.log_peak - box.log_floor)  # beyond, every point sits in the same corner of its box
     (low_1, high_1), (low_2, high_2) = ((float(one.min()) - reach, float(one.max()) + reach) for one in linear)
-    region: list[Point] = [(low_1, low_2), (high_1, low_2), (high_1, high_2), (low_1, high_2)]
-    cuts: list[tuple[float, Point, Point]] = []
+    whole = _Window((low_1, low_2), (high_1, high_2))
+    window = whole
+    if size >= _SAMPLED * _LEAST_SAMPLE:
+        sample = np.ascontiguousarray(linear[:, ::_SAMPLED])
+        near = _highest(sample, box, max(accuracy, _ROUGH)).multipliers
+        window = whole.around(near, _DEVIATION / sqrt(sample.shape[1]))
+    sums = local_problem.partial_sums(size)
+    region, cuts = window.corners(), list[_Cut]()
     best, at, bound, upper = -np.inf, (0.0, 0.0), -np.inf, np.inf
     for _ in range(_MOST_EVALUATIONS):
         point = _centroid(region)
-        threads.over_blocks(local_problem.dual_pass, len(sums), _WORK * linear.shape[1], linear, *point, box, sums)
-        means = (sums.sum(axis=0) / linear.shape[1]).tolist()
+        threads.over_blocks(local_problem.dual_pass, len(sums), WORK * size, linear, *point, box, sums)
+        means = (sums.sum(axis=0) / size).tolist()
         value = sum(point) + means[local_problem.VALUE]
-        cuts.append((value, (1 - means[local_problem.MASS_1], 1 - means[local_problem.MASS_2]), point))
-        if value > best:
+        cuts.append(_Cut(value, (1 - means[local_problem.MASS_1], 1 - means[local_problem.MASS_2]), point))
+        is_better = value > best
+        if is_better:
             best, at = value, point
             bound = value - _ROUNDING * (means[local_problem.SIZE] + abs(point[0]) + abs(point[1]))
-        for height, slope, where in cuts:
-            region = _clipped(region, slope, best - height + slope[0] * where[0] + slope[1] * where[1])
+        for cut in cuts if is_better else cuts[-1:]:
+            region = cut.applied(region, best)
         if len(region) < 3:
             upper = best
             break
-        upper = min(
-            height + max(slope[0] * (x - where[0]) + slope[1] * (y - where[1]) for x, y in region)
-            for height, slope, where in cuts
-        )
+        upper = min(max(cut.height(corner) for corner in region) for cut in cuts)
         if upper - best <= accuracy * (1 + abs(best)):
-            break
+            if window == whole or not window.is_touched(region):
+                break
+            # The maximum may be beyond what was searched: all cuts hold there as well.
+            window = whole.around(at, _WIDER * (window.high[0] - window.low[0]) / 2)
+            region = window.corners()
+            for cut in cuts:
+                region = cut.applied(region, best)
     return Dual(bound / 2, at, (upper - bound) / 2, len(cuts))
 
 
-def _clipped(region: list[Point], slope: Point, least: float) -> list[Point]:
-    """The part of a convex polygon where slope . p >= least."""
-    heights = [slope[0] * x + slope[1] * y - least for x, y in region]
-    kept = []
-    for k, (x, y) in enumerate(region):
-        height, before, (from_x, from_y) = heights[k], heights[k - 1], region[k - 1]
-        if (height < 0 < before) or (before < 0 < height):
-            share = before / (before - height)
-            kept.append((from_x + share * (x - from_x), from_y + share * (y - from_y)))
-        if height >= 0:
-            kept.append((x, y))
-    return kept
+class _Window(NamedTuple):
+    """A rectangle of multipliers."""
+
+    low: Point
+    high: Point
+
+    def corners(self) -> list[Point]:
+        (x0, y0), (x1, y1) = self
+        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+
+    def around(self, centre: Point, radius: float) -> "_Window":
+        """The part of it within a radius, in either multiplier."""
+        low = max(self.low[0], centre[0] - radius), max(self.low[1], centre[1] - radius)
+        high = min(self.high[0], centre[0] + radius), min(self.high[1], centre[1] + radius)
+        return _Window(low, high)
+
+    def is_touched(self, region: list[Point]) -> bool:
+        """Whether a part of it reaches its sides: if not, everything that the cuts leave of the plane is inside."""
+        margin = 1e-9 * (self.high[0] - self.low[0])
+        return any(
+            min(x - self.low[0], self.high[0] - x, y - self.low[1], self.high[1] - y) <= margin for x, y in region
+        )
+
+
+class _Cut(NamedTuple):
+    """What one evaluation says of all multipliers: the dual is at most value + slope . (p - at)."""
+
+    value: float
+    slope: Point
+    at: Point
+
+    def height(self, point: Point) -> float:
+        return self.value + self.slope[0] * (point[0] - self.at[0]) + self.slope[1] * (point[1] - self.at[1])
+
+    def applied(self, region: list[Point], least: float) -> list[Point]:
+        """The part of a convex polygon where the dual may be at least so high."""
+        heights = [self.height(corner) - least for corner in region]
+        kept = []
+        for k, (x, y) in enumerate(region):
+            height, before, (from_x, from_y) = heights[k], heights[k - 1], region[k - 1]
+            if (height < 0 < before) or (before < 0 < height):
+                share = before / (before - height)
+                kept.append((from_x + share * (x - from_x), from_y + share * (y - from_y)))
+            if height >= 0:
+                kept.append((x, y))
+        return kept
 
 
 def _centroid(region: list[Point]) -> Point:
@@ -130,13 +186,3 @@ def _centroid(region: list[Point]) -> Point:
     if not area > 0:
         return sum(p[0] for p in region) / len(region), sum(p[1] for p in region) / len(region)
     return x0 + x / (3 * area), y0 + y / (3 * area)
-
-
-def minimisers(potentials: Array, tau: float, floor: float, coupling: float, found: Dual) -> tuple[Array, Array]:
-    """At a dual's multipliers, the least value on each sheet of minima at every point, (N, 3), and its (a, b), (N, 3, 2)."""
-    linear = potentials / tau
-    size = linear.shape[1]
-    values, pairs = np.empty((size, 3)), np.empty((size, 3, 2))
-    box, blocks = point_box(potentials, floor, coupling), len(local_problem.partial_sums(size))
-    threads.over_blocks(local_problem.minima_pass, blocks, _WORK * size, linear, *found.multipliers, box, values, pairs)
-    return values, pairs

@@ -28,7 +28,7 @@ _MOST_ITERATIONS = 100
 _SHORTEST = 1e-3  # step of Newton's method, as a fraction of the full one
 _BALANCED = 1e-10  # mass that may be missing; the last step leaves its square
 _CHEAPER = 1e-11  # gain per mass, above rounding, that makes another pair cheaper
-_WORK = 100  # of the matched problem at one point, in memory-bound operations
+_WORK = 40  # of the matched problem at one point, in memory-bound operations
 
 
 class Phase(Enum):

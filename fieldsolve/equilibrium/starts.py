@@ -1,69 +1,19 @@
-"""Where a descent begins: named starts, seeded noise, given densities, or the minimisers of the dual."""
-
-from math import hypot
+"""Where a descent begins: named starts, seeded noise, or given densities."""
 
 import numpy as np
 
 from fieldsolve.equilibrium import densities
 from fieldsolve.equilibrium.densities import LogDensity
-from fieldsolve.equilibrium.dual import Dual, minimisers
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs
-from fieldsolve.equilibrium.local_problem import FIRST, MATCHED, SECOND
 from fieldsolve.grids import Grid
-from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 
 NAMES = ("uniform", "gibbs", "tilted", "random:SEED")
 
 _TILT = 0.1
-_TIED = 1e-6  # pairs whose values differ by so little of the mass between them cost the same
 _NOISE = 0.5
-
-
-def of_dual(energy: Energy, floor: float, found: Dual) -> LogDensity:
-    """The pairs that minimise the dual of two coupled densities, with ties shared so that masses fit.
-
-    With equal potentials every separated pair costs the same as its mirror image: the first modality gets one side of the
-    sphere and the second the other, cut across a generic direction. What mass is missing then, as far as it can be, is
-    made up by exchanging pairs that cost the same, those next to the cut first.
-    """
-    values, pairs = minimisers(energy.potentials, energy.tau, floor, energy.strength or 0.0, found)
-    size = len(values)
-    choice = np.argmin(values, axis=1)
-    apart = np.abs(pairs[:, FIRST] - pairs[:, SECOND]).sum(axis=1)
-    mirrored = (choice != MATCHED) & (np.abs(values[:, FIRST] - values[:, SECOND]) <= _TIED * apart)
-    height = tilts(energy.grid, 1, 1.0)[0]
-    across = np.flatnonzero(mirrored)[np.argsort(-height[mirrored], kind="stable")]
-    gained = np.cumsum(pairs[across, FIRST] - pairs[across, SECOND], axis=0)
-    choice[across] = SECOND
-    missing = size - pairs[np.arange(size), choice].sum(axis=0)
-    cut = 0.0
-    if len(across):
-        last = int(np.argmin(((missing - gained) ** 2).sum(axis=1)))
-        choice[across[: last + 1]] = FIRST
-        cut = height[across[last]]
-    chosen = pairs[np.arange(size), choice]
-    _exchange(chosen, values, pairs, np.argsort(np.abs(height - cut), kind="stable"))
-    return densities.from_density(chosen.T, floor)
-
-
-def _exchange(chosen: Array, values: Array, pairs: Array, order: Indices) -> None:
-    """Exchange chosen pairs, (N, 2), for others that cost the same, point by point in the order given.
-
-    Done where at least half of the mass that it moves makes up for mass that is missing or in excess.
-    """
-    moves = pairs - chosen[:, None]
-    sizes = np.hypot(moves[..., 0], moves[..., 1])
-    is_tied = (sizes > 0) & (values - values.min(axis=1, keepdims=True) <= _TIED * sizes)
-    missing_1, missing_2 = (len(chosen) - chosen.sum(axis=0)).tolist()
-    for point in order[is_tied.any(axis=1)[order]].tolist():
-        for sheet in np.flatnonzero(is_tied[point]).tolist():
-            (move_1, move_2), size = moves[point, sheet].tolist(), float(sizes[point, sheet])
-            if hypot(missing_1, missing_2) - hypot(missing_1 - move_1, missing_2 - move_2) >= size / 2:
-                missing_1, missing_2 = missing_1 - move_1, missing_2 - move_2
-                chosen[point] = pairs[point, sheet]
-                break
 
 
 def tilts(grid: Grid, modalities: int, size: float) -> Array:

@@ -12,8 +12,8 @@ from fieldsolve.equilibrium.descent import Descent, descend
 from fieldsolve.equilibrium.dual import dual, lower_bound
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Matched, matched_state
+from fieldsolve.equilibrium.sheets import of_dual
 from fieldsolve.equilibrium.stability import Curvature, curvature, perturb
-from fieldsolve.equilibrium.starts import of_dual
 from fieldsolve.equilibrium.starts import start as starting_state
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError

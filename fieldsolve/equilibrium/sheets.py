@@ -1,0 +1,84 @@
+"""Two densities made of the minimisers of their dual: which of its cheapest pairs each point takes, so that masses fit."""
+
+import numpy as np
+
+from fieldsolve.equilibrium import local_problem
+from fieldsolve.equilibrium.densities import LogDensity
+from fieldsolve.equilibrium.dual import WORK, Dual, point_box
+from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.local_problem import FIRST, MASS_1, MASS_2, RESPONSE_11
+from fieldsolve.equilibrium.starts import tilts
+from fieldsolve.grids import Grid
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Indices
+
+_TIED = 1e-6  # pairs whose values differ by so little of the mass between them cost the same
+_MOST_ITERATIONS = 20  # of Newton's method for the multipliers; four are usual
+_BALANCED = 1e-13  # mass that may be missing
+
+
+def of_dual(energy: Energy, floor: float, found: Dual) -> LogDensity:
+    """The pairs that minimise the dual of two coupled densities, with ties shared so that masses fit.
+
+    With equal potentials every separated pair costs the same as its mirror image: the first modality gets one side of the
+    sphere and the second the other, cut across a generic direction. What mass is missing then, as far as it can be, is
+    made up by exchanging pairs that cost the same, those next to the cut first. The rest, less than a pixel has, is made up by
+    the multipliers, at which every pair stays on its sheet.
+    """
+    linear = energy.potentials / energy.tau
+    box = point_box(energy.potentials, floor, energy.strength or 0.0)
+    sheets = _chosen(energy.grid, linear, found.multipliers, box)
+    return LogDensity(_balanced(linear, found.multipliers, box, sheets), np.zeros(2), floor)
+
+
+def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: local_problem.Box) -> Indices:
+    size = linear.shape[1]
+    sheets, is_mirrored, is_tied = np.empty(size, dtype=np.int8), np.empty(size, dtype=bool), np.empty(size, dtype=bool)
+    gains, sums = np.empty((2, size)), local_problem.partial_sums(size)
+    threads.over_blocks(
+        local_problem.choice_pass, len(sums), WORK * size,
+        linear, *multipliers, box, _TIED, sheets, is_mirrored, is_tied, gains, sums,
+    )  # fmt: skip
+    missing = size - sums.sum(axis=0)[[MASS_1, MASS_2]]
+    height = tilts(grid, 1, 1.0)[0]
+    across = np.flatnonzero(is_mirrored)
+    across = across[np.argsort(-height[across], kind="stable")]
+    cut = 0.0
+    if len(across):
+        gained = np.cumsum(gains[:, across], axis=1)
+        last = int(np.argmin(((missing[:, None] - gained) ** 2).sum(axis=0)))
+        sheets[across[: last + 1]] = FIRST
+        missing = missing - gained[:, last]
+        cut = float(height[across[last]])
+    tied = np.flatnonzero(is_tied)
+    if len(tied):
+        values, pairs = np.empty((3, len(tied))), np.empty((2, 3, len(tied)))
+        blocks = len(local_problem.partial_sums(len(tied)))
+        there = np.ascontiguousarray(linear[:, tied])
+        threads.over_blocks(local_problem.minima_pass, blocks, WORK * len(tied), there, *multipliers, box, values, pairs)
+        order, own = np.argsort(np.abs(height[tied] - cut), kind="stable"), sheets[tied]
+        local_problem.exchange(order, values, pairs, _TIED, *missing.tolist(), own)
+        sheets[tied] = own
+    return sheets
+
+
+def _balanced(linear: Array, multipliers: tuple[float, float], box: local_problem.Box, sheets: Indices) -> Array:
+    """The logarithms of the pairs on given sheets at multipliers close by at which masses are 1, as nearly as they can be."""
+    size = linear.shape[1]
+    sums = local_problem.partial_sums(size)
+    best, least, at = np.empty_like(linear), np.inf, np.array(multipliers)
+    for _ in range(_MOST_ITERATIONS):
+        fields = np.empty_like(linear)
+        threads.over_blocks(local_problem.sheets_pass, len(sums), WORK * size, linear, *at.tolist(), box, sheets, fields, sums)
+        means = sums.sum(axis=0) / size
+        lack = 1 - means[[MASS_1, MASS_2]]
+        missing = float(np.abs(lack).max())
+        if not missing < least:
+            break
+        best, least = fields, missing
+        r11, r12, r22 = means[RESPONSE_11:].tolist()
+        response = np.array([[r11, r12], [r12, r22]])
+        if missing <= _BALANCED or not np.linalg.cond(response) < 1e12:
+            break
+        at = at + np.linalg.solve(response, lack)
+    return best
