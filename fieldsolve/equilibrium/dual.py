@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fieldsolve.equilibrium import local_problem
+from fieldsolve.equilibrium import local_passes, local_problem
 from fieldsolve.equilibrium.densities import require_floor
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs_bound
@@ -24,11 +24,9 @@ ACCURACY = 1e-11
 _MOST_EVALUATIONS = 200  # some 25 are usual
 _ROUNDING = 64 * float_info.epsilon  # of a sum of terms, relative to their sizes: logarithms and exponentials included
 _SAMPLED, _LEAST_SAMPLE = 16, 128  # every so manieth point tells where the multipliers are, where that leaves so many
-_ROUGH = 1e-7  # accuracy there
+_ROUGH = 0.1  # accuracy there, over their number: the multipliers are then off by less than the sample's deviation
 _DEVIATION = 2.0  # of the sample's multipliers, in units of 1/sqrt(its size)
 _WIDER = 16.0
-
-WORK = 60  # of the problem at one point, in memory-bound operations
 
 
 def lower_bound(energy: Energy, floor: float) -> float | None:
@@ -98,21 +96,21 @@ def _highest(linear: Array, box: local_problem.Box, accuracy: float) -> Dual:
     window = whole
     if size >= _SAMPLED * _LEAST_SAMPLE:
         sample = np.ascontiguousarray(linear[:, ::_SAMPLED])
-        near = _highest(sample, box, max(accuracy, _ROUGH)).multipliers
+        near = _highest(sample, box, max(accuracy, _ROUGH / sample.shape[1])).multipliers
         window = whole.around(near, _DEVIATION / sqrt(sample.shape[1]))
-    sums = local_problem.partial_sums(size)
+    sums = local_passes.partial_sums(size)
     region, cuts = window.corners(), list[_Cut]()
     best, at, bound, upper = -np.inf, (0.0, 0.0), -np.inf, np.inf
     for _ in range(_MOST_EVALUATIONS):
         point = _centroid(region)
-        threads.over_blocks(local_problem.dual_pass, len(sums), WORK * size, linear, *point, box, sums)
+        threads.over_blocks(local_passes.dual_pass, len(sums), local_passes.WORK * size, linear, *point, box, sums)
         means = (sums.sum(axis=0) / size).tolist()
-        value = sum(point) + means[local_problem.VALUE]
-        cuts.append(_Cut(value, (1 - means[local_problem.MASS_1], 1 - means[local_problem.MASS_2]), point))
+        value = sum(point) + means[local_passes.VALUE]
+        cuts.append(_Cut(value, (1 - means[local_passes.MASS_1], 1 - means[local_passes.MASS_2]), point))
         is_better = value > best
         if is_better:
             best, at = value, point
-            bound = value - _ROUNDING * (means[local_problem.SIZE] + abs(point[0]) + abs(point[1]))
+            bound = value - _ROUNDING * (means[local_passes.SIZE] + abs(point[0]) + abs(point[1]))
         for cut in cuts if is_better else cuts[-1:]:
             region = cut.applied(region, best)
         if len(region) < 3:
@@ -149,9 +147,7 @@ class _Window(NamedTuple):
     def is_touched(self, region: list[Point]) -> bool:
         """Whether a part of it reaches its sides: if not, everything that the cuts leave of the plane is inside."""
         margin = 1e-9 * (self.high[0] - self.low[0])
-        return any(
-            min(x - self.low[0], self.high[0] - x, y - self.low[1], self.high[1] - y) <= margin for x, y in region
-        )
+        return any(min(x - self.low[0], self.high[0] - x, y - self.low[1], self.high[1] - y) <= margin for x, y in region)
 
 
 class _Cut(NamedTuple):

@@ -5,7 +5,7 @@ from enum import Enum
 
 import numpy as np
 
-from fieldsolve.equilibrium import local_problem
+from fieldsolve.equilibrium import local_passes, local_problem
 from fieldsolve.equilibrium.densities import LogDensity, require_floor, spike_mass
 from fieldsolve.equilibrium.dual import point_box
 from fieldsolve.equilibrium.energy import Energy
@@ -28,7 +28,6 @@ _MOST_ITERATIONS = 100
 _SHORTEST = 1e-3  # step of Newton's method, as a fraction of the full one
 _BALANCED = 1e-10  # mass that may be missing; the last step leaves its square
 _CHEAPER = 1e-11  # gain per mass, above rounding, that makes another pair cheaper
-_WORK = 40  # of the matched problem at one point, in memory-bound operations
 
 
 class Phase(Enum):
@@ -140,12 +139,12 @@ def is_globally_minimal(potentials: Array, tau: float, floor: float, coupling: f
     if coupling == 0:
         return True
     linear = potentials / tau
-    sums = local_problem.partial_sums(linear.shape[1])
+    sums = local_passes.partial_sums(linear.shape[1])
     box = point_box(potentials, floor, coupling)
     fields = found.state.log_density()
-    work = 2 * _WORK * linear.shape[1]
-    threads.over_blocks(local_problem.slack_pass, len(sums), work, linear, *found.multipliers, box, fields, sums)
-    return bool(sums[:, local_problem.VALUE].max() <= _CHEAPER * (1 + np.abs(linear).max()))
+    work = local_passes.WORK * linear.shape[1]
+    threads.over_blocks(local_passes.slack_pass, len(sums), work, linear, *found.multipliers, box, fields, sums)
+    return bool(sums[:, local_passes.VALUE].max() <= _CHEAPER * (1 + np.abs(linear).max()))
 
 
 def compare(energy: Energy, state: LogDensity, matched: Matched | None) -> StatePhase | None:
@@ -217,20 +216,20 @@ def _newton(linear: Array, coupling: float, before: Matched) -> Matched | None:
     """
     size, floor = linear.shape[1], before.state.floor
     box = local_problem.box(coupling, floor, np.inf)
-    sums = local_problem.partial_sums(size)
+    sums = local_passes.partial_sums(size)
     nu, length, best, state, found = before.multipliers, 1.0, np.inf, before.multipliers, before.state.field
     change = (0.0, 0.0)
     for _ in range(_MOST_ITERATIONS):
         fields = np.empty_like(linear)
         threads.over_blocks(
-            local_problem.matched_pass, len(sums), _WORK * size, linear, *nu, box, before.state.field, fields, sums
+            local_passes.matched_pass, len(sums), local_passes.WORK * size, linear, *nu, box, before.state.field, fields, sums
         )
         means = (sums.sum(axis=0) / size).tolist()
-        lack_1, lack_2 = 1 - means[local_problem.MASS_1], 1 - means[local_problem.MASS_2]
-        missing = max(abs(lack_1), abs(lack_2)) if means[local_problem.FOLDED] == 0 else np.inf
+        lack_1, lack_2 = 1 - means[local_passes.MASS_1], 1 - means[local_passes.MASS_2]
+        missing = max(abs(lack_1), abs(lack_2)) if means[local_passes.FOLDED] == 0 else np.inf
         if missing < best:
             best, state, found, length = missing, nu, fields, 1.0
-            r11, r12, r22 = means[local_problem.RESPONSE_11 :]
+            r11, r12, r22 = means[local_passes.RESPONSE_11 :]
             determinant = r11 * r22 - r12 * r12
             if determinant == 0:  # within rounding of the end of the branch
                 break

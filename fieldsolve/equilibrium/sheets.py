@@ -1,18 +1,21 @@
 """Two densities made of the minimisers of their dual: which of its cheapest pairs each point takes, so that masses fit."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fieldsolve.equilibrium import local_problem
+from fieldsolve.equilibrium import local_passes
 from fieldsolve.equilibrium.densities import LogDensity
-from fieldsolve.equilibrium.dual import WORK, Dual, point_box
+from fieldsolve.equilibrium.dual import Dual, point_box
 from fieldsolve.equilibrium.energy import Energy
-from fieldsolve.equilibrium.local_problem import FIRST, MASS_1, MASS_2, RESPONSE_11
+from fieldsolve.equilibrium.local_passes import MASS_1, MASS_2, RESPONSE_11, WORK
+from fieldsolve.equilibrium.local_problem import FIRST, Box
 from fieldsolve.equilibrium.starts import tilts
 from fieldsolve.grids import Grid
 from fieldsolve.numerics import threads
-from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.arrays import Array
 
 _TIED = 1e-6  # pairs whose values differ by so little of the mass between them cost the same
+_MOST_EXCHANGED = 4096  # points next to a cut: with more there is less than a pixel missing by far
 _MOST_ITERATIONS = 20  # of Newton's method for the multipliers; four are usual
 _BALANCED = 1e-13  # mass that may be missing
 
@@ -31,12 +34,12 @@ def of_dual(energy: Energy, floor: float, found: Dual) -> LogDensity:
     return LogDensity(_balanced(linear, found.multipliers, box, sheets), np.zeros(2), floor)
 
 
-def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: local_problem.Box) -> Indices:
+def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: Box) -> NDArray[np.int8]:
     size = linear.shape[1]
     sheets, is_mirrored, is_tied = np.empty(size, dtype=np.int8), np.empty(size, dtype=bool), np.empty(size, dtype=bool)
-    gains, sums = np.empty((2, size)), local_problem.partial_sums(size)
+    gains, sums = np.empty((2, size)), local_passes.partial_sums(size)
     threads.over_blocks(
-        local_problem.choice_pass, len(sums), WORK * size,
+        local_passes.choice_pass, len(sums), WORK * size,
         linear, *multipliers, box, _TIED, sheets, is_mirrored, is_tied, gains, sums,
     )  # fmt: skip
     missing = size - sums.sum(axis=0)[[MASS_1, MASS_2]]
@@ -50,26 +53,28 @@ def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: lo
         sheets[across[: last + 1]] = FIRST
         missing = missing - gained[:, last]
         cut = float(height[across[last]])
+        nearest = max(0, last - _MOST_EXCHANGED // 2)
+        is_tied[across[nearest : nearest + _MOST_EXCHANGED]] = True
     tied = np.flatnonzero(is_tied)
     if len(tied):
         values, pairs = np.empty((3, len(tied))), np.empty((2, 3, len(tied)))
-        blocks = len(local_problem.partial_sums(len(tied)))
+        blocks = len(local_passes.partial_sums(len(tied)))
         there = np.ascontiguousarray(linear[:, tied])
-        threads.over_blocks(local_problem.minima_pass, blocks, WORK * len(tied), there, *multipliers, box, values, pairs)
+        threads.over_blocks(local_passes.minima_pass, blocks, WORK * len(tied), there, *multipliers, box, values, pairs)
         order, own = np.argsort(np.abs(height[tied] - cut), kind="stable"), sheets[tied]
-        local_problem.exchange(order, values, pairs, _TIED, *missing.tolist(), own)
+        local_passes.exchange(order, values, pairs, _TIED, *missing.tolist(), own)
         sheets[tied] = own
     return sheets
 
 
-def _balanced(linear: Array, multipliers: tuple[float, float], box: local_problem.Box, sheets: Indices) -> Array:
+def _balanced(linear: Array, multipliers: tuple[float, float], box: Box, sheets: NDArray[np.int8]) -> Array:
     """The logarithms of the pairs on given sheets at multipliers close by at which masses are 1, as nearly as they can be."""
     size = linear.shape[1]
-    sums = local_problem.partial_sums(size)
+    sums = local_passes.partial_sums(size)
     best, least, at = np.empty_like(linear), np.inf, np.array(multipliers)
     for _ in range(_MOST_ITERATIONS):
         fields = np.empty_like(linear)
-        threads.over_blocks(local_problem.sheets_pass, len(sums), WORK * size, linear, *at.tolist(), box, sheets, fields, sums)
+        threads.over_blocks(local_passes.sheets_pass, len(sums), WORK * size, linear, *at.tolist(), box, sheets, fields, sums)
         means = sums.sum(axis=0) / size
         lack = 1 - means[[MASS_1, MASS_2]]
         missing = float(np.abs(lack).max())

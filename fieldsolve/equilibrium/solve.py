@@ -12,7 +12,7 @@ from fieldsolve.equilibrium.phases import compare, matched_state
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.equilibrium.stability import Curvature
-from fieldsolve.equilibrium.strategy import GLOBAL, Search, default_starts, lowest_end, settle
+from fieldsolve.equilibrium.strategy import GLOBAL, Search, find_from, lowest_by_default, settle
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
 
@@ -36,13 +36,15 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
         raise InputError("local stability is that of smoothed energies; ask for one, or leave it out")
     search = Search(energy, floor, problem.nats, problem.max_steps, watch)
     matched = matched_state(energy, floor)
-    starts = default_starts(energy) if problem.start is None else (problem.start,)
-    start, found, bound = lowest_end(search, starts, matched)
+    if problem.start is None:
+        name, found, bound = lowest_by_default(search, matched)
+    else:
+        name = problem.start if isinstance(problem.start, str) else "given densities"
+        found, bound = find_from(search, problem.start, matched)
     curvature, why_unknown = None, None
     if stability or problem.escape:
         found, curvature, why_unknown = _curved(search, found, problem.escape)
     values = compare(energy, found.state, matched)
-    name = start if isinstance(start, str) else "given densities"
     case = Case(problem, energy, name, found, bound, values, curvature, why_unknown)
     solution = Solution(
         problem=problem,

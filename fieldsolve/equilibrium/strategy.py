@@ -15,6 +15,7 @@ from fieldsolve.equilibrium.phases import Matched, matched_state
 from fieldsolve.equilibrium.sheets import of_dual
 from fieldsolve.equilibrium.stability import Curvature, curvature, perturb
 from fieldsolve.equilibrium.starts import start as starting_state
+from fieldsolve.grids.smoothing import can_smooth
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
@@ -34,6 +35,7 @@ DOUBTFUL = 1e-3
 #: Stationarity at which a fully coupled descent hands over to exact best responses, which need no small steps.
 HANDOVER = 1e-4
 
+_LEAST_POINTS = 700  # of a grid that starts are compared on
 _MOST_ESCAPES = 8  # one or two are usual
 _MOST_EXTRA = 500  # steps from a further start that does not lead lower
 _LEAST_FLOOR, _ROUGH = 1e-3, 1e-6  # of the intrinsic problem that a smoothed one starts from; its tolerance in nats
@@ -74,9 +76,7 @@ def default_starts(energy: Energy) -> tuple[str, ...]:
     return (GLOBAL if energy.has_global_start else "tilted",)
 
 
-def lowest_end(
-    search: Search, starts: Sequence[str | Array], matched: Matched | None
-) -> tuple[str | Array, Descent, float | None]:
+def lowest_end(search: Search, starts: Sequence[str], matched: Matched | None) -> tuple[str, Descent, float | None]:
     """The start that leads lowest, where it leads, and the energy's bound.
 
     Of several, a later one that is still higher after 500 steps is given up.
@@ -89,6 +89,31 @@ def lowest_end(
         if (not found.is_converged, found.evaluation.value) < (not best.is_converged, best.evaluation.value):
             start, best = other, found
     return start, best, bound
+
+
+def lowest_by_default(search: Search, matched: Matched | None) -> tuple[str, Descent, float | None]:
+    """`lowest_end` from the starts of a problem that names none.
+
+    Of several starts of a smoothed energy the one that leads lowest on a grid with pixels four times as wide is taken, if that
+    resolves the kernel. The states themselves are no good there: spikes sit on pixels, and moving them takes more steps
+    than a fresh descent.
+    """
+    starts = default_starts(search.energy)
+    coarse = _on_coarser(search.energy) if len(starts) > 1 else None
+    if coarse is not None:
+        starts = (lowest_by_default(replace(search, energy=coarse), None)[0],)
+    return lowest_end(search, starts, matched)
+
+
+def _on_coarser(energy: Energy) -> Energy | None:
+    """A smoothed energy on a grid with pixels four times as wide, potentials averaged, or None."""
+    grid, potentials = energy.grid, energy.potentials
+    for _ in range(2):
+        coarse = grid.coarser()
+        if coarse is None or coarse.size < _LEAST_POINTS or energy.kernel is None or not can_smooth(coarse, energy.kernel):
+            return None
+        grid, potentials = coarse, grid.coarsened(potentials)
+    return replace(energy, grid=grid, potentials=potentials)
 
 
 def find_from(search: Search, start: str | Array, matched: Matched | None) -> tuple[Descent, float | None]:

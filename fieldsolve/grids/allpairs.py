@@ -22,6 +22,7 @@ _COORDINATES = 3  # of points that the compiled loops take
 _TARGETS = 16  # a block: what one thread takes at a time
 _NEGLIGIBLE = 80.0  # a chunk this far below the largest exponent cannot change the sum by a rounding
 _PATCH = 64  # neighbours that are left out together where their kernel is negligible
+_WORTH_SORTING = 200  # sums over all sources that are saved
 _CENTRED = 1e-12  # a patch whose mean is so short surrounds the origin, and rounding of the products of two unit vectors
 _CELLS = 64.0  # a side, of the cube that is cut up to find neighbours
 
@@ -32,7 +33,8 @@ def log_sums(targets: Array, sources: Array, log_weights: Array, kernel: Kernel)
     targets: (n, d) unit vectors; sources: (m, d); log_weights: (m,), -inf allowed; result: (n,).
     Raises InputError for more than MOST_PAIRS pairs.
     """
-    if len(sources) > _PATCH and sources.shape[1] <= _COORDINATES and kernel.critic.linear:
+    left_out = len(targets) * (1 - share_summed(kernel))
+    if left_out > _WORTH_SORTING and sources.shape[1] <= _COORDINATES and kernel.critic.linear:
         return _over_patches(targets, sources, log_weights, kernel)
     return _over_pairs(_log_sums, targets, sources, log_weights, kernel)
 

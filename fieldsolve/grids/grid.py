@@ -13,19 +13,19 @@ from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import text_of
 
 #: Fills an array with a field at some points, or takes one from it.
-Access = Callable[[slice, Array], None]
+Access = Callable[[slice, Array], object]
 
 
 class Rings(NamedTuple):
     """The circles of equally spaced points that a grid of S^2 consists of, one after the other, or the one that S^1 is.
 
-    polar: their angle from the pole; longitude: of their first point; first: its index; count: of their points; (R,) each.
+    polar: their angle from the pole; longitude: of their first point; first: its index; number: of their points; (R,) each.
     """
 
     polar: Array
     longitude: Array
     first: Indices
-    count: Indices
+    number: Indices
 
 
 _CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field

@@ -11,10 +11,10 @@ from typing import Any
 import ducc0
 import numpy as np
 
-from fieldsolve.grids.grid import Grid, Rings, distance_to_nearest, scale_of
+from fieldsolve.grids.grid import Access, Grid, Rings, distance_to_nearest, scale_of
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.grids.maps import read_fits
-from fieldsolve.grids.transforms import Access, kernel_sum, rings
+from fieldsolve.grids.transforms import kernel_sum, rings
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices, whole
 from fieldsolve.numerics.errors import InputError
@@ -94,11 +94,10 @@ class Healpix(Grid):
         return Healpix(self.nside // 2) if self.nside > 1 else None
 
     def coarsened(self, field: Array) -> Array:
-        coarse = self.coarser()
+        coarse, field = self.coarser(), np.asarray(field)
         assert coarse is not None
-        children = self._pixels.nest2ring(np.arange(self.size)).reshape(coarse.size, 4)
-        means = np.asarray(field)[..., children].mean(axis=-1)
-        return np.asarray(means[..., coarse._pixels.ring2nest(np.arange(coarse.size))])
+        nested = coarse._pixels.ring2nest(np.arange(coarse.size))
+        return np.asarray(sum(field[..., self._pixels.nest2ring(4 * nested + part)] for part in range(4)) / 4)
 
     def rotation(self, degrees: float) -> Array:
         """About the y axis, from z to x."""

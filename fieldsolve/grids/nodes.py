@@ -1,11 +1,11 @@
 """Kernel sums through a coarse net of nodes: accurate relative to each point's own value, however far below the maximum it is.
 
-The kernel exp(kappa (x.y - 1)) of a linear critic, as a function of y along a circle of the sphere, is exp(k cos t) with k <= kappa
-up to a factor, whatever x is. Between nodes about 1/kappa apart it is therefore found from its values at the ORDER nearest ones,
-with an error relative to the value *there*. So every point's mass is shared among nodes, and sums at nodes are interpolated to
-points, circle by circle and then across: all terms of the sum keep their relative accuracy, and so does the sum, since they are
-positive. What is left between is a sum over all pairs of nodes, whose number is some 20 kappa^2 on S^2 whatever N is. On two rows
-of nodes the kernel depends on the difference of longitudes alone, so that these sums take no exponentials.
+The kernel exp(kappa (x.y - 1)) of a linear critic, as a function of y along a circle of the sphere, is exp(k cos t) up to a
+factor, with k <= kappa, whatever x is. Between nodes about 1/kappa apart it is therefore found from its values at the ORDER
+nearest ones, with an error relative to the value *there*. So every point's mass is shared among nodes, and sums at nodes are
+interpolated to points, circle by circle and then across: all terms of the sum keep their relative accuracy, and so does the sum,
+since they are positive. What is left between is a sum over all pairs of nodes, whose number is some 27 kappa^2 on S^2 whatever N
+is. On two rows of nodes the kernel depends on the difference of longitudes alone, so that these sums take no exponentials.
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ FINE_ERROR, COARSE_ERROR = 1e-12, 2.5e-7
 #: Beyond this concentration products of masses and kernels may underflow where they count.
 MOST_CONCENTRATED = 300.0
 
+_NEGLIGIBLE = 1e-14  # of a sum
 _LEAST_CONCENTRATED = 12.0  # broader kernels curve too much for nodes 1/kappa apart
 
 
@@ -51,7 +52,7 @@ class Net:
     @cached_property
     def polar(self) -> Array:
         """Angles of the rows from the pole."""
-        return np.array([pi / 2]) if self.rows == 0 else pi / self.rows * (np.arange(self.rows) + 0.5)
+        return np.asarray(pi / self.rows * (np.arange(self.rows) + 0.5) if self.rows else [pi / 2])
 
 
 def net_of(rings: Rings, kappa: float, distance: float) -> Net:
@@ -68,12 +69,14 @@ def work(net: Net, size: int) -> float:
 def sums(rings: Rings, net: Net, masses: Array, targets: Indices) -> Array:
     """sum_j masses_j exp(kappa (x_i.x_j - 1)) at the points i in `targets`, which rise; each accurate relative to itself.
 
-    masses: (N,), not negative, at most about 1; result: (n,). Where the sum is below 1e-300 of the largest it may be 0.
+    masses: (N,), not negative, the largest about 1; result: (n,).
     """
+    # Every sum has at least exp(-2 kappa) from the largest mass. What cannot change that would only be slow, as denormal numbers.
+    least = np.exp(-2 * net.kappa) * _NEGLIGIBLE / len(masses)
     across, rows = _across(rings, net), max(net.rows, 1)
     signs = _signs()
     shared = np.empty((len(rings.polar), net.around))
-    threads.over_blocks(_share_pass, len(shared), 40 * len(masses), rings, signs, masses, shared)
+    threads.over_blocks(_share_pass, len(shared), 40 * len(masses), rings, signs, masses, least, shared)
     at_nodes = np.zeros((rows, net.around))
     threads.over_blocks(_collect_pass, rows, ORDER * shared.size, across, shared, at_nodes)
     edges = np.append(np.searchsorted(targets, rings.first), len(targets))
@@ -167,16 +170,16 @@ def _product(first, second):
 
 
 @jit()
-def _share_pass(first, last, rings, signs, masses, shared):
+def _share_pass(first, last, rings, signs, masses, least, shared):
     """Share the masses of each ring's points among the nodes of a row at its own latitude."""
     around = shared.shape[1]
     row, weights = np.empty(around + ORDER), np.empty(ORDER)
     for ring in range(first, last):
         row[:] = 0.0
-        for j in range(rings.count[ring]):
+        for j in range(rings.number[ring]):
             mass = masses[rings.first[ring] + j]
-            if mass != 0.0:
-                base, offset = _place(rings.longitude[ring] + 2 * pi * j / rings.count[ring], around)
+            if mass > least:
+                base, offset = _place(rings.longitude[ring] + 2 * pi * j / rings.number[ring], around)
                 _weights(offset, signs, weights)
                 _add(mass, weights, row[base : base + ORDER])
         shared[ring] = row[:around]
@@ -266,6 +269,6 @@ def _interpolate_pass(first, last, wanted, rings, across, signs, summed, targets
         row[around:] = row[:ORDER]
         for i in range(edges[ring], edges[ring + 1]):
             j = targets[i] - rings.first[ring]
-            base, offset = _place(rings.longitude[ring] + 2 * pi * j / rings.count[ring], around)
+            base, offset = _place(rings.longitude[ring] + 2 * pi * j / rings.number[ring], around)
             _weights(offset, signs, weights)
             result[i] = _product(weights, row[base : base + ORDER])

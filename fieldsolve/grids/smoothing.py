@@ -215,9 +215,7 @@ class _Lost:
     are_faint: bool
 
 
-def _harmonic_where_accurate(
-    smoother: Smoother, density: Array, relevant: float, weight: Array | None
-) -> tuple[Array, _Lost]:
+def _harmonic_where_accurate(smoother: Smoother, density: Array, relevant: float, weight: Array | None) -> tuple[Array, _Lost]:
     """The harmonic value, whose error is relative to the maximum of what it smooths, and the points where that is too much."""
     grid = smoother.grid
     ends = threads.over_chunks(lambda at: (density[at].min(), density[at].max()), grid.size)
@@ -236,7 +234,7 @@ def _harmonic_where_accurate(
 
     def find(at: slice) -> Indices:
         least = np.maximum(harmonic[at] - noise, relevant)
-        return np.flatnonzero(least * counts(at) < noise) + at.start
+        return np.asarray(np.flatnonzero(least * counts(at) < noise) + at.start)
 
     lost = np.concatenate(threads.over_chunks(find, grid.size))
     return harmonic, _Lost(lost, bool(np.all(counts(lost) >= 2 * nodes.COARSE_ERROR)))

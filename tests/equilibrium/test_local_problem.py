@@ -37,9 +37,21 @@ def searched(c1: float, c2: float, coupling: float, low: float, high: float) -> 
 
 
 def listed(c1: float, c2: float, box: pointwise.Box) -> tuple[Array, Array]:
-    values, pairs = np.empty(3), np.empty((3, 2))
-    pointwise.minima(c1, c2, box, values, pairs)
-    return values, pairs
+    found = pointwise.minima_of(1)
+    pointwise.minima(np.array([c1]), np.array([c2]), box, found)
+    return found.values[:, 0].copy(), np.stack([found.first[:, 0], found.second[:, 0]], axis=1)
+
+
+def matched_ratio(difference: float, box: pointwise.Box) -> float:
+    ratios = np.empty(1)
+    pointwise.matched_ratios(np.array([difference]), box, ratios)
+    return float(ratios[0])
+
+
+def side_ratio(kappa: float, least: float, most: float, box: pointwise.Box) -> float:
+    ratios = np.empty(1)
+    pointwise.side_ratios(np.array([kappa]), least, most, box, ratios)
+    return float(ratios[0])
 
 
 couplings = st.one_of(st.floats(1e-3, 1), st.sampled_from([0.24, 0.249999, 0.25, 0.5, 0.999, 1.0]))
@@ -87,20 +99,32 @@ def test_swapping_the_modalities_swaps_the_sheets(coupling: float, floor: float,
 def test_matched_ratio_is_the_root_within_the_fold(coupling: float, share: float) -> None:
     box = pointwise.box(coupling, 0.1, 10.0)
     difference = share * -box.fold_slope
-    t = pointwise.matched_ratio(difference, coupling, box.fold, box.fold_slope)
+    t = matched_ratio(difference, box)
     assert abs(t) <= box.fold
     assert (2 * coupling - 1) * t + 2 * coupling * np.sinh(t) == pytest.approx(difference, abs=1e-12 * (1 - box.fold_slope))
-    assert np.isnan(pointwise.matched_ratio(1.0001 * box.fold_slope, coupling, box.fold, box.fold_slope))
+    assert np.isnan(matched_ratio(1.0001 * box.fold_slope, box))
 
 
 @given(coupling=st.floats(1e-3, 0.999), s=st.floats(-6, 12))
 def test_side_ratio_is_the_root_on_the_rising_branch(coupling: float, s: float) -> None:
     box = pointwise.box(coupling, 0.1, 10.0)
     kappa = (1 - coupling) * s + coupling * np.exp(-s)
-    found = pointwise.side_ratio(kappa, coupling, -20.0, 20.0, box.turn, box.turn_value)
+    found = side_ratio(kappa, -20.0, 20.0, box)
     if s > box.turn + 1e-6:
         assert found == pytest.approx(s, abs=1e-6)
         assert (1 - coupling) * found + coupling * np.exp(-found) == pytest.approx(kappa, abs=1e-12 * (1 + abs(kappa)))
-        assert np.isnan(pointwise.side_ratio(kappa, coupling, -20.0, s - 1e-3, box.turn, box.turn_value))
+        assert np.isnan(side_ratio(kappa, -20.0, s - 1e-3, box))
     else:
         assert np.isnan(found) or found >= box.turn
+
+
+@given(coupling=couplings, floor=floors, seed=st.integers(0, 1000))
+def test_many_points_at_once_have_the_minima_of_each(coupling: float, floor: float, seed: int) -> None:
+    costs = np.random.default_rng(seed).uniform(-9, 5, (2, 100))
+    box = pointwise.box(coupling, floor, 400.0)
+    found = pointwise.minima_of(100)
+    pointwise.minima(*costs, box, found)
+    for i in range(0, 100, 9):
+        values, pairs = listed(*costs[:, i], box)
+        np.testing.assert_allclose(found.values[:, i], values, rtol=1e-12)
+        np.testing.assert_allclose(np.stack([found.first[:, i], found.second[:, i]], axis=1), pairs, rtol=1e-6)

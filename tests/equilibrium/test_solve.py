@@ -157,7 +157,9 @@ def test_problems_without_a_minimum_are_refused() -> None:
 
 
 def test_running_out_of_steps_is_said() -> None:
-    solution = fs.Problem([two_well(), two_well()], tau=0.5, floor=1e-3, coupling=0.5, max_steps=3, grid=Healpix(4)).solve()
+    solution = fs.Problem([two_well(), two_well()], tau=0.5, floor=1e-3, coupling=0.5, max_steps=3, grid=Healpix(4)).solve(
+        "tilted"
+    )
     assert solution.status is Status.STEPS
     assert len(solution.trace) == 3
     assert not solution.converged

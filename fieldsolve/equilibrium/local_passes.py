@@ -1,0 +1,252 @@
+"""The compiled passes over all points' problems: sums at given multipliers, choices of pairs, the matched branch."""
+
+import numpy as np
+
+from fieldsolve.equilibrium.local_problem import (
+    FIRST,
+    MATCHED,
+    SECOND,
+    log_of_second,
+    matched_ratios,
+    minima,
+    minima_of,
+    side_densities,
+)
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.compiled import REDUCE, exp, jit
+
+BLOCK = 256  # points at a time: their arrays stay in the first-level cache
+
+#: Of all points' problems at once, in memory-bound operations a point.
+WORK = 60
+
+# Columns of the partial sums of the passes.
+VALUE, SIZE, MASS_1, MASS_2 = range(4)
+FOLDED, RESPONSE_11, RESPONSE_12, RESPONSE_22 = 4, 5, 6, 7
+COLUMNS = 8
+
+
+def partial_sums(size: int) -> Array:
+    """An array for the partial sums of a pass over so many points."""
+    return np.zeros((-(-size // BLOCK), COLUMNS))
+
+
+@jit()
+def minima_pass(first, last, linear, nu1, nu2, box, values, pairs):
+    """Write `minima` of every point of the blocks from first to last. linear: (2, N), U/tau; values (3, N); pairs (2, 3, N)."""
+    found = minima_of(BLOCK)
+    for block in range(first, last):
+        at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
+        minima(linear[0, at] - nu1, linear[1, at] - nu2, box, found)
+        size = at.stop - at.start
+        values[:, at] = found.values[:, :size]
+        pairs[0, :, at], pairs[1, :, at] = found.first[:, :size], found.second[:, :size]
+
+
+@jit(REDUCE)
+def _dual_sums(c1, c2, logarithms, values, first, second, row):
+    total, size, mass_1, mass_2 = 0.0, 0.0, 0.0, 0.0
+    for i in range(c1.size):
+        value, a, b = values[MATCHED, i], first[MATCHED, i], second[MATCHED, i]
+        is_lower = values[FIRST, i] < value
+        value = values[FIRST, i] if is_lower else value
+        a = first[FIRST, i] if is_lower else a
+        b = second[FIRST, i] if is_lower else b
+        is_lower = values[SECOND, i] < value
+        value = values[SECOND, i] if is_lower else value
+        a = first[SECOND, i] if is_lower else a
+        b = second[SECOND, i] if is_lower else b
+        total += value
+        mass_1 += a
+        mass_2 += b
+        size += a * (logarithms + abs(c1[i])) + b * (logarithms + abs(c2[i]))
+    row[VALUE], row[SIZE], row[MASS_1], row[MASS_2] = total, size, mass_1, mass_2
+
+
+@jit()
+def dual_pass(first, last, linear, nu1, nu2, box, sums):
+    """Write the sums of the minima over the blocks' points: VALUE, its SIZE for rounding, MASS_1 and MASS_2 of the minimisers."""
+    found = minima_of(BLOCK)
+    logarithms = 1 + abs(box.log_floor) + abs(box.log_peak)
+    for block in range(first, last):
+        at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
+        c1, c2 = linear[0, at] - nu1, linear[1, at] - nu2
+        minima(c1, c2, box, found)
+        _dual_sums(c1, c2, logarithms, found.values, found.first, found.second, sums[block])
+
+
+@jit()
+def choice_pass(first, last, linear, nu1, nu2, box, tied, sheets, is_mirrored, is_tied, gains, sums):
+    """Write each point's cheapest sheet, and of which other ones its value differs by less than `tied` of the mass between them.
+
+    is_mirrored: FIRST and SECOND cost the same, and one of them is the least: gains (2, N) is what FIRST has more of, and
+    SECOND is chosen. is_tied: another sheet costs the same. The sums are MASS_1 and MASS_2 of what is chosen.
+    """
+    found = minima_of(BLOCK)
+    for block in range(first, last):
+        at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
+        minima(linear[0, at] - nu1, linear[1, at] - nu2, box, found)
+        values, a, b, row = found.values, found.first, found.second, sums[block]
+        row[MASS_1], row[MASS_2] = 0.0, 0.0
+        for i in range(at.stop - at.start):
+            point = at.start + i
+            best = FIRST if values[FIRST, i] < values[MATCHED, i] else MATCHED
+            best = SECOND if values[SECOND, i] < values[best, i] else best
+            gains[0, point], gains[1, point] = a[FIRST, i] - a[SECOND, i], b[FIRST, i] - b[SECOND, i]
+            apart = abs(gains[0, point]) + abs(gains[1, point])
+            is_mirrored[point] = best != MATCHED and abs(values[FIRST, i] - values[SECOND, i]) <= tied * apart
+            is_tied[point] = False
+            for sheet in range(3):
+                move = np.hypot(a[sheet, i] - a[best, i], b[sheet, i] - b[best, i])
+                is_other = sheet != best and not (is_mirrored[point] and sheet != MATCHED)
+                if is_other and move > 0 and values[sheet, i] - values[best, i] <= tied * move:
+                    is_tied[point] = True
+            sheets[point] = SECOND if is_mirrored[point] else best
+            row[MASS_1] += a[sheets[point], i]
+            row[MASS_2] += b[sheets[point], i]
+
+
+@jit()
+def exchange(order, values, pairs, tied, missing_1, missing_2, sheets):
+    """Exchange sheets, (n,), for others that cost the same, point by point in the order given: values (3, n), pairs (2, 3, n).
+
+    Done where at least half of the mass that it moves makes up for mass that is missing or in excess.
+    """
+    for point in order:
+        chosen, least = sheets[point], values[:, point].min()
+        for sheet in range(3):
+            move_1 = pairs[0, sheet, point] - pairs[0, chosen, point]
+            move_2 = pairs[1, sheet, point] - pairs[1, chosen, point]
+            size = np.hypot(move_1, move_2)
+            if size > 0 and values[sheet, point] - least <= tied * size:
+                left = np.hypot(missing_1 - move_1, missing_2 - move_2)
+                if np.hypot(missing_1, missing_2) - left >= size / 2:
+                    missing_1, missing_2 = missing_1 - move_1, missing_2 - move_2
+                    sheets[point] = sheet
+                    break
+
+
+@jit()
+def _add_response(a, b, box, row):
+    """Add the response of a pair's masses to the multipliers, the inverse second derivatives of f in what is not at an end."""
+    own, coupling = 1 - box.coupling, box.coupling
+    is_free_1, is_free_2 = box.floor < a < box.peak, box.floor < b < box.peak
+    if is_free_1 and is_free_2:
+        determinant = 1 - 2 * coupling - coupling * (a / b + b / a)
+        row[RESPONSE_11] += a * (own - coupling * a / b) / determinant
+        row[RESPONSE_12] -= coupling * (a + b) / determinant
+        row[RESPONSE_22] += b * (own - coupling * b / a) / determinant
+    elif is_free_1:
+        row[RESPONSE_11] += a / (own - coupling * b / a)
+    elif is_free_2:
+        row[RESPONSE_22] += b / (own - coupling * a / b)
+
+
+@jit()
+def sheets_pass(first, last, linear, nu1, nu2, box, sheets, fields, sums):
+    """Write the logarithms of the pairs on given sheets, and the sums MASS_1, MASS_2 and RESPONSE."""
+    found = minima_of(BLOCK)
+    for block in range(first, last):
+        at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
+        minima(linear[0, at] - nu1, linear[1, at] - nu2, box, found)
+        row = sums[block]
+        row[:] = 0.0
+        for i in range(at.stop - at.start):
+            sheet = sheets[at.start + i]
+            a, b = found.first[sheet, i], found.second[sheet, i]
+            fields[0, at.start + i], fields[1, at.start + i] = np.log(a), np.log(b)
+            row[MASS_1] += a
+            row[MASS_2] += b
+            _add_response(a, b, box, row)
+
+
+@jit()
+def _on_matched_sheet(c1, c2, box, held_1, held_2, log_a, log_b, high_1, high_2):
+    """(log a, log b) where a pair of the matched branch goes, or NaN where it ends.
+
+    held_1, held_2: whether the densities of the pair were at the floor before. One that was stays there as long as the energy
+    would rise if it lifted off; it lifts off into a matched pair if the other density is no more than the fold above it.
+    log_a, log_b: the matched pair; high_1, high_2: each density's log while the other one is at the floor; NaN for none.
+    """
+    low = box.log_floor
+    exists = log_a == log_a
+    if not (held_1 or held_2):
+        if exists and min(log_a, log_b) >= low:
+            return log_a, log_b
+        if not exists:  # past the fold: had the lower density reached the floor before it?
+            strong = min(c1, c2)
+            at_fold = -(strong - box.fold_slope + 1 - box.coupling + box.coupling * (box.fold + exp(box.fold)))
+            if box.fold == 0.0 or at_fold >= low:
+                return np.nan, np.nan
+    first_is_low = c1 > c2 if held_1 == held_2 else held_1
+    c_low, high = (c1, high_2) if first_is_low else (c2, high_1)
+    if high != high:
+        if box.coupling >= 0.5 and not (held_1 and held_2):
+            return np.nan, np.nan
+        high = low
+    rise = c_low + (1 - box.coupling) * (1 + low) + box.coupling * (high + exp(high - low))
+    if rise < 0:
+        if high - low > box.fold:
+            return np.nan, np.nan
+        if exists and min(log_a, log_b) >= low:
+            return log_a, log_b
+    return (low, high) if first_is_low else (high, low)
+
+
+@jit()
+def _are_inside(c2, box, ratios, before):
+    """Whether all pairs were and are above the floor, so that nothing on the box's sides matters."""
+    for i in range(ratios.size):
+        log_b = log_of_second(c2[i], ratios[i], box)
+        if not (min(log_b, log_b + ratios[i]) >= box.log_floor and min(before[0, i], before[1, i]) > box.log_floor):
+            return False
+    return True
+
+
+@jit()
+def matched_pass(first, last, linear, nu1, nu2, box, before, fields, sums):
+    """Write the logarithms of the matched pairs that follow those before, and the sums FOLDED, MASS_1, MASS_2 and RESPONSE."""
+    low = box.log_floor
+    work, ratios, high_1, high_2 = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
+    for block in range(first, last):
+        at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
+        size = at.stop - at.start
+        c1, c2 = linear[0, at] - nu1, linear[1, at] - nu2
+        matched_ratios(c1 - c2, box, ratios[:size])
+        if not _are_inside(c2, box, ratios[:size], before[:, at]):
+            side_densities(c1, box, low, work[:size], high_1[:size])
+            side_densities(c2, box, low, work[:size], high_2[:size])
+        row = sums[block]
+        row[:] = 0.0
+        for i in range(size):
+            point = at.start + i
+            log_b = log_of_second(c2[i], ratios[i], box)
+            held_1, held_2 = before[0, point] <= low, before[1, point] <= low
+            log_a, log_b = _on_matched_sheet(c1[i], c2[i], box, held_1, held_2, log_b + ratios[i], log_b, high_1[i], high_2[i])
+            fields[0, point], fields[1, point] = log_a, log_b
+            if log_a != log_a:
+                row[FOLDED] += 1.0
+                continue
+            a, b = box.floor if log_a <= low else exp(log_a), box.floor if log_b <= low else exp(log_b)
+            row[MASS_1] += a
+            row[MASS_2] += b
+            _add_response(a, b, box, row)
+
+
+@jit()
+def slack_pass(first, last, linear, nu1, nu2, box, fields, sums):
+    """Write in VALUE the most that any point of a block could gain by leaving its pair (log a, log b) for another minimum."""
+    found = minima_of(BLOCK)
+    own = 1 - box.coupling
+    for block in range(first, last):
+        at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
+        c1, c2 = linear[0, at] - nu1, linear[1, at] - nu2
+        minima(c1, c2, box, found)
+        most = 0.0
+        for i in range(c1.size):
+            x, y = fields[0, at.start + i], fields[1, at.start + i]
+            a, b = exp(x), exp(y)
+            here = a * (c1[i] + own * x + box.coupling * y) + b * (c2[i] + own * y + box.coupling * x)
+            least = min(found.values[MATCHED, i], found.values[FIRST, i], found.values[SECOND, i])
+            most = max(most, (here - least) / (a + b))
+        sums[block, VALUE] = most
