@@ -16,6 +16,7 @@ from fieldsolve.numerics.progress import Progress, Watch
 _LONGEST = 2.0**60
 _MOST_TRIALS = 64  # of lengths in one step, before the safe one: from the longest down to 1 there are 30
 _STIFF_RISE = 1.5  # of the stationarity in one step, while a saddle is left and rounding hides by how much the energy falls
+_WORTHWHILE = 10  # steps towards a stationary state where the bound says that the energy has no more than the tolerance to fall
 _PATIENCE = 100  # steps in which neither the energy nor the stationarity gets better; a saddle is left slowly
 
 
@@ -23,7 +24,7 @@ class Status(Enum):
     """Why a descent stopped; the value is the sentence that the user reads."""
 
     CONVERGED = "converged: the stationarity is at most the tolerance"
-    CERTIFIED = "converged: no step lowers the energy any more, and the gap to the bound is at most the tolerance"
+    CERTIFIED = "converged: the gap to the bound is at most the tolerance, and steps hardly lower the energy any more"
     STALLED = "not converged: no step lowers the energy any more in double precision"
     STEPS = "not converged: the largest number of steps was reached"
     NOT_FINITE = "failed: the energy or its variation is not finite"
@@ -106,6 +107,9 @@ def descend(
             break
         if steps >= max_steps:
             status = Status.STEPS
+            break
+        if steps >= _WORTHWHILE and here.value - bound <= tolerance:
+            status = Status.CERTIFIED
             break
         there = walk.tried()
         if not there.value <= walk.here.value + walk.here.rounding:

@@ -154,9 +154,11 @@ def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | N
     else:
         highest = dual(energy.potentials, energy.tau, floor, energy.strength or 0.0)
         bound = highest.bound
-        starts.append(of_dual(energy, floor, highest))
+        starts.insert(0, of_dual(energy, floor, highest))
     least = -inf if bound is None else bound
-    best = _lowest_of([search.descend(state, least) for state in starts])
+    best = search.descend(starts[0], least)
+    if best.evaluation.value > least + search.tolerance:
+        best = _lowest_of([best, *(search.descend(state, least) for state in starts[1:])])
     if bound is not None and best.evaluation.value > bound + DOUBTFUL:
         more = [search.descend(search.begin(name), least) for name in ("tilted", "random:0")]
         best = _lowest_of([best, *more])
