@@ -11,6 +11,7 @@ from fieldsolve.cli.say import say
 from fieldsolve.numerics.progress import Progress, Watch
 
 _PATIENCE = 1.0  # seconds before progress is shown on a terminal
+_LONG = 60.0  # seconds: who waits longer is told before
 _FIRST, _FACTOR = 15.0, 2.0  # seconds before a line is written to a log, and how much longer it takes to each next one
 
 
@@ -18,7 +19,8 @@ _FIRST, _FACTOR = 15.0, 2.0  # seconds before a line is written to a log, and ho
 def progress(quiet: bool) -> Iterator[Watch | None]:
     """A bar on stderr with what is being done, the rate and the time left; lines at growing intervals where that is no terminal.
 
-    None where there is nobody to look. Both come from a thread of their own: a single step may take minutes.
+    What is expected to take more than a minute is announced at once, with about how long. None where there is nobody to look.
+    Both come from a thread of their own: a single step may take minutes.
     """
     if quiet:
         yield None
@@ -35,6 +37,7 @@ class _Shown:
 
     def __init__(self, patience: float) -> None:
         self._began, self._last = perf_counter(), Progress(0, 0, "")
+        self._since, self._is_announced = self._began, False
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._wait, args=(patience,), daemon=True)
         self._thread.start()
@@ -42,13 +45,22 @@ class _Shown:
     def update(self, now: Progress) -> None:
         """Take note of how far the work is."""
         with self._lock:
+            if now.done <= self._last.done:
+                self._since = perf_counter()
             self._last = now
+            if now.expected is not None and now.expected > _LONG and not self._is_announced:
+                self._is_announced = True
+                self.announce(f"this will take about {_duration(now.expected)}: {now.what}")
             self.changed()
 
     def stop(self) -> None:
         """Show nothing any more."""
         self._ended.set()
         self._thread.join()
+
+    def announce(self, text: str) -> None:
+        """Show a line that stays."""
+        say(text, err=True)
 
     def changed(self) -> None:
         """Show what is new, at once."""
@@ -71,10 +83,13 @@ class _Lines(_Shown):
     def wait(self, patience: float) -> None:
         while True:
             with self._lock:
-                now = self._last
-            of = f", {now.done} of {now.total}" if now.total else ""
-            what = f": {now.what}" if now.what else ""
-            say(f"still at work after {perf_counter() - self._began:.0f} s{of}{what}", err=True)
+                now, taken = self._last, perf_counter() - self._since
+            count = f"{now.done} of {now.total}" if now.total else f"{now.done}" if now.done else ""
+            rate = [f"{now.done / taken:.2g}/s"] if now.done and taken > 0 else []
+            if now.done and now.total:
+                rate.append(f"about {_duration(taken * (now.total / now.done - 1))} left")
+            text = " ".join(filter(None, (count, now.what, f"({', '.join(rate)})" if rate else "")))
+            say(f"still at work after {perf_counter() - self._began:.0f} s{': ' if text else ''}{text}", err=True)
             patience *= _FACTOR
             if self._ended.wait(patience / _FACTOR):
                 return
@@ -96,6 +111,12 @@ class _Bar(_Shown):
             self._bar.start()
         self._ended.wait()
         self._bar.stop()
+
+    def announce(self, text: str) -> None:
+        if self._bar is None:
+            super().announce(text)
+        else:
+            self._bar.console.print(text)
 
     def changed(self) -> None:
         if self._bar is not None:
@@ -124,3 +145,11 @@ def _bar() -> Any:
         TextColumn("{task.description}"),
     )
     return Bar(*columns, console=Console(stderr=True), transient=True)
+
+
+def _duration(seconds: float) -> str:
+    """A time in words, to about two digits."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.2g} {unit}"
+    return f"{seconds:.0f} s"

@@ -39,7 +39,14 @@ class LogDensity:
 
     def log_density(self) -> Array:
         """log rho, shape (A, N)."""
-        return np.maximum(self.field - self.shift[:, None], self.log_floor)
+        result = np.empty_like(self.field)
+
+        def fill(at: slice) -> None:
+            np.subtract(self.field[:, at], self.shift[:, None], out=result[:, at])
+            np.maximum(result[:, at], self.log_floor, out=result[:, at])
+
+        threads.over_chunks(fill, self.field.shape[1])
+        return result
 
     def density(self) -> Array:
         """rho, shape (A, N), mean 1; exactly the floor where the floor is active."""

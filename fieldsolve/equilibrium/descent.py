@@ -98,7 +98,9 @@ def descend(
     while True:
         here, steps = walk.here, len(history) - 1
         if watch is not None:
-            watch(Progress(steps, max_steps, f"stationarity {here.stationarity:.2e} nats"))
+            watch(
+                Progress(steps, None, f"steps on {energy.grid}, stationarity {here.stationarity:.1e} (tolerance {tolerance:.0e})")
+            )
         if not (isfinite(here.value) and isfinite(here.stationarity)):
             status = Status.NOT_FINITE
             break

@@ -15,6 +15,7 @@ from fieldsolve.equilibrium.gibbs import gibbs_bound
 from fieldsolve.equilibrium.vertices import vertex_minimum
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.progress import Progress, Watch
 
 Point = tuple[float, float]
 
@@ -68,7 +69,9 @@ def point_box(potentials: Array, floor: float, coupling: float) -> local_problem
     return local_problem.box(coupling, floor, floor + (1 - floor) * potentials.shape[1])
 
 
-def dual(potentials: Array, tau: float, floor: float, coupling: float, accuracy: float = ACCURACY) -> Dual:
+def dual(
+    potentials: Array, tau: float, floor: float, coupling: float, accuracy: float = ACCURACY, watch: Watch | None = None
+) -> Dual:
     """The certified lower bound of the intrinsic energy of two coupled densities over the floored simplices.
 
     2F >= nu_1 + nu_2 + int min_{floor <= a, b <= peak} [f(a, b) - nu_1 a - nu_2 b] dmu for any multipliers, f the integrand of
@@ -81,14 +84,14 @@ def dual(potentials: Array, tau: float, floor: float, coupling: float, accuracy:
     The area falls by a factor of at least 1 - 1/e a step, kinks or none, and in fact much faster, as old cuts deepen. The
     multipliers of every 16th point tell where to begin: whatever the points are, the dual knows of them only their values.
 
-    potentials: (2, N); 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |2F|.
+    potentials: (2, N); 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |2F|; watch: told the evaluations.
     """
     linear = potentials / tau
     box = point_box(potentials, floor, coupling)
-    return _highest(linear, box, accuracy)
+    return _highest(linear, box, accuracy, watch)
 
 
-def _highest(linear: Array, box: local_problem.Box, accuracy: float) -> Dual:
+def _highest(linear: Array, box: local_problem.Box, accuracy: float, watch: Watch | None) -> Dual:
     size = linear.shape[1]
     reach = 2 + 2 * (box.log_peak - box.log_floor)  # beyond, every point sits in the same corner of its box
     (low_1, high_1), (low_2, high_2) = ((float(one.min()) - reach, float(one.max()) + reach) for one in linear)
@@ -96,7 +99,7 @@ def _highest(linear: Array, box: local_problem.Box, accuracy: float) -> Dual:
     window = whole
     if size >= _SAMPLED * _LEAST_SAMPLE:
         sample = np.ascontiguousarray(linear[:, ::_SAMPLED])
-        near = _highest(sample, box, max(accuracy, _ROUGH / sample.shape[1])).multipliers
+        near = _highest(sample, box, max(accuracy, _ROUGH / sample.shape[1]), watch).multipliers
         window = whole.around(near, _DEVIATION / sqrt(sample.shape[1]))
     sums = local_passes.partial_sums(size)
     region, cuts = window.corners(), list[_Cut]()
@@ -117,6 +120,8 @@ def _highest(linear: Array, box: local_problem.Box, accuracy: float) -> Dual:
             upper = best
             break
         upper = min(max(cut.height(corner) for corner in region) for cut in cuts)
+        if watch is not None:
+            watch(Progress(len(cuts), None, f"evaluations of the bound on {size} points, known to {upper - best:.0e} nats"))
         if upper - best <= accuracy * (1 + abs(best)):
             if window == whole or not window.is_touched(region):
                 break

@@ -5,6 +5,7 @@ from math import inf
 import numpy as np
 
 from fieldsolve.equilibrium.densities import LogDensity, normalise
+from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 
@@ -33,6 +34,12 @@ def gibbs_bound(potential: Array, tau: float, floor: float = 0.0) -> float:
     """
     state = gibbs(potential[None], tau, floor)
     multiplier = 1 - state.shift[0]
-    log_density = state.log_density()[0]
-    local = np.exp(log_density) * (potential / tau + log_density - multiplier)
-    return float(multiplier + np.mean(local))
+
+    def local(at: slice) -> float:
+        log_density = np.maximum(state.field[0, at] - state.shift[0], state.log_floor)
+        cost = potential[at] / tau
+        cost += log_density
+        cost -= multiplier
+        return float(np.sum(np.multiply(np.exp(log_density, out=log_density), cost, out=cost)))
+
+    return float(multiplier + np.sum(threads.over_chunks(local, potential.size)) / potential.size)

@@ -13,6 +13,8 @@ from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.equilibrium.strategy import DOUBTFUL
 from fieldsolve.grids import Grid
 from fieldsolve.grids.smoothing import can_smooth, resolves
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array
 
 _FEW_POINTS = 12  # a density on fewer is not resolved
 
@@ -90,8 +92,13 @@ def _has_free_ties(case: Case) -> bool:
 
 def _points_that_count(case: Case) -> float:
     """On how many points the narrowest density stands: 1 over the sum of squared masses."""
-    density = case.found.state.density()
-    return float((case.problem.grid.size / case.problem.grid.mean(density**2)).min())
+    state, size = case.found.state, case.problem.grid.size
+
+    def squares(at: slice) -> Array:
+        density = np.exp(np.maximum(state.field[:, at] - state.shift[:, None], state.log_floor))
+        return np.asarray(np.einsum("an,an->a", density, density))
+
+    return float(size**2 / np.sum(threads.over_chunks(squares, size), axis=0).max())
 
 
 def _is_narrow(case: Case) -> bool:

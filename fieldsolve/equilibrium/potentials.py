@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fieldsolve.equilibrium.mixtures import log_mixture
 from fieldsolve.grids import Grid, Healpix
 from fieldsolve.grids.healpix import interpolate
 from fieldsolve.grids.maps import MARKED, read_fits
@@ -54,8 +55,8 @@ class Potential:
             own, known = self.sampled
             values = known if self.rotation is None else own.rotate(known, self.rotation)
             return values if own == grid else own.coarsened(values)
-        rotation = np.eye(grid.components) if self.rotation is None else self.rotation
-        values = grid.evaluate(lambda points: self._values(points @ rotation))
+        rotation = self.rotation
+        values = grid.evaluate(lambda points: self._values(points if rotation is None else points @ rotation))
         if not np.all(np.isfinite(values)):
             raise InputError(f"the potential {self.label} has values that are not finite")
         return values
@@ -126,9 +127,7 @@ def mixture(means: Array, concentrations: Array, weights: Array | None = None, l
     largest = float(kappa.max())
 
     def potential(points: Array) -> Array:
-        exponents = log_weight + kappa * (points @ means.T)
-        top = exponents.max(axis=1)
-        return np.asarray(-(top + np.log(np.exp(exponents - top[:, None]).sum(axis=1))) / largest)
+        return log_mixture(points, means, kappa, log_weight) / -largest
 
     return Potential(potential, label or f"mixture of {len(means)}", wells=means, dimension=means.shape[1])
 

@@ -135,6 +135,8 @@ class Problem:
     @cached_property
     def values(self) -> Array:
         """The potentials at the grid's points, (A, N)."""
+        if self.modalities == 1:
+            return self.resolved[0].on(self.grid)[None]
         return np.stack([potential.on(self.grid) for potential in self.resolved])
 
     def functional(self) -> tuple[Energy, Array]:

@@ -13,6 +13,7 @@ from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.smoothing import can_smooth
+from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.errors import InputError
 
@@ -151,8 +152,12 @@ class Solution:
     @property
     def entropy(self) -> Array:
         """-int rho_a log rho_a of each density, at most 0 (the entropy of the uniform density), shape (A,)."""
-        positive = np.where(self.density > 0, self.density, 1.0)
-        return np.asarray(0.0 - self.grid.mean(self.density * np.log(positive)))
+
+        def part(at: slice) -> Array:
+            here = self.density[:, at]
+            return np.asarray(np.einsum("an,an->a", here, np.log(np.where(here > 0, here, 1.0))))
+
+        return np.asarray(0.0 - np.sum(threads.over_chunks(part, self.grid.size), axis=0) / self.grid.size)
 
     @property
     def symmetric_kl(self) -> float:
@@ -199,7 +204,7 @@ class Solution:
         if not can_smooth(self.grid, self.kernel):
             return None
         smoother = Smoother(self.grid, self.kernel)
-        error = max(float(np.abs(smoother.smooth(one) - one).max()) for one in self.density)
+        error = max(_largest_difference(smoother.smooth(one), one) for one in self.density)
         return error, smoother.volume_spread()
 
     def summary(self, cap_radius: float = CAP_RADIUS) -> dict[str, Any]:
@@ -268,3 +273,7 @@ class Solution:
             "matched_stability": None if matched is None else matched.stability.value,
             "matched_energy": None if matched is None else matched.energy,
         }
+
+
+def _largest_difference(first: Array, second: Array) -> float:
+    return max(threads.over_chunks(lambda at: float(np.abs(first[at] - second[at]).max()), first.size))

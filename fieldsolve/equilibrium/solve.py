@@ -6,6 +6,7 @@ from time import perf_counter
 import numpy as np
 
 from fieldsolve.equilibrium.descent import Descent
+from fieldsolve.equilibrium.expected import expected_seconds
 from fieldsolve.equilibrium.gibbs import log_partition
 from fieldsolve.equilibrium.notes import Case, notes_of, notes_on_error
 from fieldsolve.equilibrium.phases import compare, matched_state
@@ -14,7 +15,7 @@ from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.equilibrium.strategy import GLOBAL, Search, find_from, lowest_by_default, settle
 from fieldsolve.numerics.errors import InputError
-from fieldsolve.numerics.progress import Watch
+from fieldsolve.numerics.progress import Progress, Watch
 
 
 def solve(problem: Problem, stability: bool = False, watch: Watch | None = None, discretisation: bool = False) -> Solution:
@@ -30,10 +31,14 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
     grid's energy may be from the continuum's, which takes a solve on the next coarser grid. Raises InputError.
     """
     began = perf_counter()
+    if watch is not None:
+        watch(Progress(0, None, f"potentials on {problem.grid}"))
     energy, levels = problem.functional()
     level, floor = float(levels.mean()) / problem.tau, float(problem.floor or 0.0)
     if stability and energy.kernel is None:
         raise InputError("local stability is that of smoothed energies; ask for one, or leave it out")
+    if watch is not None:
+        watch(Progress(0, None, f"energy on {problem.grid}", expected=expected_seconds(energy, floor, stability)))
     search = Search(energy, floor, problem.nats, problem.max_steps, watch)
     matched = matched_state(energy, floor)
     if problem.start is None:
@@ -64,10 +69,10 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
         seconds=perf_counter() - began,
         notes=notes_of(case),
     )
-    return _with_discretisation_error(solution) if discretisation else solution
+    return _with_discretisation_error(solution, watch) if discretisation else solution
 
 
-def _with_discretisation_error(solution: Solution) -> Solution:
+def _with_discretisation_error(solution: Solution, watch: Watch | None) -> Solution:
     """The solution with |E(h) - E(2h)|/3, h the grid's spacing: the error of energies that converge like h^2 [Richardson].
 
     The coarser problem is solved from its own default start where that leads to the global minimum, else from the state that was
@@ -81,7 +86,7 @@ def _with_discretisation_error(solution: Solution) -> Solution:
     if solution.modalities > 1 and solution.start != GLOBAL:
         start = problem.grid.coarsened(solution.density)
     try:
-        there = solve(replace(problem, grid=coarse, nside=None, circle=None, start=start, escape=False))
+        there = solve(replace(problem, grid=coarse, nside=None, circle=None, start=start, escape=False), watch=watch)
     except InputError:  # as of kernels that the coarser grid does not resolve
         return solution
     if not (there.converged and solution.converged):

@@ -7,9 +7,9 @@ import numpy as np
 from fieldsolve.equilibrium.densities import LogDensity, normalise
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.grids import Grid, Kernel, Smoother
-from fieldsolve.grids.smoothing import MOST_SMOOTHED_PAIRS
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Progress, Watch
 
 _FLAT = 1e-6  # the kernel leaves many eigenvalues that are 0 but for rounding
 _LEAST_RATIO = 1e-3  # degrees that the kernel smooths to less than this are left out: the energy is flat along them
@@ -18,7 +18,8 @@ _MOST_UNSTABLE = 24  # then counting ends
 _DENSE = 1000  # free values up to which all eigenvalues are computed
 _LEAST_SHARE = 1e-6  # of a vector within the constraints; what is left of the others is rounding
 _FAINTEST = -690.0
-_LOST = 1e-6  # relative error of the second variation at which harmonic smoothing is given up for sums over pairs
+_LOST = 1e-6  # relative error of the second variation at which harmonic smoothing is given up for close sums
+_MOST_WORK = 2e9  # of a close sum, in multiplications: a tenth of a second
 _STEEPEST, _SIZES = 2.0, (-1.0, -0.3, -0.1, -0.01, 0.01, 0.1, 0.3, 1.0)  # of what is tried to leave a saddle, in logarithms
 _SEED = 20260119
 
@@ -70,7 +71,12 @@ class Curvature:
 
 
 def curvature(
-    energy: Energy, state: LogDensity, count: int = 6, tolerance: float = _TOLERANCE, most: int = _MOST_UNSTABLE
+    energy: Energy,
+    state: LogDensity,
+    count: int = 6,
+    tolerance: float = _TOLERANCE,
+    most: int = _MOST_UNSTABLE,
+    watch: Watch | None = None,
 ) -> Curvature:
     """The `count` lowest eigenvalues, and all unstable ones, of the second variation of A times a smoothed energy at a state.
 
@@ -82,11 +88,11 @@ def curvature(
     degenerate ones are counted. What is found then is a lower bound: every unstable mode that is counted is one.
 
     A mode counts as unstable below -flat: minus the state's stationarity, at least 1e-6, because less is not told apart from
-    not being quite stationary. tolerance: of the eigenvectors. Raises InputError for an intrinsic energy, whose second variation
-    has no smooth modes, where the smoothed densities are too faint for their second variation to be computed, and if the
-    iteration does not converge.
+    not being quite stationary. tolerance: of the eigenvectors; watch: told how often H was applied. Raises InputError for an
+    intrinsic energy, whose second variation has no smooth modes, where the smoothed densities are too faint for their second
+    variation to be computed, and if the iteration does not converge.
     """
-    hessian = _Hessian(energy, state)
+    hessian = _Hessian(energy, state, watch)
     if np.count_nonzero(hessian.free) <= _DENSE:
         return _by_all_pixels(hessian, count)
     return _by_harmonics(hessian, count, tolerance, most)
@@ -171,7 +177,7 @@ def perturb(energy: Energy, state: LogDensity, mode: Array) -> LogDensity | None
 class _Hessian:
     """The second variation of A times a smoothed energy, of fields delta/sqrt(rho), (A, N)."""
 
-    def __init__(self, energy: Energy, state: LogDensity) -> None:
+    def __init__(self, energy: Energy, state: LogDensity, watch: Watch | None = None) -> None:
         if not energy.has_hessian or energy.kernel is None:
             raise InputError(
                 "local stability is that of smoothed energies without added terms; for intrinsic ones the phases say it"
@@ -192,7 +198,8 @@ class _Hessian:
         self.free /= np.sqrt(np.mean(self.free**2, axis=1, keepdims=True))
         self.lmax = _largest_degree(self.grid, energy.kernel)
         self.degrees = self.grid.degrees(self.lmax)
-        self.pairwise = self._is_lost()
+        self.is_lost = self._is_lost()
+        self._watch, self._applied = watch, 0
 
     @property
     def modalities(self) -> int:
@@ -200,6 +207,9 @@ class _Hessian:
 
     def second_variation(self, fields: Array) -> Array:
         """sqrt(rho) H sqrt(rho)."""
+        self._applied += 1
+        if self._watch is not None:
+            self._watch(Progress(self._applied, None, f"products with the second variation on {self.grid}"))
         delta = self.root * fields
         ratio = self._smooth(delta) / self.smoothed
         return self.root * (self.mixing @ ratio + self._smooth((self.mixing.T @ delta - self.weight * ratio) / self.smoothed))
@@ -236,17 +246,22 @@ class _Hessian:
         noise = self.smoother.error * self.smoothed.max(axis=1)
         if float((noise * np.mean(self.weight / self.smoothed, axis=1)).max()) <= _LOST:
             return False
-        if self.grid.size**2 > MOST_SMOOTHED_PAIRS:
+        if self.smoother.close_work > _MOST_WORK:
             raise InputError(
-                "the densities face each other's faint tails, where the second variation needs sums over all pairs of points; "
+                "the densities face each other's faint tails, where the second variation needs thousands of sums accurate there; "
                 "a coarser grid, a larger tau or a floor makes it possible"
             )
         return True
 
     def _smooth(self, fields: Array) -> Array:
-        if not self.pairwise:
+        if not self.is_lost:
             return self.smoother.smooth(fields)
-        return np.stack([self.smoother.smooth_by_pairs(one) for one in fields])
+        return np.stack([self._closely(one) - self._closely(-one) for one in fields])
+
+    def _closely(self, field: Array) -> Array:
+        """What the positive part of a field is smoothed to, each value to a relative accuracy of its own."""
+        positive = np.maximum(field, 0.0)
+        return self.smoother.smooth_closely(positive) if positive.any() else positive
 
 
 def _largest_degree(grid: Grid, kernel: Kernel) -> int:

@@ -152,7 +152,7 @@ def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | N
     if not energy.has_dual:
         bound = lower_bound(energy, floor)
     else:
-        highest = dual(energy.potentials, energy.tau, floor, energy.strength or 0.0)
+        highest = dual(energy.potentials, energy.tau, floor, energy.strength or 0.0, watch=search.watch)
         bound = highest.bound
         starts.insert(0, of_dual(energy, floor, highest))
     least = -inf if bound is None else bound
@@ -186,7 +186,7 @@ def settle(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curva
     Raises InputError where the curvature is not known.
     """
     energy = search.energy
-    bent = curvature(energy, found.state)
+    bent = curvature(energy, found.state, watch=search.watch)
     for _ in range(_MOST_ESCAPES if escape else 0):
         away = perturb(energy, found.state, bent.mode) if bent.is_saddle and bent.mode is not None else None
         if away is None:
@@ -194,7 +194,7 @@ def settle(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curva
         onward = search.finish(away)
         gained = found.evaluation.value - onward.evaluation.value
         found = replace(onward, trace=found.trace.then(onward.trace, nan))
-        bent = curvature(energy, found.state)
+        bent = curvature(energy, found.state, watch=search.watch)
         if gained <= search.tolerance:
             break
     return found, bent

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.grids.grid import Access, Grid, Rings, scale_of
+from fieldsolve.grids.grid import Access, Grid, Rings, Shape, scale_of
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics.arrays import Array, Indices, whole
 from fieldsolve.numerics.errors import InputError
@@ -123,13 +123,14 @@ class Circle(Grid):
     def sum_error(self, kernel: Kernel) -> float:
         return float(4 * np.finfo(np.float64).eps * (8 + 1 / kernel.width**2))
 
-    def fast_sum(self, kernel: Kernel, read: Access, write: Access) -> None:
+    def fast_sum(self, kernel: Kernel, read: Access, write: Access, shape: Shape | None = None) -> None:
         # The transform of the sampled kernel, not its spectrum: exact for every kernel, aliases included.
         angle = np.minimum(self.angles(), 2 * pi - self.angles())
         sampled = np.exp(kernel.log_profile(angle, 1))
         field = np.empty(self.count)
         read(slice(0, self.count), field)
-        product = np.fft.rfft(field) * np.fft.rfft(sampled) / self.count
+        factors = np.fft.rfft(sampled).real / self.count
+        product = np.fft.rfft(field) * (factors if shape is None else shape(factors))
         write(slice(0, self.count), np.fft.irfft(product, n=self.count))
 
     def rings(self) -> Rings:

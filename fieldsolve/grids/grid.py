@@ -16,6 +16,10 @@ from fieldsolve.numerics.names import text_of
 Access = Callable[[slice, Array], object]
 
 
+#: Makes eigenvalues of others.
+Shape = Callable[[Array], Array]
+
+
 class Rings(NamedTuple):
     """The circles of equally spaced points that a grid of S^2 consists of, one after the other, or the one that S^1 is.
 
@@ -28,7 +32,8 @@ class Rings(NamedTuple):
     number: Indices
 
 
-_CHUNK = 1 << 16  # points at a time, so that coordinates never take the memory of a field
+_POINTS = 1 << 20  # whose coordinates are made at a time, so that they never take the memory of a field
+_CHUNK = 1 << 16  # points that a function gets at a time
 
 
 class Grid(ABC):
@@ -75,9 +80,11 @@ class Grid(ABC):
     def evaluate(self, function: Callable[[Array], Array]) -> Array:
         """The field of a function of points, evaluated a chunk of points at a time; shape (size,)."""
         result = np.empty(self.size)
-        for first in range(0, self.size, _CHUNK):
-            last = min(first + _CHUNK, self.size)
-            result[first:last] = function(self.points(first, last))
+        for first in range(0, self.size, _POINTS):
+            points = self.points(first, min(first + _POINTS, self.size))
+            for begin in range(0, len(points), _CHUNK):
+                part = points[begin : begin + _CHUNK]
+                result[first + begin : first + begin + len(part)] = function(part)
         return result
 
     def centroid(self, density: Array) -> Array:
@@ -137,11 +144,12 @@ class Grid(ABC):
         """Whether `fast_sum` has the kernel's sums; else they go over all pairs of points."""
         return False
 
-    def fast_sum(self, kernel: Kernel, read: Access, write: Access) -> None:
+    def fast_sum(self, kernel: Kernel, read: Access, write: Access, shape: Shape | None = None) -> None:
         """(1/N) sum_j K_ij f_j, in less time than all pairs take, of a field that `read` gives, to be taken by `write`.
 
         Both are called with slices that cover the points and an array: to fill with the field there, or with the sums, which
-        need not last. Several threads may do so at once; no sum is written before all of the field is read.
+        need not last. Several threads may do so at once; no sum is written before all of the field is read. shape: what is
+        made of the kernel's eigenvalues first, so that the sums are those of another kernel with the same eigenfunctions.
         """
         raise NotImplementedError(f"{self} has no fast sums")
 

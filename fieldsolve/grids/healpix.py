@@ -11,7 +11,7 @@ from typing import Any
 import ducc0
 import numpy as np
 
-from fieldsolve.grids.grid import Access, Grid, Rings, distance_to_nearest, scale_of
+from fieldsolve.grids.grid import Access, Grid, Rings, Shape, distance_to_nearest, scale_of
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.grids.maps import read_fits
 from fieldsolve.grids.transforms import kernel_sum, rings
@@ -22,6 +22,7 @@ from fieldsolve.numerics.errors import InputError
 LARGEST_NSIDE = 2048
 
 _MOST_DEGREES = 16  # per nside of fast sums: kernels that the grid resolves have at most 7, and others are for small grids
+_PIXELS = 1 << 16  # whose distances are found at a time
 _RASTER = (360, 720)  # latitudes and longitudes of a sky picture
 _SUBDIVISION = 8  # pixels cut by the rim of a cap are divided into so many parts a side
 
@@ -60,8 +61,14 @@ class Healpix(Grid):
         return ducc0.healpix.Healpix_Base(self.nside, "RING")
 
     def points(self, first: int = 0, last: int | None = None) -> Array:
-        pixels = np.arange(first, self.size if last is None else last)
-        return np.asarray(self._pixels.pix2vec(pixels, nthreads=1))
+        last = self.size if last is None else last
+        result = np.empty((last - first, 3))
+
+        def fill(at: slice) -> None:
+            result[at] = self._pixels.pix2vec(np.arange(first + at.start, first + at.stop), nthreads=1)
+
+        threads.over_chunks(fill, last - first)
+        return result
 
     def nearest(self, points: Array) -> Indices:
         return np.asarray(self._pixels.vec2pix(np.asarray(points, dtype=np.float64), nthreads=1))
@@ -70,17 +77,31 @@ class Healpix(Grid):
         if radius >= pi:
             return np.ones(self.size)
         centres = np.asarray(centres, dtype=np.float64)
-        distance = self.evaluate(lambda points: distance_to_nearest(points, centres))
         width = 2 * self.spacing / _SUBDIVISION
         reach = float(self._pixels.max_pixrad()) + width
-        covered = (distance <= radius).astype(np.float64)
-        rim = np.flatnonzero(np.abs(distance - radius) <= reach)
+        covered = np.zeros(self.size)
+        near = self._within(centres, min(radius + reach, pi))
+        rims = []
+        for pixels in np.array_split(near, max(1, len(near) // _PIXELS)):
+            distance = distance_to_nearest(self._pixels.pix2vec(pixels, nthreads=1), centres)
+            covered[pixels[distance <= radius]] = 1.0
+            rims.append(pixels[np.abs(distance - radius) <= reach])
+        rim = np.concatenate(rims)
         for chunk in np.array_split(rim, max(1, len(rim) // 512)) if len(rim) else ():
             # A part counts by its distance from the rim, smoothly: counted as wholes, parts would err by rings of them.
             depth = np.clip((radius - distance_to_nearest(self._parts(chunk), centres)) / width, -1, 1)
             inside = (1 + depth + np.sin(np.pi * depth) / np.pi) / 2
             covered[chunk] = inside.reshape(len(chunk), -1).mean(axis=1)
         return covered
+
+    def _within(self, centres: Array, radius: float) -> Indices:
+        """The pixels, rising, whose centre is within a radius of one of the points, and perhaps a few more."""
+        angles = np.stack([np.arccos(np.clip(centres[:, 2], -1, 1)), np.arctan2(centres[:, 1], centres[:, 0])], axis=1)
+        is_near = np.zeros(self.size, dtype=np.bool_)
+        for angle in angles:
+            for first, last in self._pixels.query_disc(angle, min(radius * (1 + 1e-9) + 1e-12, pi)).tolist():
+                is_near[first:last] = True
+        return np.flatnonzero(is_near)
 
     def _parts(self, pixels: Indices) -> Array:
         """Centres of the _SUBDIVISION^2 equal parts of each pixel, a pixel's parts in a row."""
@@ -163,10 +184,11 @@ class Healpix(Grid):
         # Measured: the error is a quarter of this at most, for random, constant and concentrated fields.
         return float(4 * np.finfo(np.float64).eps * (_harmonics(kernel) or 8))
 
-    def fast_sum(self, kernel: Kernel, read: Access, write: Access) -> None:
+    def fast_sum(self, kernel: Kernel, read: Access, write: Access, shape: Shape | None = None) -> None:
         lmax = _harmonics(kernel)
         assert lmax is not None
-        kernel_sum(self.nside, lmax, _factors(kernel, lmax), read, write)
+        factors = _factors(kernel, lmax)
+        kernel_sum(self.nside, lmax, factors if shape is None else shape(factors), read, write)
 
     def rings(self) -> Rings:
         geometry = rings(self.nside)

@@ -23,9 +23,9 @@ from fieldsolve.numerics.compiled import REDUCE, exp, jit
 #: Nodes that a value is interpolated from, along each coordinate.
 ORDER = 32
 
-#: Distances of nodes, in units of 1/kappa, and the errors of interpolation relative to the value, measured for kappa to 1000.
+#: Distances of nodes, in units of 1/kappa, and the errors of interpolation relative to the value, measured for kappa to 300.
 FINE, COARSE = 0.85, 1.2
-FINE_ERROR, COARSE_ERROR = 1e-12, 2.5e-7
+FINE_ERROR, COARSE_ERROR = 3e-12, 1e-7
 
 #: Beyond this concentration products of masses and kernels may underflow where they count.
 MOST_CONCENTRATED = 300.0
@@ -34,13 +34,15 @@ _NEGLIGIBLE = 1e-14  # of a sum
 _LEAST_CONCENTRATED = 12.0  # broader kernels curve too much for nodes 1/kappa apart
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Net:
-    """Rows of equally spaced nodes, with half a distance between the poles and the first and last row.
+    """Rows of equally spaced nodes for a grid, with half a distance between the poles and the first and last row.
 
-    rows: of a sphere; 0 for the one row of a circle. around: nodes of a row, an even number; kappa: of the kernel.
+    rings: of the grid; rows: of a sphere, 0 for the one row of a circle; around: nodes of a row, an even number; kappa: of the
+    kernel.
     """
 
+    rings: Rings
     rows: int
     around: int
     kappa: float
@@ -58,7 +60,7 @@ class Net:
 def net_of(rings: Rings, kappa: float, distance: float) -> Net:
     """The nodes for the kernel of a concentration, `distance`/kappa apart."""
     half = ceil(pi * max(kappa, _LEAST_CONCENTRATED) / distance)
-    return Net(half if len(rings.polar) > 1 else 0, 2 * half, kappa)
+    return Net(rings, half if len(rings.polar) > 1 else 0, 2 * half, kappa)
 
 
 def work(net: Net, size: int) -> float:
@@ -66,14 +68,15 @@ def work(net: Net, size: int) -> float:
     return float(net.count) ** 2 + 12 * ORDER * size
 
 
-def sums(rings: Rings, net: Net, masses: Array, targets: Indices) -> Array:
+def sums(net: Net, masses: Array, targets: Indices) -> Array:
     """sum_j masses_j exp(kappa (x_i.x_j - 1)) at the points i in `targets`, which rise; each accurate relative to itself.
 
     masses: (N,), not negative, the largest about 1; result: (n,).
     """
     # Every sum has at least exp(-2 kappa) from the largest mass. What cannot change that would only be slow, as denormal numbers.
     least = np.exp(-2 * net.kappa) * _NEGLIGIBLE / len(masses)
-    across, rows = _across(rings, net), max(net.rows, 1)
+    rings, rows = net.rings, max(net.rows, 1)
+    across = _across_rows(tuple(rings.polar.tolist()), net.rows)
     signs = _signs()
     shared = np.empty((len(rings.polar), net.around))
     threads.over_blocks(_share_pass, len(shared), 40 * len(masses), rings, signs, masses, least, shared)
@@ -117,10 +120,6 @@ def _across_rows(polar: tuple[float, ...], rows: int) -> _Across:
     ghost = np.arange(rows + ORDER) - ORDER // 2
     row = np.where(ghost < 0, -1 - ghost, np.where(ghost >= rows, 2 * rows - 1 - ghost, ghost))
     return _Across(base, weights, row, ((ghost < 0) | (ghost >= rows)).astype(np.int64))
-
-
-def _across(rings: Rings, net: Net) -> _Across:
-    return _across_rows(tuple(rings.polar.tolist()), net.rows)
 
 
 @lru_cache(maxsize=1)

@@ -126,16 +126,21 @@ class Smoother:
         sides keeps smoothing symmetric and positive and makes it conserve mass, as [Asm 2.1] has it.
         Raises InputError if no such field is found, as for kernels far too narrow for the grid.
         """
-        return _balance(self)
+        return _balance(self)[0]
 
     @property
     def error(self) -> float:
         """Bound of the rounding error of `sum` relative to its largest value."""
         return self.grid.sum_error(self.kernel)
 
+    @property
+    def close_work(self) -> float:
+        """How much work `smooth_closely` is where harmonic values are lost everywhere, in multiplications."""
+        return _close_work(self, self.grid.size, self.grid.size, nodes.FINE)[0]
+
     def volume_spread(self) -> float:
         """Largest minus smallest discrete kernel volume (1/N) sum_j K_ij: 0 if [Asm 2.1] held exactly on the grid."""
-        return float(np.ptp(self.sum(np.ones(self.grid.size))))
+        return _balance(self)[1]
 
     def smooth(self, field: Array) -> Array:
         """K f, the smoothed field [Def 2.2]: symmetric, positive, and of the same mean.
@@ -188,23 +193,50 @@ class Smoother:
 
 
 @lru_cache(maxsize=2)
-def _balance(smoother: Smoother) -> Array:
-    """Solve log d + log K d = 0 by a two-term recurrence, optimal for a derivative 1 + K with spectrum near [1, 2]."""
-    size, kernel = smoother.grid.size, smoother.kernel
-    log_balance = np.zeros(size)
-    previous = log_balance
+def _balance(smoother: Smoother) -> tuple[Array, float]:
+    """The balance, and the spread of the kernel's volume: log d + log K d = 0 by Newton's method, with (1 + K)^-1 as it is on S.
+
+    Where K has a fast sum, so has 1 - (1 + K)^-1 = K/(1 + K) by its eigenvalues, but for the grid's quadrature. Elsewhere a
+    two-term recurrence solves it, optimal for a derivative with spectrum near [1, 2].
+    """
+    grid, kernel = smoother.grid, smoother.kernel
+    log_balance, residual = np.zeros(grid.size), np.empty(grid.size)
+    last_step = None if grid.has_fast_sum(kernel) else np.zeros(grid.size)
+    spread = worst = np.inf
+    ends: list[tuple[float, float, float]] = []
+
+    def read(at: slice, out: Array) -> None:
+        np.exp(log_balance[at], out=out)
+
+    def write(at: slice, sums: Array) -> None:
+        here = residual[at]
+        np.log(sums, out=here)
+        here += log_balance[at]
+        ends.append((float(sums.min()), float(sums.max()), max(float(here.max()), -float(here.min()))))
+
+    def correct(at: slice, sums: Array) -> None:
+        log_balance[at] += sums - residual[at]
+
     for _ in range(60):
-        residual = log_balance + np.log(smoother.sum(np.exp(log_balance)))
-        if np.abs(residual).max() < 1e-15 * (4 + 1 / kernel.width):
+        ends.clear()
+        smoother.sum_through(read, write)
+        least, most, residuals = np.transpose(ends)
+        spread = float(most.max() - least.min()) if spread == np.inf else spread
+        worst = float(residuals.max())
+        if worst < 1e-15 * (4 + 1 / kernel.width):
             break
-        log_balance, previous = log_balance - 0.6863 * residual + 0.0294 * (log_balance - previous), log_balance
-    if not np.abs(residual).max() < 1e-11:
+        if last_step is None:
+            grid.fast_sum(kernel, lambda at, out: np.copyto(out, residual[at]), correct, lambda k: k / (1 + k))
+        else:
+            last_step = 0.0294 * last_step - 0.6863 * residual
+            log_balance += last_step
+    if not worst < 1e-11:
         raise InputError(
             f"the {kernel.critic} kernel at tau = {kernel.tau:g} cannot be balanced here; use a finer grid or a larger tau"
         )
-    balance = np.exp(log_balance)
-    balance.flags.writeable = False
-    return balance
+    np.exp(log_balance, out=log_balance)
+    log_balance.flags.writeable = False
+    return log_balance, spread
 
 
 @dataclass(frozen=True, eq=False)
@@ -237,22 +269,33 @@ def _harmonic_where_accurate(smoother: Smoother, density: Array, relevant: float
         return np.asarray(np.flatnonzero(least * counts(at) < noise) + at.start)
 
     lost = np.concatenate(threads.over_chunks(find, grid.size))
-    return harmonic, _Lost(lost, bool(np.all(counts(lost) >= 2 * nodes.COARSE_ERROR)))
+    return harmonic, _Lost(lost, bool(np.all(counts(lost) >= 4 * nodes.COARSE_ERROR)))
+
+
+def _close_work(smoother: Smoother, targets: int, sources: int, distance: float) -> tuple[float, nodes.Net | None]:
+    """The least work of sums with relative accuracy, in multiplications, and the net that they go through; None: over pairs."""
+    grid, kernel = smoother.grid, smoother.kernel
+    pairs = _PAIR_WORK * float(targets) * sources * allpairs.share_summed(kernel)
+    rings = grid.rings()
+    if rings is None or kernel.critic.linear is None or kernel.concentration > nodes.MOST_CONCENTRATED:
+        return pairs, None
+    net = nodes.net_of(rings, kernel.concentration, distance)
+    work = nodes.work(net, grid.size)
+    return (work, net) if work < pairs else (pairs, None)
 
 
 def _log_smoothed_at(smoother: Smoother, density: Array, lost: _Lost) -> Array:
     """log K rho at the points that are lost: through nodes or pair by pair, whichever is less work."""
     grid, kernel, balance = smoother.grid, smoother.kernel, smoother.balance
     log_scale = grid.log_peak(kernel) - np.log(grid.size)
-    rings, sources = grid.rings(), np.flatnonzero(density)
-    if rings is not None and kernel.critic.linear is not None and kernel.concentration <= nodes.MOST_CONCENTRATED:
-        net = nodes.net_of(rings, kernel.concentration, nodes.COARSE if lost.are_faint else nodes.FINE)
-        pairs = float(len(lost.points)) * len(sources) * allpairs.share_summed(kernel)
-        if nodes.work(net, grid.size) < _PAIR_WORK * pairs:
-            most = float(density.max())
-            found = nodes.sums(rings, net, balance * (density / most), lost.points)
-            with np.errstate(divide="ignore"):
-                return np.asarray(np.log(found * balance[lost.points]) + (np.log(most) + log_scale))
+    sources = np.flatnonzero(density)
+    distance = nodes.COARSE if lost.are_faint else nodes.FINE
+    _, net = _close_work(smoother, len(lost.points), len(sources), distance)
+    if net is not None:
+        most = float(density.max())
+        found = nodes.sums(net, balance * (density / most), lost.points)
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(found * balance[lost.points]) + (np.log(most) + log_scale))
     points = grid.points()
     log_masses = np.log(balance[sources] * density[sources])
     sums = allpairs.log_sums(points[lost.points], points[sources], log_masses, kernel)

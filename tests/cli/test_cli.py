@@ -140,7 +140,7 @@ def test_pairs_from_one_file_and_from_two(tmp_path: Path, rng: np.random.Generat
 
 
 def test_running_out_of_steps_is_exit_code_4_and_results_are_written(tmp_path: Path) -> None:
-    result = run("multimodal", "--nside", 8, "--coupling", 0.5, "--max-steps", 2, "-o", tmp_path / "run")
+    result = run("multimodal", "--nside", 8, "--coupling", 0.5, "--start", "tilted", "--max-steps", 2, "-o", tmp_path / "run")
     assert result.exit_code == 4
     assert "not converged" in result.stderr
     assert not fs.load(tmp_path / "run").converged

@@ -128,8 +128,21 @@ def test_sums_over_pairs_agree_with_the_spectrum(monkeypatch: pytest.MonkeyPatch
     state = normalise(tilts(energy.grid, 2, 1.0), 0.0)
     through_spectrum = curvature(energy, state, tolerance=1e-9)
     monkeypatch.setattr(module, "_LOST", 0.0)
-    assert module._Hessian(energy, state).pairwise
+    assert module._Hessian(energy, state).is_lost
     np.testing.assert_allclose(curvature(energy, state, tolerance=1e-9).eigenvalues, through_spectrum.eigenvalues, atol=1e-9)
+
+
+def test_where_densities_face_faint_tails_sums_keep_their_accuracy_there() -> None:
+    grid = Healpix(8)
+    density = np.full((2, grid.size), 1e-12)
+    density[0, 0], density[1, -1] = 1.0, 1.0
+    energy = Energy(grid, np.zeros((2, grid.size)), 0.1, 1.0, Kernel("cosine", 0.1))
+    hessian = module._Hessian(energy, from_density(density, 0.0))
+    assert hessian.is_lost
+    fields = np.random.default_rng(3).standard_normal(density.shape)
+    by_pairs = np.stack([hessian.smoother.smooth_by_pairs(one) for one in hessian.root * fields])
+    sizes = np.stack([hessian.smoother.smooth_by_pairs(one) for one in np.abs(hessian.root * fields)])
+    assert np.abs((hessian._smooth(hessian.root * fields) - by_pairs) / sizes).max() < 1e-9
 
 
 def test_what_cannot_be_computed_is_refused_or_said() -> None:
