@@ -90,7 +90,7 @@ class Healpix(Grid):
         for chunk in np.array_split(rim, max(1, len(rim) // 512)) if len(rim) else ():
             # A part counts by its distance from the rim, smoothly: counted as wholes, parts would err by rings of them.
             depth = np.clip((radius - distance_to_nearest(self._parts(chunk), centres)) / width, -1, 1)
-            inside = (1 + depth + np.sin(np.pi * depth) / np.pi) / 2
+            inside = np.clip((1 + depth + np.sin(np.pi * depth) / np.pi) / 2, 0, 1)
             covered[chunk] = inside.reshape(len(chunk), -1).mean(axis=1)
         return covered
 

@@ -3,7 +3,10 @@
 import healpy
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fieldsolve.equilibrium.mixtures import log_mixture
 from fieldsolve.equilibrium.potentials import flat, from_map, mixture, potential_named, two_well
 from fieldsolve.grids import Circle, Healpix
 from fieldsolve.numerics.errors import InputError
@@ -129,3 +132,14 @@ def test_rotations_compose_in_the_order_they_are_made() -> None:
     np.testing.assert_allclose(both.on(grid), two_well().rotate(about_z @ about_y).on(grid), atol=1e-14)
     np.testing.assert_allclose(both.wells[0], about_z @ about_y @ [0, 0, 1], atol=1e-15)
     assert np.abs(both.on(grid) - two_well().rotate(about_y @ about_z).on(grid)).max() > 0.1
+
+
+@given(seed=st.integers(0, 1000), count=st.integers(1, 5), dimension=st.sampled_from([2, 3, 7]))
+def test_the_compiled_mixture_is_the_log_sum_exp(seed: int, count: int, dimension: int) -> None:
+    rng = np.random.default_rng(seed)
+    points, means = rng.standard_normal((700, dimension)), rng.standard_normal((count, dimension))
+    kappa, log_weights = rng.uniform(0.1, 400, count), np.log(rng.uniform(1e-6, 1, count))
+    expected = np.logaddexp.reduce(log_weights + kappa * (points @ means.T), axis=1)
+    found = log_mixture(points, means, kappa, log_weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-12)
+    np.testing.assert_array_equal(found[600:], log_mixture(points[600:], means, kappa, log_weights))

@@ -252,6 +252,20 @@ def test_coverage_is_the_area_of_caps(radius: float) -> None:
     assert on_circle.mean() == pytest.approx(radius / np.pi, rel=1e-3)
 
 
+@given(seed=st.integers(0, 1000), radius=st.floats(0.01, 3.14), nside=st.sampled_from([1, 4, 16]))
+def test_caps_found_by_discs_are_those_of_distances(seed: int, radius: float, nside: int) -> None:
+    centres = np.random.default_rng(seed).standard_normal((2, 3))
+    centres[seed % 2] = [0.0, 0.0, (-1.0) ** seed]
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    grid = Healpix(nside)
+    covered = grid.coverage(centres, radius)
+    distance = np.arccos(np.clip(grid.points() @ centres.T, -1, 1)).min(axis=1)
+    far = 1.5 * grid.spacing
+    assert np.all(covered[distance < radius - far] == 1)
+    assert np.all(covered[distance > radius + far] == 0)
+    assert np.all((covered >= 0) & (covered <= 1 + 1e-12))
+
+
 def test_rotation_by_a_quarter_turn_about_z_permutes_pixels(rng: np.random.Generator) -> None:
     grid = Healpix(8)
     quarter = np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
