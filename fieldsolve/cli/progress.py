@@ -37,7 +37,7 @@ class _Shown:
 
     def __init__(self, patience: float) -> None:
         self._began, self._last = perf_counter(), Progress(0, 0, "")
-        self._since, self._is_announced = self._began, False
+        self._since, self._from, self._is_announced = self._began, 0, False
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._wait, args=(patience,), daemon=True)
         self._thread.start()
@@ -46,11 +46,11 @@ class _Shown:
         """Take note of how far the work is."""
         with self._lock:
             if now.done <= self._last.done:
-                self._since = perf_counter()
+                self._since, self._from = perf_counter(), now.done
             self._last = now
             if now.expected is not None and now.expected > _LONG and not self._is_announced:
                 self._is_announced = True
-                self.announce(f"this will take about {_duration(now.expected)}: {now.what}")
+                self.announce(f"this will take about {duration(now.expected)}: {now.what}")
             self.changed()
 
     def stop(self) -> None:
@@ -83,11 +83,11 @@ class _Lines(_Shown):
     def wait(self, patience: float) -> None:
         while True:
             with self._lock:
-                now, taken = self._last, perf_counter() - self._since
+                now, more, taken = self._last, self._last.done - self._from, perf_counter() - self._since
             count = f"{now.done} of {now.total}" if now.total else f"{now.done}" if now.done else ""
-            rate = [f"{now.done / taken:.2g}/s"] if now.done and taken > 0 else []
-            if now.done and now.total:
-                rate.append(f"about {_duration(taken * (now.total / now.done - 1))} left")
+            rate = [f"{more / taken:.2g}/s"] if more and taken > 0 else []
+            if more and now.total:
+                rate.append(f"about {duration(taken / more * (now.total - now.done))} left")
             text = " ".join(filter(None, (count, now.what, f"({', '.join(rate)})" if rate else "")))
             say(f"still at work after {perf_counter() - self._began:.0f} s{': ' if text else ''}{text}", err=True)
             patience *= _FACTOR
@@ -147,7 +147,7 @@ def _bar() -> Any:
     return Bar(*columns, console=Console(stderr=True), transient=True)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time in words, to about two digits."""
     for size, unit in ((3600.0, "h"), (60.0, "min")):
         if seconds >= 1.5 * size:

@@ -42,11 +42,15 @@ class LogDensity:
         result = np.empty_like(self.field)
 
         def fill(at: slice) -> None:
-            np.subtract(self.field[:, at], self.shift[:, None], out=result[:, at])
-            np.maximum(result[:, at], self.log_floor, out=result[:, at])
+            result[:, at] = self.log_density_at(at)
 
         threads.over_chunks(fill, self.field.shape[1])
         return result
+
+    def log_density_at(self, at: slice) -> Array:
+        """log rho at some of the points, (A, n)."""
+        logarithms = self.field[:, at] - self.shift[:, None]
+        return np.maximum(logarithms, self.log_floor, out=logarithms)
 
     def density(self) -> Array:
         """rho, shape (A, N), mean 1; exactly the floor where the floor is active."""

@@ -24,7 +24,7 @@ class Status(Enum):
     """Why a descent stopped; the value is the sentence that the user reads."""
 
     CONVERGED = "converged: the stationarity is at most the tolerance"
-    CERTIFIED = "converged: the gap to the bound is at most the tolerance, and steps hardly lower the energy any more"
+    CERTIFIED = "converged: the gap to the bound is at most the tolerance"
     STALLED = "not converged: no step lowers the energy any more in double precision"
     STEPS = "not converged: the largest number of steps was reached"
     NOT_FINITE = "failed: the energy or its variation is not finite"

@@ -27,7 +27,7 @@ _ROUNDING = 64 * float_info.epsilon  # of a sum of terms, relative to their size
 _SAMPLED, _LEAST_SAMPLE = 16, 128  # every so manieth point tells where the multipliers are, where that leaves so many
 _ROUGH = 0.1  # accuracy there, over their number: the multipliers are then off by less than the sample's deviation
 _DEVIATION = 2.0  # of the sample's multipliers, in units of 1/sqrt(its size)
-_WIDER = 16.0
+_SETTLING = 6  # evaluations after which the cuts keep away from a window's sides, if the maximum is inside
 
 
 def lower_bound(energy: Energy, floor: float) -> float | None:
@@ -104,7 +104,7 @@ def _highest(linear: Array, box: local_problem.Box, accuracy: float, watch: Watc
     sums = local_passes.partial_sums(size)
     region, cuts = window.corners(), list[_Cut]()
     best, at, bound, upper = -np.inf, (0.0, 0.0), -np.inf, np.inf
-    for _ in range(_MOST_EVALUATIONS):
+    while len(cuts) < _MOST_EVALUATIONS:
         point = _centroid(region)
         threads.over_blocks(local_passes.dual_pass, len(sums), local_passes.WORK * size, linear, *point, box, sums)
         means = (sums.sum(axis=0) / size).tolist()
@@ -116,20 +116,19 @@ def _highest(linear: Array, box: local_problem.Box, accuracy: float, watch: Watc
             bound = value - _ROUNDING * (means[local_passes.SIZE] + abs(point[0]) + abs(point[1]))
         for cut in cuts if is_better else cuts[-1:]:
             region = cut.applied(region, best)
+        if window != whole and (len(region) < 3 or (len(cuts) >= _SETTLING and window.is_touched(region))):
+            # The maximum may be beyond what was searched; all cuts hold there as well.
+            window, region = whole, whole.corners()
+            for cut in cuts:
+                region = cut.applied(region, best)
         if len(region) < 3:
             upper = best
             break
         upper = min(max(cut.height(corner) for corner in region) for cut in cuts)
         if watch is not None:
             watch(Progress(len(cuts), None, f"evaluations of the bound on {size} points, known to {upper - best:.0e} nats"))
-        if upper - best <= accuracy * (1 + abs(best)):
-            if window == whole or not window.is_touched(region):
-                break
-            # The maximum may be beyond what was searched: all cuts hold there as well.
-            window = whole.around(at, _WIDER * (window.high[0] - window.low[0]) / 2)
-            region = window.corners()
-            for cut in cuts:
-                region = cut.applied(region, best)
+        if upper - best <= accuracy * (1 + abs(best)) and not (window != whole and window.is_touched(region)):
+            break
     return Dual(bound / 2, at, (upper - bound) / 2, len(cuts))
 
 

@@ -36,7 +36,7 @@ def gibbs_bound(potential: Array, tau: float, floor: float = 0.0) -> float:
     multiplier = 1 - state.shift[0]
 
     def local(at: slice) -> float:
-        log_density = np.maximum(state.field[0, at] - state.shift[0], state.log_floor)
+        log_density = state.log_density_at(at)[0]
         cost = potential[at] / tau
         cost += log_density
         cost -= multiplier

@@ -28,7 +28,12 @@ COLUMNS = 8
 
 def partial_sums(size: int) -> Array:
     """An array for the partial sums of a pass over so many points."""
-    return np.zeros((-(-size // BLOCK), COLUMNS))
+    return np.zeros((blocks_of(size), COLUMNS))
+
+
+def blocks_of(size: int) -> int:
+    """How many blocks so many points are."""
+    return -(-size // BLOCK)
 
 
 @jit()

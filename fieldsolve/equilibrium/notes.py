@@ -95,7 +95,7 @@ def _points_that_count(case: Case) -> float:
     state, size = case.found.state, case.problem.grid.size
 
     def squares(at: slice) -> Array:
-        density = np.exp(np.maximum(state.field[:, at] - state.shift[:, None], state.log_floor))
+        density = np.exp(state.log_density_at(at))
         return np.asarray(np.einsum("an,an->a", density, density))
 
     return float(size**2 / np.sum(threads.over_chunks(squares, size), axis=0).max())

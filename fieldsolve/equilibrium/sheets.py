@@ -58,7 +58,7 @@ def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: Bo
     tied = np.flatnonzero(is_tied)
     if len(tied):
         values, pairs = np.empty((3, len(tied))), np.empty((2, 3, len(tied)))
-        blocks = len(local_passes.partial_sums(len(tied)))
+        blocks = local_passes.blocks_of(len(tied))
         there = np.ascontiguousarray(linear[:, tied])
         threads.over_blocks(local_passes.minima_pass, blocks, WORK * len(tied), there, *multipliers, box, values, pairs)
         order, own = np.argsort(np.abs(height[tied] - cut), kind="stable"), sheets[tied]
@@ -71,14 +71,14 @@ def _balanced(linear: Array, multipliers: tuple[float, float], box: Box, sheets:
     """The logarithms of the pairs on given sheets at multipliers close by at which masses are 1, as nearly as they can be."""
     size = linear.shape[1]
     sums = local_passes.partial_sums(size)
-    best, least, at = np.empty_like(linear), np.inf, np.array(multipliers)
+    best, least, at = None, np.inf, np.array(multipliers)
     for _ in range(_MOST_ITERATIONS):
         fields = np.empty_like(linear)
         threads.over_blocks(local_passes.sheets_pass, len(sums), WORK * size, linear, *at.tolist(), box, sheets, fields, sums)
         means = sums.sum(axis=0) / size
         lack = 1 - means[[MASS_1, MASS_2]]
         missing = float(np.abs(lack).max())
-        if not missing < least:
+        if best is not None and not missing < least:
             break
         best, least = fields, missing
         r11, r12, r22 = means[RESPONSE_11:].tolist()
@@ -86,4 +86,5 @@ def _balanced(linear: Array, multipliers: tuple[float, float], box: Box, sheets:
         if missing <= _BALANCED or not np.linalg.cond(response) < 1e12:
             break
         at = at + np.linalg.solve(response, lack)
+    assert best is not None
     return best

@@ -19,7 +19,7 @@ _DENSE = 1000  # free values up to which all eigenvalues are computed
 _LEAST_SHARE = 1e-6  # of a vector within the constraints; what is left of the others is rounding
 _FAINTEST = -690.0
 _LOST = 1e-6  # relative error of the second variation at which harmonic smoothing is given up for close sums
-_MOST_WORK = 2e9  # of a close sum, in multiplications: a tenth of a second
+_MOST_WORK = 4e9  # of a close sum, in multiplications: a tenth of a second
 _STEEPEST, _SIZES = 2.0, (-1.0, -0.3, -0.1, -0.01, 0.01, 0.1, 0.3, 1.0)  # of what is tried to leave a saddle, in logarithms
 _SEED = 20260119
 
@@ -248,8 +248,9 @@ class _Hessian:
             return False
         if self.smoother.close_work > _MOST_WORK:
             raise InputError(
-                "the densities face each other's faint tails, where the second variation needs thousands of sums accurate there; "
-                "a coarser grid, a larger tau or a floor makes it possible"
+                "the densities face each other's faint tails, where the second variation needs thousands of sums accurate there, "
+                f"each of {self.smoother.close_work:.1e} operations on {self.grid} at tau = {self.smoother.kernel.tau:g}; a "
+                "coarser grid, a larger tau or a floor makes it possible"
             )
         return True
 

@@ -21,7 +21,8 @@ _CHUNK = 512  # sources at a time, so that exponents stay in the first-level cac
 _COORDINATES = 3  # of points that the compiled loops take
 _TARGETS = 16  # a block: what one thread takes at a time
 _NEGLIGIBLE = 80.0  # a chunk this far below the largest exponent cannot change the sum by a rounding
-_PATCH = 64  # neighbours that are left out together where their kernel is negligible
+PATCH = 64  # neighbours that are left out together where their kernel is negligible
+_FAINT = 38.0  # nats: patches whose sums are fainter by so much, and by the logarithm of their number, cannot change a sum
 _WORTH_SORTING = 200  # sums over all sources that are saved
 _CENTRED = 1e-12  # a patch whose mean is so short surrounds the origin, and rounding of the products of two unit vectors
 _CELLS = 64.0  # a side, of the cube that is cut up to find neighbours
@@ -33,6 +34,8 @@ def log_sums(targets: Array, sources: Array, log_weights: Array, kernel: Kernel)
     targets: (n, d) unit vectors; sources: (m, d); log_weights: (m,), -inf allowed; result: (n,).
     Raises InputError for more than MOST_PAIRS pairs.
     """
+    if not len(sources):
+        return np.full(len(targets), -np.inf)
     left_out = len(targets) * (1 - share_summed(kernel))
     if left_out > _WORTH_SORTING and sources.shape[1] <= _COORDINATES and kernel.critic.linear:
         return _over_patches(targets, sources, log_weights, kernel)
@@ -48,14 +51,19 @@ def _over_patches(targets: Array, sources: Array, log_weights: Array, kernel: Ke
     """`log_sums` without the patches of sources that cannot change a sum by a rounding, as their bounds show."""
     _require_few(len(targets) * len(sources) * share_summed(kernel))
     order = _by_cell(sources)
-    coordinates, log_weights = _coordinates(sources[order]), np.asarray(log_weights, dtype=np.float64)[order]
-    patches = -(-len(order) // _PATCH)
-    bounds = np.empty((_COORDINATES + 3, patches))
-    threads.over_blocks(_bound_patches, patches, 10 * len(order), coordinates, log_weights, bounds)
+    placed, log_weights = coordinates(sources[order]), np.asarray(log_weights, dtype=np.float64)[order]
     result = np.empty(len(targets))
-    arguments = _coordinates(targets), coordinates, log_weights, bounds, kernel.concentration, result
+    patches = bound_patches(placed, log_weights)
+    arguments = coordinates(targets), placed, log_weights, patches, kernel.concentration, result
     threads.over_blocks(_log_sums_of_patches, -(-len(targets) // _TARGETS), len(targets) * len(sources) // 8, *arguments)
     return result
+
+
+def bound_patches(placed: Array, log_weights: Array) -> Array:
+    """What `reach_of_patches` has to know of each PATCH of sources, (6, patches). placed: (3, n), log_weights: (n,)."""
+    bounds = np.empty((_COORDINATES + 3, -(-len(log_weights) // PATCH)))
+    threads.over_blocks(_bound_patches, bounds.shape[1], 10 * len(log_weights), placed, log_weights, bounds)
+    return bounds
 
 
 def _by_cell(points: Array) -> Indices:
@@ -81,7 +89,7 @@ def _over_pairs(compiled: Any, targets: Array, sources: Array, weights: Array, k
         return _in_blocks(compiled is _log_sums, targets, sources, weights, kernel)
     result = np.empty(len(targets))
     blocks = -(-len(targets) // _TARGETS)
-    arguments = _coordinates(targets), _coordinates(sources), np.ascontiguousarray(weights, dtype=np.float64)
+    arguments = coordinates(targets), coordinates(sources), np.ascontiguousarray(weights, dtype=np.float64)
     rate = 1 / kernel.tau if is_geodesic else kernel.concentration
     threads.over_blocks(compiled, blocks, int(pairs), *arguments, rate, is_geodesic, result)
     return result
@@ -117,8 +125,8 @@ def _in_blocks(in_logarithms: bool, targets: Array, sources: Array, weights: Arr
     return result
 
 
-def _coordinates(points: Array) -> Array:
-    """Points as contiguous coordinate rows, with a third coordinate 0 on the circle."""
+def coordinates(points: Array) -> Array:
+    """Points (n, d) as contiguous rows of coordinates, (3, n), with a third coordinate 0 on the circle."""
     rows = np.zeros((_COORDINATES, len(points)))
     rows[: points.shape[1]] = points.T
     return rows
@@ -200,7 +208,7 @@ def _sums(first, last, targets, sources, weights, rate, geodesic, result):
 def _bound_patches(first, last, sources, log_weights, bounds):
     """Write each patch's centre, the cosine and sine of its radius, and what the logarithm of its weights' sum is at most."""
     for patch in range(first, last):
-        start, stop = patch * _PATCH, min((patch + 1) * _PATCH, log_weights.size)
+        start, stop = patch * PATCH, min((patch + 1) * PATCH, log_weights.size)
         for d in range(_COORDINATES):
             bounds[d, patch] = sources[d, start:stop].mean()
         length = np.sqrt((bounds[:_COORDINATES, patch] ** 2).sum())
@@ -216,7 +224,7 @@ def _bound_patches(first, last, sources, log_weights, bounds):
 
 
 @jit(FUSE)
-def _reach(x, y, z, bounds, rate, reach):
+def reach_of_patches(x, y, z, bounds, rate, reach):
     """Write what the logarithm of each patch's sum at a point is at most."""
     for patch in range(reach.size):
         cosine = min(x * bounds[0, patch] + y * bounds[1, patch] + z * bounds[2, patch], 1.0)
@@ -227,17 +235,18 @@ def _reach(x, y, z, bounds, rate, reach):
 
 @jit()
 def _log_sums_of_patches(first, last, targets, sources, log_weights, bounds, rate, result):
-    buffer, reach = np.empty(_PATCH), np.empty(bounds.shape[1])
+    buffer, reach = np.empty(PATCH), np.empty(bounds.shape[1])
     for i in range(first * _TARGETS, min(last * _TARGETS, result.size)):
         x, y, z = targets[0, i], targets[1, i], targets[2, i]
-        _reach(x, y, z, bounds, rate, reach)
+        reach_of_patches(x, y, z, bounds, rate, reach)
         best = int(np.argmax(reach))
+        depth = _FAINT + np.log(reach.size)
         shift, total = -np.inf, 0.0
         for turn in range(-1, reach.size):
             patch = best if turn < 0 else turn
-            if turn == best or reach[patch] < shift - _NEGLIGIBLE / 2:
+            if turn == best or reach[patch] < shift - depth:
                 continue
-            start, stop = patch * _PATCH, min((patch + 1) * _PATCH, log_weights.size)
+            start, stop = patch * PATCH, min((patch + 1) * PATCH, log_weights.size)
             exponents = buffer[: stop - start]
             _exponents(x, y, z, sources, start, stop, rate, False, exponents)
             _add(exponents, log_weights[start:stop])

@@ -12,7 +12,7 @@ from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import text_of
 
-#: Fills an array with a field at some points, or takes one from it.
+#: Fills an array with a field at some points, or takes one from it: next to nothing else, and no smoothing.
 Access = Callable[[slice, Array], object]
 
 

@@ -76,10 +76,9 @@ def sums(net: Net, masses: Array, targets: Indices) -> Array:
     # Every sum has at least exp(-2 kappa) from the largest mass. What cannot change that would only be slow, as denormal numbers.
     least = np.exp(-2 * net.kappa) * _NEGLIGIBLE / len(masses)
     rings, rows = net.rings, max(net.rows, 1)
-    across = _across_rows(tuple(rings.polar.tolist()), net.rows)
-    signs = _signs()
+    across = across_rows(rings, net)
     shared = np.empty((len(rings.polar), net.around))
-    threads.over_blocks(_share_pass, len(shared), 40 * len(masses), rings, signs, masses, least, shared)
+    threads.over_blocks(_share_pass, len(shared), 40 * len(masses), rings, signs(), masses, least, shared)
     at_nodes = np.zeros((rows, net.around))
     threads.over_blocks(_collect_pass, rows, ORDER * shared.size, across, shared, at_nodes)
     edges = np.append(np.searchsorted(targets, rings.first), len(targets))
@@ -88,11 +87,11 @@ def sums(net: Net, masses: Array, targets: Indices) -> Array:
     is_needed[across.row[across.base[wanted][:, None] + np.arange(across.weights.shape[1])]] = True
     needed = np.flatnonzero(is_needed)
     summed = np.zeros((rows, net.around))
-    work = len(needed) * net.around * net.count // 8
-    threads.over_blocks(_sum_pass, len(needed), work, needed, net.polar, net.kappa, at_nodes, summed)
+    load = len(needed) * net.around * net.count // 8
+    threads.over_blocks(_sum_pass, len(needed), load, needed, net.polar, net.kappa, at_nodes, summed)
     result = np.empty(len(targets))
-    work = 40 * len(targets) + ORDER * len(wanted) * net.around
-    threads.over_blocks(_interpolate_pass, len(wanted), work, wanted, rings, across, signs, summed, targets, edges, result)
+    load = 40 * len(targets) + ORDER * len(wanted) * net.around
+    threads.over_blocks(_interpolate_pass, len(wanted), load, wanted, rings, across, signs(), summed, targets, edges, result)
     return result
 
 
@@ -108,6 +107,11 @@ class _Across(NamedTuple):
     turned: Indices
 
 
+def across_rows(rings: Rings, net: Net) -> _Across:
+    """How the rings of a grid lie between the rows of a net."""
+    return _across_rows(tuple(rings.polar.tolist()), net.rows)
+
+
 @lru_cache(maxsize=8)
 def _across_rows(polar: tuple[float, ...], rows: int) -> _Across:
     if rows == 0:
@@ -116,14 +120,14 @@ def _across_rows(polar: tuple[float, ...], rows: int) -> _Across:
     base = np.floor(place).astype(np.int64) - (ORDER // 2 - 1)
     weights = np.empty((len(base), ORDER))
     for ring, offset in enumerate(place - base):
-        _weights(offset, _signs(), weights[ring])
+        _weights(offset, signs(), weights[ring])
     ghost = np.arange(rows + ORDER) - ORDER // 2
     row = np.where(ghost < 0, -1 - ghost, np.where(ghost >= rows, 2 * rows - 1 - ghost, ghost))
     return _Across(base, weights, row, ((ghost < 0) | (ghost >= rows)).astype(np.int64))
 
 
 @lru_cache(maxsize=1)
-def _signs() -> Array:
+def signs() -> Array:
     """The barycentric weights of equally spaced nodes, up to a factor."""
     return np.array([(-1) ** k * comb(ORDER - 1, k) for k in range(ORDER)], dtype=np.float64)
 
@@ -169,18 +173,46 @@ def _product(first, second):
 
 
 @jit()
+def share(mass, ring, point, rings, signs, weights, row, around):
+    """Share the mass of a point of a ring among nodes at its latitude: a row with ORDER more, which are the first ones again."""
+    longitude = rings.longitude[ring] + 2 * pi * (point - rings.first[ring]) / rings.number[ring]
+    base, offset = _place(longitude, around)
+    _weights(offset, signs, weights)
+    _add(mass, weights, row[base : base + ORDER])
+
+
+@jit()
+def collect(ring, across, row, at_nodes):
+    """Share what is in a ring's row among the rows of nodes around it, and empty it."""
+    around = at_nodes.shape[1]
+    row[:ORDER] += row[around:]
+    for k in range(across.weights.shape[1]):
+        ghost = across.base[ring] + k
+        _add_turned(across.weights[ring, k], row[:around], across.turned[ghost], at_nodes[across.row[ghost]])
+    row[:] = 0.0
+
+
+@jit()
+def _add_turned(scale, values, is_turned, out):
+    """Add multiples of values, turned by half a circle or not."""
+    if is_turned:
+        half = out.size // 2
+        _add(scale, values[half:], out[:half])
+        _add(scale, values[:half], out[half:])
+    else:
+        _add(scale, values, out)
+
+
+@jit()
 def _share_pass(first, last, rings, signs, masses, least, shared):
     """Share the masses of each ring's points among the nodes of a row at its own latitude."""
     around = shared.shape[1]
     row, weights = np.empty(around + ORDER), np.empty(ORDER)
     for ring in range(first, last):
         row[:] = 0.0
-        for j in range(rings.number[ring]):
-            mass = masses[rings.first[ring] + j]
-            if mass > least:
-                base, offset = _place(rings.longitude[ring] + 2 * pi * j / rings.number[ring], around)
-                _weights(offset, signs, weights)
-                _add(mass, weights, row[base : base + ORDER])
+        for point in range(rings.first[ring], rings.first[ring] + rings.number[ring]):
+            if masses[point] > least:
+                share(masses[point], ring, point, rings, signs, weights, row, around)
         shared[ring] = row[:around]
         shared[ring, :ORDER] += row[around:]
 
@@ -188,17 +220,11 @@ def _share_pass(first, last, rings, signs, masses, least, shared):
 @jit()
 def _collect_pass(first, last, across, shared, at_nodes):
     """Share each ring's row among the rows of nodes around it."""
-    half = shared.shape[1] // 2
     for ring in range(shared.shape[0]):
         for k in range(across.weights.shape[1]):
-            row = across.row[across.base[ring] + k]
-            if first <= row < last:
-                weight = across.weights[ring, k]
-                if across.turned[across.base[ring] + k]:
-                    _add(weight, shared[ring, half:], at_nodes[row, :half])
-                    _add(weight, shared[ring, :half], at_nodes[row, half:])
-                else:
-                    _add(weight, shared[ring], at_nodes[row])
+            ghost = across.base[ring] + k
+            if first <= across.row[ghost] < last:
+                _add_turned(across.weights[ring, k], shared[ring], across.turned[ghost], at_nodes[across.row[ghost]])
 
 
 @jit()
@@ -252,19 +278,13 @@ def _convolve(kernel, masses, out):
 def _interpolate_pass(first, last, wanted, rings, across, signs, summed, targets, edges, result):
     """Interpolate from the nodes to the targets of some rings."""
     around = summed.shape[1]
-    half = around // 2
     row, weights = np.empty(around + ORDER), np.empty(ORDER)
     for index in range(first, last):
         ring = wanted[index]
         row[:] = 0.0
         for k in range(across.weights.shape[1]):
             ghost = across.base[ring] + k
-            nodes, weight = summed[across.row[ghost]], across.weights[ring, k]
-            if across.turned[ghost]:
-                _add(weight, nodes[half:], row[:half])
-                _add(weight, nodes[:half], row[half:around])
-            else:
-                _add(weight, nodes, row[:around])
+            _add_turned(across.weights[ring, k], summed[across.row[ghost]], across.turned[ghost], row[:around])
         row[around:] = row[:ORDER]
         for i in range(edges[ring], edges[ring + 1]):
             j = targets[i] - rings.first[ring]

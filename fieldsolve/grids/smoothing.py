@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isqrt
 
 import numpy as np
 
-from fieldsolve.grids import allpairs, nodes
+from fieldsolve.grids import allpairs, boxes, nodes
 from fieldsolve.grids.grid import Access, Grid
 from fieldsolve.grids.kernels import RESOLUTION, Kernel
 from fieldsolve.numerics import threads
@@ -136,7 +137,7 @@ class Smoother:
     @property
     def close_work(self) -> float:
         """How much work `smooth_closely` is where harmonic values are lost everywhere, in multiplications."""
-        return _close_work(self, self.grid.size, self.grid.size, nodes.FINE)[0]
+        return _route(self, self.grid.size, self.grid.size, nodes.FINE)[0]
 
     def volume_spread(self) -> float:
         """Largest minus smallest discrete kernel volume (1/N) sum_j K_ij: 0 if [Asm 2.1] held exactly on the grid."""
@@ -194,10 +195,10 @@ class Smoother:
 
 @lru_cache(maxsize=2)
 def _balance(smoother: Smoother) -> tuple[Array, float]:
-    """The balance, and the spread of the kernel's volume: log d + log K d = 0 by Newton's method, with (1 + K)^-1 as it is on S.
+    """The balance, and the spread of the kernel's volume: log d + log K d = 0 by Newton's method.
 
-    Where K has a fast sum, so has 1 - (1 + K)^-1 = K/(1 + K) by its eigenvalues, but for the grid's quadrature. Elsewhere a
-    two-term recurrence solves it, optimal for a derivative with spectrum near [1, 2].
+    Where K has a fast sum its eigenvalues give (1 + K/k_0)^-1 too, but for the grid's quadrature. Elsewhere a two-term
+    recurrence solves it, optimal for a derivative with spectrum near [1, 2].
     """
     grid, kernel = smoother.grid, smoother.kernel
     log_balance, residual = np.zeros(grid.size), np.empty(grid.size)
@@ -226,7 +227,7 @@ def _balance(smoother: Smoother) -> tuple[Array, float]:
         if worst < 1e-15 * (4 + 1 / kernel.width):
             break
         if last_step is None:
-            grid.fast_sum(kernel, lambda at, out: np.copyto(out, residual[at]), correct, lambda k: k / (1 + k))
+            grid.fast_sum(kernel, lambda at, out: np.copyto(out, residual[at]), correct, lambda k: k / (k[0] + k))
         else:
             last_step = 0.0294 * last_step - 0.6863 * residual
             log_balance += last_step
@@ -272,34 +273,45 @@ def _harmonic_where_accurate(smoother: Smoother, density: Array, relevant: float
     return harmonic, _Lost(lost, bool(np.all(counts(lost) >= 4 * nodes.COARSE_ERROR)))
 
 
-def _close_work(smoother: Smoother, targets: int, sources: int, distance: float) -> tuple[float, nodes.Net | None]:
-    """The least work of sums with relative accuracy, in multiplications, and the net that they go through; None: over pairs."""
-    grid, kernel = smoother.grid, smoother.kernel
-    pairs = _PAIR_WORK * float(targets) * sources * allpairs.share_summed(kernel)
-    rings = grid.rings()
-    if rings is None or kernel.critic.linear is None or kernel.concentration > nodes.MOST_CONCENTRATED:
-        return pairs, None
-    net = nodes.net_of(rings, kernel.concentration, distance)
-    work = nodes.work(net, grid.size)
-    return (work, net) if work < pairs else (pairs, None)
+#: The logarithms of sum_j masses_j K(x_i, x_j)/K(0) at some points, of masses at all.
+_Route = Callable[[Array, Indices], Array]
+
+
+def _route(smoother: Smoother, targets: int, sources: int, distance: float) -> tuple[float, _Route]:
+    """The way to sums with relative accuracy that is the least work for so many points, and its work in multiplications."""
+    grid, kernel, rings = smoother.grid, smoother.kernel, smoother.grid.rings()
+
+    def over_pairs(masses: Array, at: Indices) -> Array:
+        points, there = grid.points(), np.flatnonzero(masses)
+        return allpairs.log_sums(points[at], points[there], np.log(masses[there]), kernel)
+
+    routes: list[tuple[float, _Route]] = [(_PAIR_WORK * float(targets) * sources * allpairs.share_summed(kernel), over_pairs)]
+    if rings is not None and kernel.critic.linear is not None:
+        kappa = kernel.concentration
+        net = nodes.net_of(rings, kappa, distance)
+
+        def through_nodes(masses: Array, at: Indices) -> Array:
+            most = float(masses.max())
+            with np.errstate(divide="ignore"):
+                return np.asarray(np.log(nodes.sums(net, masses / most, at)) + np.log(most))
+
+        def in_boxes(masses: Array, at: Indices) -> Array:
+            with np.errstate(divide="ignore"):
+                return boxes.log_sums(rings, grid.points(), np.log(masses), kappa, at)
+
+        if kappa <= nodes.MOST_CONCENTRATED:
+            routes.append((nodes.work(net, grid.size), through_nodes))
+        routes.append((boxes.work(rings, kappa, grid.size, targets), in_boxes))
+    return min(routes, key=lambda route: route[0])
 
 
 def _log_smoothed_at(smoother: Smoother, density: Array, lost: _Lost) -> Array:
-    """log K rho at the points that are lost: through nodes or pair by pair, whichever is less work."""
-    grid, kernel, balance = smoother.grid, smoother.kernel, smoother.balance
-    log_scale = grid.log_peak(kernel) - np.log(grid.size)
-    sources = np.flatnonzero(density)
+    """log K rho at the points that are lost."""
+    grid, balance = smoother.grid, smoother.balance
     distance = nodes.COARSE if lost.are_faint else nodes.FINE
-    _, net = _close_work(smoother, len(lost.points), len(sources), distance)
-    if net is not None:
-        most = float(density.max())
-        found = nodes.sums(net, balance * (density / most), lost.points)
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(found * balance[lost.points]) + (np.log(most) + log_scale))
-    points = grid.points()
-    log_masses = np.log(balance[sources] * density[sources])
-    sums = allpairs.log_sums(points[lost.points], points[sources], log_masses, kernel)
-    return np.asarray(sums + np.log(balance[lost.points]) + log_scale)
+    _, route = _route(smoother, len(lost.points), int(np.count_nonzero(density)), distance)
+    sums = route(balance * density, lost.points)
+    return np.asarray(sums + np.log(balance[lost.points]) + (grid.log_peak(smoother.kernel) - np.log(grid.size)))
 
 
 def _harmonic(smoother: Smoother, density: Array, base: float) -> tuple[Array, float, float]:

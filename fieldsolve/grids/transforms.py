@@ -18,6 +18,7 @@ from fieldsolve.numerics.arrays import Array
 
 _BAND = 1 << 18  # points; a transform of less is not worth its call
 _LEAST_BANDS = 4  # where there are several
+_ROOM = 8  # bands have at least so many points for each coefficient, of which every band has its own sum
 _WHOLE = 1 << 18  # points up to which a map is one band, transformed by several threads at once
 
 _scratch = threading.local()
@@ -37,7 +38,7 @@ def kernel_sum(nside: int, lmax: int, factors: Array, read: Access, write: Acces
     factors: k_l of every coefficient a_lm, in ducc0's order. What is added up in which order does not depend on the threads.
     """
     size = 12 * nside**2
-    parts = bands(nside)
+    parts = bands(nside, size // (_ROOM * len(factors)))
     workers = threads.count(10 * size) if len(parts) == 1 else 1
     alms = np.empty((len(parts), 1, len(factors)), dtype=np.complex128)
 
@@ -73,7 +74,7 @@ def kernel_sum(nside: int, lmax: int, factors: Array, read: Access, write: Acces
 def _buffer(size: int) -> Array:
     """This thread's own array, which the next call uses again: new pages cost as much as a transform's tenth."""
     kept: Array | None = getattr(_scratch, "buffer", None)
-    if kept is None or not size <= kept.size <= 2 * _BAND:
+    if kept is None or not size <= kept.size <= 4 * _BAND:
         kept = _scratch.buffer = np.empty(size)
     return kept[:size]
 
@@ -84,14 +85,20 @@ def rings(nside: int) -> dict[str, Any]:
     return dict(ducc0.healpix.Healpix_Base(nside, "RING").sht_info())
 
 
+def bands(nside: int, most: int) -> tuple[Band, ...]:
+    """The bands of a grid, from the poles to the equator: at most about `most`, and all of it where several do not pay."""
+    size = 12 * nside**2
+    parts = min(most, max(_LEAST_BANDS, size // _BAND))
+    return _bands(nside, parts if parts >= _LEAST_BANDS and size > _WHOLE else 1)
+
+
 @lru_cache(maxsize=4)
-def bands(nside: int) -> tuple[Band, ...]:
-    """The bands of a grid, from the poles to the equator: all of it for small ones."""
+def _bands(nside: int, parts: int) -> tuple[Band, ...]:
     whole, size = rings(nside), 12 * nside**2
-    if size <= _WHOLE:
+    if parts == 1:
         return (Band(slice(0, size), slice(size, size), whole),)
     first = np.append(whole["ringstart"], size).astype(np.int64)
-    equator, most = 2 * nside - 1, min(_BAND, size // _LEAST_BANDS) // 2
+    equator, most = 2 * nside - 1, size // parts // 2
     found: list[Band] = []
     begin = 0
     while begin <= equator:

@@ -1,6 +1,7 @@
 """Threads for the compiled loops: fixed blocks, so that results do not depend on how many threads run."""
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -20,6 +21,8 @@ _CHUNK = 1 << 16  # points at a time, so that what numpy does with them one afte
 
 _Result = TypeVar("_Result")
 
+_own = threading.local()
+
 _limit: ContextVar[int | None] = ContextVar("threads", default=None)
 
 
@@ -37,7 +40,7 @@ def limit(count: int) -> Iterator[None]:
 
 def count(work: int) -> int:
     """Threads to use for `work` operations: the limit, or the cores this process may use, and 1 for little work."""
-    if work < WORTHWHILE:
+    if work < WORTHWHILE or getattr(_own, "is_worker", False):  # a worker that waited for others could wait for ever
         return 1
     limit = _limit.get()
     if limit is not None:
@@ -100,7 +103,7 @@ def _libraries() -> ThreadpoolController:
 
 @lru_cache(maxsize=4)
 def _pool(workers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(workers, thread_name_prefix="fieldsolve")
+    return ThreadPoolExecutor(workers, thread_name_prefix="fieldsolve", initializer=lambda: setattr(_own, "is_worker", True))
 
 
 if hasattr(os, "register_at_fork"):

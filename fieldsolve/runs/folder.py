@@ -13,6 +13,7 @@ from fieldsolve.runs.ledger import LEDGER, Ledger
 from fieldsolve.runs.tasks import Outcome, Perform, Task
 
 _RECORD_EVERY = 0.2  # seconds: what a killed run loses at most, besides what was under way
+_TELLING = 4, 2.0  # tasks and seconds after which it is said how long all of them will take
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def _fill(work: Work, ledger: Ledger, run: Run, retry: bool, watch: Watch | None
     known = ledger.outcomes()
     done = {task.key for task in every if task.key in known and not (retry and known[task.key].values is None)}
     failed = sum(known[key].values is None for key in done)
-    count, fresh, last = len(done), [], monotonic()
+    began = monotonic()
+    count, fresh, last = len(done), [], began
     try:
         for task, outcome in run([task for task in every if task.key not in done], work.perform):
             if outcome.version != fieldsolve.__version__:
@@ -76,6 +78,12 @@ def _fill(work: Work, ledger: Ledger, run: Run, retry: bool, watch: Watch | None
                 ledger.record(fresh)
                 fresh, last = [], monotonic()
             if watch is not None:
-                watch(Progress(count, len(every), "", failed))
+                watch(Progress(count, len(every), "", failed, _expected(count - len(done), len(every) - len(done), began)))
     finally:
         ledger.record(fresh)
+
+
+def _expected(count: int, total: int, began: float) -> float | None:
+    """About how many seconds so many tasks take in all, once some of them show it."""
+    taken = monotonic() - began
+    return taken / count * total if count >= _TELLING[0] and taken > _TELLING[1] else None

@@ -35,14 +35,14 @@ def test_the_rate_is_that_of_what_is_being_done_now(capsys: pytest.CaptureFixtur
         assert watch is not None
         watch(Progress(1000, None, "evaluations of the bound"))
         time.sleep(0.2)
-        watch(Progress(0, None, "steps"))
-        time.sleep(0.2)
         watch(Progress(1, None, "steps"))
+        time.sleep(0.2)
+        watch(Progress(2, None, "steps"))
         time.sleep(0.3)
     (line,) = capsys.readouterr().err.splitlines()
     text, rate = line.removesuffix("/s)").split(" (")
-    assert text.endswith(": 1 steps")
-    assert 1 < float(rate) < 6  # one step in the 0.3 seconds since they began
+    assert text.endswith(": 2 steps")
+    assert 1 < float(rate) < 5  # one more in the 0.3 seconds since the first one
 
 
 def test_what_takes_more_than_a_minute_is_announced_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,6 +137,7 @@ def _place(task: Any, spec: Any) -> str:
 
 
 def _estimate(spec: Any, workers: int, as_json: bool) -> None:
+    from fieldsolve.cli.progress import duration
     from fieldsolve.diagrams.tasks import estimated_seconds, tasks
     from fieldsolve.output.tables import to_json
 
@@ -155,10 +156,4 @@ def _estimate(spec: Any, workers: int, as_json: bool) -> None:
     else:
         curves = "binodal and spinodal for {transitions} settings, ".format(**values) if values["transitions"] else ""
         say(f"{values['cells']} cells, {curves}{values['branches']} branches to follow")
-        say(f"about {_duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of cells here")
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        say(f"about {duration(seconds)} on {workers} worker{'s' if workers > 1 else ''}, from the time of cells here")
