@@ -103,17 +103,17 @@ def _highest(linear: Array, box: local_problem.Box, accuracy: float, watch: Watc
         window = whole.around(near, _DEVIATION / sqrt(sample.shape[1]))
     sums = local_passes.partial_sums(size)
     region, cuts = window.corners(), list[_Cut]()
-    best, at, bound, upper = -np.inf, (0.0, 0.0), -np.inf, np.inf
+    best, at, bound, known, upper = -np.inf, (0.0, 0.0), -np.inf, 0.0, np.inf
     while len(cuts) < _MOST_EVALUATIONS:
         point = _centroid(region)
         threads.over_blocks(local_passes.dual_pass, len(sums), local_passes.WORK * size, linear, *point, box, sums)
         means = (sums.sum(axis=0) / size).tolist()
         value = sum(point) + means[local_passes.VALUE]
-        cuts.append(_Cut(value, (1 - means[local_passes.MASS_1], 1 - means[local_passes.MASS_2]), point))
+        rounding = _ROUNDING * (means[local_passes.SIZE] + abs(point[0]) + abs(point[1]))
+        cuts.append(_Cut(value + rounding, (1 - means[local_passes.MASS_1], 1 - means[local_passes.MASS_2]), point))
         is_better = value > best
         if is_better:
-            best, at = value, point
-            bound = value - _ROUNDING * (means[local_passes.SIZE] + abs(point[0]) + abs(point[1]))
+            best, at, bound, known = value, point, value - rounding, accuracy * (1 + abs(value)) + 2 * rounding
         for cut in cuts if is_better else cuts[-1:]:
             region = cut.applied(region, best)
         if window != whole and (len(region) < 3 or (len(cuts) >= _SETTLING and window.is_touched(region))):
@@ -127,7 +127,7 @@ def _highest(linear: Array, box: local_problem.Box, accuracy: float, watch: Watc
         upper = min(max(cut.height(corner) for corner in region) for cut in cuts)
         if watch is not None:
             watch(Progress(len(cuts), None, f"evaluations of the bound on {size} points, known to {upper - best:.0e} nats"))
-        if upper - best <= accuracy * (1 + abs(best)) and not (window != whole and window.is_touched(region)):
+        if upper - best <= known and not (window != whole and window.is_touched(region)):
             break
     return Dual(bound / 2, at, (upper - bound) / 2, len(cuts))
 
@@ -155,7 +155,7 @@ class _Window(NamedTuple):
 
 
 class _Cut(NamedTuple):
-    """What one evaluation says of all multipliers: the dual is at most value + slope . (p - at)."""
+    """What one evaluation says of all multipliers: the dual is at most value + slope . (p - at), rounding included."""
 
     value: float
     slope: Point

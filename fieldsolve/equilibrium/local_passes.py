@@ -17,6 +17,9 @@ from fieldsolve.numerics.compiled import REDUCE, exp, jit
 
 BLOCK = 256  # points at a time: their arrays stay in the first-level cache
 
+_MOST_EXCHANGES = 200  # a handful is usual
+_FEW = 64  # points, up to which two are exchanged at once
+
 #: Of all points' problems at once, in memory-bound operations a point.
 WORK = 60
 
@@ -112,23 +115,51 @@ def choice_pass(first, last, linear, nu1, nu2, box, tied, sheets, is_mirrored, i
 
 
 @jit()
-def exchange(order, values, pairs, tied, missing_1, missing_2, sheets):
-    """Exchange sheets, (n,), for others that cost the same, point by point in the order given: values (3, n), pairs (2, 3, n).
-
-    Done where at least half of the mass that it moves makes up for mass that is missing or in excess.
-    """
-    for point in order:
-        chosen, least = sheets[point], values[:, point].min()
+def _least_left(values, pairs, tied, missing_1, missing_2, sheets, after):
+    """Which point's exchange for which sheet that costs the same leaves least mass missing, and how much; from a point on."""
+    least, best_point, best_sheet = np.inf, -1, -1
+    for point in range(after, sheets.size):
+        chosen, cheapest = sheets[point], values[:, point].min()
         for sheet in range(3):
             move_1 = pairs[0, sheet, point] - pairs[0, chosen, point]
             move_2 = pairs[1, sheet, point] - pairs[1, chosen, point]
-            size = np.hypot(move_1, move_2)
-            if size > 0 and values[sheet, point] - least <= tied * size:
+            if values[sheet, point] - cheapest <= tied * np.hypot(move_1, move_2):
                 left = np.hypot(missing_1 - move_1, missing_2 - move_2)
-                if np.hypot(missing_1, missing_2) - left >= size / 2:
-                    missing_1, missing_2 = missing_1 - move_1, missing_2 - move_2
-                    sheets[point] = sheet
-                    break
+                if sheet != chosen and left < least:
+                    least, best_point, best_sheet = left, point, sheet
+    return least, best_point, best_sheet
+
+
+@jit()
+def exchange(values, pairs, tied, missing_1, missing_2, sheets):
+    """Exchange sheets, (n,), for others that cost the same, as long as less mass is missing then: values (3, n), pairs (2, 3, n).
+
+    One point at a time, the one that helps most; of few points also two at once.
+    """
+    for _ in range(_MOST_EXCHANGES):
+        least, point, sheet = _least_left(values, pairs, tied, missing_1, missing_2, sheets, 0)
+        other, other_sheet = -1, -1
+        if not least < np.hypot(missing_1, missing_2) and sheets.size <= _FEW:
+            least = np.inf
+            for first in range(sheets.size - 1):
+                chosen, cheapest = sheets[first], values[:, first].min()
+                for turned in range(3):
+                    move_1 = pairs[0, turned, first] - pairs[0, chosen, first]
+                    move_2 = pairs[1, turned, first] - pairs[1, chosen, first]
+                    if turned == chosen or values[turned, first] - cheapest > tied * np.hypot(move_1, move_2):
+                        continue
+                    left, second, its = _least_left(
+                        values, pairs, tied, missing_1 - move_1, missing_2 - move_2, sheets, first + 1
+                    )
+                    if left < least:
+                        least, point, sheet, other, other_sheet = left, first, turned, second, its
+        if not least < np.hypot(missing_1, missing_2):
+            break
+        for at, to in ((point, sheet), (other, other_sheet)):
+            if at >= 0:
+                missing_1 -= pairs[0, to, at] - pairs[0, sheets[at], at]
+                missing_2 -= pairs[1, to, at] - pairs[1, sheets[at], at]
+                sheets[at] = to
 
 
 @jit()

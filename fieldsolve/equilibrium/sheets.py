@@ -20,18 +20,20 @@ _MOST_ITERATIONS = 20  # of Newton's method for the multipliers; four are usual
 _BALANCED = 1e-13  # mass that may be missing
 
 
-def of_dual(energy: Energy, floor: float, found: Dual) -> LogDensity:
-    """The pairs that minimise the dual of two coupled densities, with ties shared so that masses fit.
+def of_dual(energy: Energy, floor: float, found: Dual) -> tuple[LogDensity, LogDensity]:
+    """The pairs that minimise the dual of two coupled densities, with ties shared so that masses fit: to rounding, and nearly.
 
     With equal potentials every separated pair costs the same as its mirror image: the first modality gets one side of the
     sphere and the second the other, cut across a generic direction. What mass is missing then, as far as it can be, is
-    made up by exchanging pairs that cost the same, those next to the cut first. The rest, less than a pixel has, is made up by
-    the multipliers, at which every pair stays on its sheet.
+    made up by exchanging pairs that cost the same, next to the cut. The rest, less than a pixel has, is made up by
+    the multipliers, at which every pair stays on its sheet: a stationary state. Where another choice of sheets is better, as it
+    may be on coarse grids, a descent from the state before that may find it.
     """
     linear = energy.potentials / energy.tau
     box = point_box(energy.potentials, floor, energy.strength or 0.0)
     sheets = _chosen(energy.grid, linear, found.multipliers, box)
-    return LogDensity(_balanced(linear, found.multipliers, box, sheets), np.zeros(2), floor)
+    met, nearly = _on_sheets(linear, found.multipliers, box, sheets)
+    return LogDensity(met, np.zeros(2), floor), LogDensity(nearly, np.zeros(2), floor)
 
 
 def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: Box) -> NDArray[np.int8]:
@@ -43,17 +45,15 @@ def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: Bo
         linear, *multipliers, box, _TIED, sheets, is_mirrored, is_tied, gains, sums,
     )  # fmt: skip
     missing = size - sums.sum(axis=0)[[MASS_1, MASS_2]]
-    height = tilts(grid, 1, 1.0)[0]
     across = np.flatnonzero(is_mirrored)
-    across = across[np.argsort(-height[across], kind="stable")]
-    cut = 0.0
     if len(across):
-        gained = np.cumsum(gains[:, across], axis=1)
-        last = int(np.argmin(((missing[:, None] - gained) ** 2).sum(axis=0)))
-        sheets[across[: last + 1]] = FIRST
-        missing = missing - gained[:, last]
-        cut = float(height[across[last]])
-        nearest = max(0, last - _MOST_EXCHANGED // 2)
+        height = tilts(grid, 1, 1.0)[0]
+        across = across[np.argsort(-height[across], kind="stable")]
+        gained = np.cumsum(np.insert(gains[:, across], 0, 0.0, axis=1), axis=1)
+        count = int(np.argmin(((missing[:, None] - gained) ** 2).sum(axis=0)))
+        sheets[across[:count]] = FIRST
+        missing = missing - gained[:, count]
+        nearest = max(0, count - _MOST_EXCHANGED // 2)
         is_tied[across[nearest : nearest + _MOST_EXCHANGED]] = True
     tied = np.flatnonzero(is_tied)
     if len(tied):
@@ -61,17 +61,17 @@ def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: Bo
         blocks = local_passes.blocks_of(len(tied))
         there = np.ascontiguousarray(linear[:, tied])
         threads.over_blocks(local_passes.minima_pass, blocks, WORK * len(tied), there, *multipliers, box, values, pairs)
-        order, own = np.argsort(np.abs(height[tied] - cut), kind="stable"), sheets[tied]
-        local_passes.exchange(order, values, pairs, _TIED, *missing.tolist(), own)
+        own = sheets[tied]
+        local_passes.exchange(values, pairs, _TIED, *missing.tolist(), own)
         sheets[tied] = own
     return sheets
 
 
-def _balanced(linear: Array, multipliers: tuple[float, float], box: Box, sheets: NDArray[np.int8]) -> Array:
-    """The logarithms of the pairs on given sheets at multipliers close by at which masses are 1, as nearly as they can be."""
+def _on_sheets(linear: Array, multipliers: tuple[float, float], box: Box, sheets: NDArray[np.int8]) -> tuple[Array, Array]:
+    """The logarithms of the pairs on given sheets: at multipliers close by at which masses are 1, and at those given."""
     size = linear.shape[1]
     sums = local_passes.partial_sums(size)
-    best, least, at = None, np.inf, np.array(multipliers)
+    best, first, least, at = None, None, np.inf, np.array(multipliers)
     for _ in range(_MOST_ITERATIONS):
         fields = np.empty_like(linear)
         threads.over_blocks(local_passes.sheets_pass, len(sums), WORK * size, linear, *at.tolist(), box, sheets, fields, sums)
@@ -81,10 +81,12 @@ def _balanced(linear: Array, multipliers: tuple[float, float], box: Box, sheets:
         if best is not None and not missing < least:
             break
         best, least = fields, missing
+        first = fields if first is None else first
         r11, r12, r22 = means[RESPONSE_11:].tolist()
         response = np.array([[r11, r12], [r12, r22]])
         if missing <= _BALANCED or not np.linalg.cond(response) < 1e12:
             break
         at = at + np.linalg.solve(response, lack)
     assert best is not None
-    return best
+    assert first is not None
+    return best, first

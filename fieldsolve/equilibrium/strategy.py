@@ -154,11 +154,14 @@ def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | N
     else:
         highest = dual(energy.potentials, energy.tau, floor, energy.strength or 0.0, watch=search.watch)
         bound = highest.bound
-        starts.insert(0, of_dual(energy, floor, highest))
+        balanced, raw = of_dual(energy, floor, highest)
+        starts = [balanced, raw, *starts]
     least = -inf if bound is None else bound
     best = search.descend(starts[0], least)
     if best.evaluation.value > least + search.tolerance:
         best = _lowest_of([best, *(search.descend(state, least) for state in starts[1:])])
+    elif matched is not None and energy.value(matched.state) <= best.evaluation.value + best.evaluation.rounding:
+        best = search.descend(matched.state, least)
     if bound is not None and best.evaluation.value > bound + DOUBTFUL:
         more = [search.descend(search.begin(name), least) for name in ("tilted", "random:0")]
         best = _lowest_of([best, *more])

@@ -134,7 +134,7 @@ def coordinates(points: Array) -> Array:
 
 @jit(FUSE)
 def _exponents(x, y, z, sources, start, stop, rate, geodesic, result):
-    """log K(x, y_j) - log K(0): rate (x.y - 1), or -rate angle^2 for the geodesic critic."""
+    """log K(x, y_j) - log K(0): rate (x.y - 1), by chords, or -rate angle^2 for the geodesic critic."""
     if geodesic:
         for j in range(start, stop):
             dx, dy, dz = x - sources[0, j], y - sources[1, j], z - sources[2, j]
@@ -144,7 +144,8 @@ def _exponents(x, y, z, sources, start, stop, rate, geodesic, result):
             result[j - start] = -rate * angle * angle
     else:
         for j in range(start, stop):
-            result[j - start] = rate * (x * sources[0, j] + y * sources[1, j] + z * sources[2, j] - 1.0)
+            dx, dy, dz = x - sources[0, j], y - sources[1, j], z - sources[2, j]
+            result[j - start] = -0.5 * rate * (dx * dx + dy * dy + dz * dz)
 
 
 @jit(REDUCE_NUMBERS)

@@ -82,8 +82,8 @@ def _in_boxes(points: Array, kappa: float) -> _Boxes:
 @jit(REDUCE)
 def _exponents(x, y, z, sources, log_masses, start, stop, kappa, top, exponents):
     for j in range(start, stop):
-        product = x * sources[0, j] + y * sources[1, j] + z * sources[2, j]
-        exponents[j - start] = log_masses[j] + kappa * (product - 1.0) - top
+        dx, dy, dz = x - sources[0, j], y - sources[1, j], z - sources[2, j]
+        exponents[j - start] = log_masses[j] - 0.5 * kappa * (dx * dx + dy * dy + dz * dz) - top
 
 
 @jit(REDUCE)
@@ -164,4 +164,7 @@ def _box_pass(
         count = _gather(at_nodes, polar, cosine, sine, at, masses)
         for target in range(edges[box], edges[box + 1]):
             dx, dy, dz = targets[0, target] - x, targets[1, target] - y, targets[2, target] - z
-            result[target] = top + np.log(_sum(kappa * dx, kappa * dy, kappa * dz, at, masses, count))
+            # 0 for unit vectors but for rounding, which kappa may be large enough to show.
+            extra = dx * x + dy * y + dz * z + 0.5 * (dx * dx + dy * dy + dz * dz)
+            total = _sum(kappa * dx, kappa * dy, kappa * dz, at, masses, count)
+            result[target] = top + np.log(total) - kappa * extra

@@ -23,9 +23,9 @@ from fieldsolve.numerics.compiled import REDUCE, exp, jit
 #: Nodes that a value is interpolated from, along each coordinate.
 ORDER = 32
 
-#: Distances of nodes, in units of 1/kappa, and the errors of interpolation relative to the value, measured for kappa to 300.
-FINE, COARSE = 0.85, 1.2
-FINE_ERROR, COARSE_ERROR = 3e-12, 1e-7
+#: Distances of nodes, in units of 1/kappa, and the errors of sums relative to themselves, measured for kappa to 300.
+FINE, COARSE = 0.85, 1.1
+FINE_ERROR, COARSE_ERROR = 1e-11, 4e-8
 
 #: Beyond this concentration products of masses and kernels may underflow where they count.
 MOST_CONCENTRATED = 300.0

@@ -25,6 +25,7 @@ LOG_ACCURACY = 5e-11
 #: And below this fraction of it at every point, however little that counts.
 FAINT_ACCURACY = 5e-7
 
+_IN_RANGE = 1e-250, 1e250  # of largest values
 _PAIR_WORK = 20  # of a pair that is summed directly, in multiplications
 
 
@@ -171,7 +172,10 @@ class Smoother:
         density = np.asarray(density, dtype=np.float64)
         if density.ndim > 1:
             return np.stack([self.log_smooth(one, weight) for one in density])
-        result, lost = _harmonic_where_accurate(self, density, 0.0, weight)
+        least, power = _range_of(density)
+        if power:
+            return np.asarray(self.log_smooth(np.ldexp(density, -power), weight) + power * np.log(2.0))
+        result, lost = _harmonic_where_accurate(self, density, least, 0.0, weight)
 
         def take_logarithm(at: slice) -> None:
             with np.errstate(divide="ignore"):
@@ -187,7 +191,11 @@ class Smoother:
 
         Where K rho is below `relevant` only its absolute error, 1e-10 of `relevant`, is kept.
         """
-        result, lost = _harmonic_where_accurate(self, density, relevant, weight)
+        least, power = _range_of(density)
+        if power:
+            scaled = self.smooth_closely(np.ldexp(density, -power), float(np.ldexp(relevant, -power)), weight)
+            return np.ldexp(scaled, power)
+        result, lost = _harmonic_where_accurate(self, density, least, relevant, weight)
         if len(lost.points):
             result[lost.points] = np.exp(_log_smoothed_at(self, density, lost))
         return result
@@ -240,6 +248,18 @@ def _balance(smoother: Smoother) -> tuple[Array, float]:
     return log_balance, spread
 
 
+def _range_of(density: Array) -> tuple[float, int]:
+    """A density's least value, and the power of two of its largest where sums could overflow or lose digits as denormals; else 0.
+
+    Raises InputError for what is no density.
+    """
+    ends = threads.over_chunks(lambda at: (density[at].min(), density[at].max()), density.size)
+    least, most = float(np.min(ends)), float(np.max(ends))
+    if not (least >= 0 and 0 < most < np.inf):
+        raise InputError("a density must be finite, non-negative and not zero everywhere")
+    return least, 0 if _IN_RANGE[0] < most < _IN_RANGE[1] else int(np.frexp(most)[1])
+
+
 @dataclass(frozen=True, eq=False)
 class _Lost:
     """Points, rising, where the harmonic value is lost in its error; whether all of them may have an error of FAINT_ACCURACY."""
@@ -248,13 +268,14 @@ class _Lost:
     are_faint: bool
 
 
-def _harmonic_where_accurate(smoother: Smoother, density: Array, relevant: float, weight: Array | None) -> tuple[Array, _Lost]:
-    """The harmonic value, whose error is relative to the maximum of what it smooths, and the points where that is too much."""
+def _harmonic_where_accurate(
+    smoother: Smoother, density: Array, base: float, relevant: float, weight: Array | None
+) -> tuple[Array, _Lost]:
+    """The harmonic value, whose error is relative to the maximum of what it smooths, and the points where that is too much.
+
+    base: the least value of the density, whose smoothing is exact.
+    """
     grid = smoother.grid
-    ends = threads.over_chunks(lambda at: (density[at].min(), density[at].max()), grid.size)
-    base, most = float(np.min(ends)), float(np.max(ends))
-    if not (base >= 0 and 0 < most < np.inf):
-        raise InputError("a density must be finite, non-negative and not zero everywhere")
     harmonic, noise, least = _harmonic(smoother, density, base)
     if noise <= LOG_ACCURACY * (least - noise):
         return harmonic, _Lost(np.empty(0, dtype=np.int64), True)

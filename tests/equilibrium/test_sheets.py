@@ -30,7 +30,7 @@ def test_masses_are_met_and_nothing_is_left_to_descend(coupling: float, floor: f
     problem = fs.Problem(nside=16, tau=tau, floor=floor, coupling=coupling, misalign=misalign)
     energy, _ = problem.functional()
     found = dual(energy.potentials, tau, floor, coupling)
-    state = of_dual(energy, floor, found)
+    state, _ = of_dual(energy, floor, found)
     density = np.maximum(np.exp(state.field), floor)
     np.testing.assert_allclose(density.mean(axis=1), 1, atol=1e-11)
     evaluation, _ = energy.step(state, 0.0, np.empty_like(state.field))

@@ -85,7 +85,7 @@ def test_the_sum_over_nodes_does_not_grow_with_the_points() -> None:
 def test_between_nodes_kernels_are_interpolated_to_the_error_that_is_said(distance: float, error: float) -> None:
     """Relative to the value there, for every profile exp(k cos t), k from 0 to kappa, and every place between nodes."""
     weights, worst = np.empty(nodes.ORDER), 0.0
-    for kappa in (0.5, 4.0, 12.0, 20.0, 60.0, 300.0):
+    for kappa in (0.5, 4.0, 12.0, 12.2, 20.0, 60.0, 300.0):
         net = nodes.net_of(Circle(10).rings(), kappa, distance)
         spacing = 2 * np.pi / net.around
         for share in (0.03, 0.31, 0.5):
@@ -95,7 +95,7 @@ def test_between_nodes_kernels_are_interpolated_to_the_error_that_is_said(distan
                 for t in np.linspace(0, np.pi, 41):
                     there = t + spacing * (np.arange(nodes.ORDER) - offset)
                     worst = max(worst, abs(weights @ np.exp(k * (np.cos(there) - np.cos(t))) - 1))
-    assert error / 10 < worst < error
+    assert error / 10 < worst < error / 1.5  # two coordinates add up, here mildly
 
 
 @settings(max_examples=30)
