@@ -115,42 +115,60 @@ def choice_pass(first, last, linear, nu1, nu2, box, tied, sheets, is_mirrored, i
 
 
 @jit()
-def _least_left(values, pairs, tied, missing_1, missing_2, sheets, after):
-    """Which point's exchange for which sheet that costs the same leaves least mass missing, and how much; from a point on."""
-    least, best_point, best_sheet = np.inf, -1, -1
-    for point in range(after, sheets.size):
-        chosen, cheapest = sheets[point], values[:, point].min()
-        for sheet in range(3):
-            move_1 = pairs[0, sheet, point] - pairs[0, chosen, point]
-            move_2 = pairs[1, sheet, point] - pairs[1, chosen, point]
-            if values[sheet, point] - cheapest <= tied * np.hypot(move_1, move_2):
-                left = np.hypot(missing_1 - move_1, missing_2 - move_2)
-                if sheet != chosen and left < least:
-                    least, best_point, best_sheet = left, point, sheet
-    return least, best_point, best_sheet
+def _move(values, pairs, tied, sheets, point, sheet):
+    """What another sheet of a point has more of, (0, 0) if it costs more."""
+    chosen = sheets[point]
+    move_1 = pairs[0, sheet, point] - pairs[0, chosen, point]
+    move_2 = pairs[1, sheet, point] - pairs[1, chosen, point]
+    if values[sheet, point] - values[:, point].min() <= tied * np.hypot(move_1, move_2):
+        return move_1, move_2
+    return 0.0, 0.0
 
 
 @jit()
 def exchange(values, pairs, tied, missing_1, missing_2, sheets):
-    """Exchange sheets, (n,), for others that cost the same, as long as less mass is missing then: values (3, n), pairs (2, 3, n).
+    """Exchange sheets, (n,), for others that cost the same, point by point: values (3, n), pairs (2, 3, n).
 
-    One point at a time, the one that helps most; of few points also two at once.
+    Done where at least half of the mass that it moves makes up for mass that is missing or in excess, which is returned.
     """
+    for point in range(sheets.size):
+        for sheet in range(3):
+            move_1, move_2 = _move(values, pairs, tied, sheets, point, sheet)
+            size = np.hypot(move_1, move_2)
+            if size > 0 and np.hypot(missing_1, missing_2) - np.hypot(missing_1 - move_1, missing_2 - move_2) >= size / 2:
+                missing_1, missing_2 = missing_1 - move_1, missing_2 - move_2
+                sheets[point] = sheet
+                break
+    return missing_1, missing_2
+
+
+@jit()
+def _least_left(values, pairs, tied, missing_1, missing_2, sheets, after):
+    """The point, from one on, and the sheet whose exchange leaves least mass missing, and how much that is."""
+    least, best_point, best_sheet = np.inf, -1, -1
+    for point in range(after, sheets.size):
+        for sheet in range(3):
+            move_1, move_2 = _move(values, pairs, tied, sheets, point, sheet)
+            left = np.hypot(missing_1 - move_1, missing_2 - move_2)
+            if sheet != sheets[point] and (move_1 != 0.0 or move_2 != 0.0) and left < least:
+                least, best_point, best_sheet = left, point, sheet
+    return least, best_point, best_sheet
+
+
+@jit()
+def exchange_best(values, pairs, tied, missing_1, missing_2, sheets):
+    """The same for few points: the exchange that leaves least missing, or the pair of exchanges, as long as one helps."""
     for _ in range(_MOST_EXCHANGES):
         least, point, sheet = _least_left(values, pairs, tied, missing_1, missing_2, sheets, 0)
         other, other_sheet = -1, -1
         if not least < np.hypot(missing_1, missing_2) and sheets.size <= _FEW:
-            least = np.inf
             for first in range(sheets.size - 1):
-                chosen, cheapest = sheets[first], values[:, first].min()
                 for turned in range(3):
-                    move_1 = pairs[0, turned, first] - pairs[0, chosen, first]
-                    move_2 = pairs[1, turned, first] - pairs[1, chosen, first]
-                    if turned == chosen or values[turned, first] - cheapest > tied * np.hypot(move_1, move_2):
+                    move_1, move_2 = _move(values, pairs, tied, sheets, first, turned)
+                    if move_1 == 0.0 and move_2 == 0.0:
                         continue
-                    left, second, its = _least_left(
-                        values, pairs, tied, missing_1 - move_1, missing_2 - move_2, sheets, first + 1
-                    )
+                    rest_1, rest_2 = missing_1 - move_1, missing_2 - move_2
+                    left, second, its = _least_left(values, pairs, tied, rest_1, rest_2, sheets, first + 1)
                     if left < least:
                         least, point, sheet, other, other_sheet = left, first, turned, second, its
         if not least < np.hypot(missing_1, missing_2):

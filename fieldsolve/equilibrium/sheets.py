@@ -12,7 +12,7 @@ from fieldsolve.equilibrium.local_problem import FIRST, Box
 from fieldsolve.equilibrium.starts import tilts
 from fieldsolve.grids import Grid
 from fieldsolve.numerics import threads
-from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.arrays import Array, Indices
 
 _TIED = 1e-6  # pairs whose values differ by so little of the mass between them cost the same
 _MOST_EXCHANGED = 4096  # points next to a cut: with more there is less than a pixel missing by far
@@ -45,26 +45,37 @@ def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: Bo
         linear, *multipliers, box, _TIED, sheets, is_mirrored, is_tied, gains, sums,
     )  # fmt: skip
     missing = size - sums.sum(axis=0)[[MASS_1, MASS_2]]
+    height, cut = tilts(grid, 1, 1.0)[0], 0.0
     across = np.flatnonzero(is_mirrored)
+    across = across[np.argsort(-height[across], kind="stable")]
     if len(across):
-        height = tilts(grid, 1, 1.0)[0]
-        across = across[np.argsort(-height[across], kind="stable")]
         gained = np.cumsum(np.insert(gains[:, across], 0, 0.0, axis=1), axis=1)
         count = int(np.argmin(((missing[:, None] - gained) ** 2).sum(axis=0)))
         sheets[across[:count]] = FIRST
         missing = missing - gained[:, count]
+        cut = float(height[across[max(count - 1, 0)]])
         nearest = max(0, count - _MOST_EXCHANGED // 2)
         is_tied[across[nearest : nearest + _MOST_EXCHANGED]] = True
     tied = np.flatnonzero(is_tied)
     if len(tied):
-        values, pairs = np.empty((3, len(tied))), np.empty((2, 3, len(tied)))
-        blocks = local_passes.blocks_of(len(tied))
-        there = np.ascontiguousarray(linear[:, tied])
-        threads.over_blocks(local_passes.minima_pass, blocks, WORK * len(tied), there, *multipliers, box, values, pairs)
-        own = sheets[tied]
-        local_passes.exchange(values, pairs, _TIED, *missing.tolist(), own)
-        sheets[tied] = own
+        tied = tied[np.argsort(np.abs(height[tied] - cut), kind="stable")]
+        _exchange(linear, multipliers, box, tied, missing, sheets)
     return sheets
+
+
+def _exchange(
+    linear: Array, multipliers: tuple[float, float], box: Box, tied: Indices, missing: Array, sheets: NDArray[np.int8]
+) -> None:
+    """Make up for missing mass by exchanging sheets of tied points, in their order."""
+    values, pairs = np.empty((3, len(tied))), np.empty((2, 3, len(tied)))
+    there = np.ascontiguousarray(linear[:, tied])
+    blocks, work = local_passes.blocks_of(len(tied)), WORK * len(tied)
+    threads.over_blocks(local_passes.minima_pass, blocks, work, there, *multipliers, box, values, pairs)
+    own = sheets[tied]
+    left = local_passes.exchange(values, pairs, _TIED, *missing.tolist(), own)
+    few = slice(0, _MOST_EXCHANGED)
+    local_passes.exchange_best(values[:, few], pairs[:, :, few], _TIED, *left, own[few])
+    sheets[tied] = own
 
 
 def _on_sheets(linear: Array, multipliers: tuple[float, float], box: Box, sheets: NDArray[np.int8]) -> tuple[Array, Array]:

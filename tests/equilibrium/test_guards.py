@@ -66,6 +66,21 @@ def test_a_stalled_descent_is_certified_by_a_gap_of_one_tolerance_and_no_more(ab
     assert found.status is status
 
 
+@pytest.mark.parametrize(("above", "steps"), [(0.5, 10), (2.0, 200)])
+def test_energies_within_the_tolerance_of_their_bound_are_left_after_ten_steps(above: float, steps: int) -> None:
+    class Slow(Told):
+        """Every state is a little lower, and as far from stationary."""
+
+        def says(self, number: int, evaluation: Evaluation) -> Evaluation:
+            return replace(evaluation, value=1.0 - 1e-9 * number, stationarity=1e-2)
+
+    grid = Circle(30)
+    energy = Slow(grid, waves(grid), 0.5, 0.4)
+    found = descend(energy, start("tilted", energy, 0.01), 1e-4, 200, bound=1.0 - above * 1e-4)
+    assert len(found.trace) == steps
+    assert found.status is (Status.CERTIFIED if steps == 10 else Status.STEPS)
+
+
 def test_a_falling_stationarity_is_progress_although_the_energy_stands_still() -> None:
     class Slow(Told):
         """The energy does not move any more; the stationarity falls by two percent in a step."""

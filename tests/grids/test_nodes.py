@@ -212,3 +212,29 @@ def test_a_smoothed_solve_of_concentrated_densities_ends_where_all_pairs_say(mon
     over_pairs = problem.solve()
     assert len(through_nodes.trace) == len(over_pairs.trace)
     assert through_nodes.energy == pytest.approx(over_pairs.energy, abs=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-315, 1e-300, 1e300, 1e307])
+def test_scales_out_of_range_lose_no_digits(scale: float, rng: np.random.Generator) -> None:
+    grid = Healpix(8)
+    smoother, density = Smoother(grid, Kernel("cosine", 0.2)), np.exp(3 * rng.standard_normal(grid.size) - 15)
+    scaled = density * scale
+    exact = by_pairs(smoother, scaled * (1e250 if scale < 1 else 1e-250), np.arange(grid.size))
+    expected = exact - np.log(1e250 if scale < 1 else 1e-250)
+    np.testing.assert_allclose(smoother.log_smooth(scaled), expected, rtol=0, atol=1e-11)
+    if scale > 1e-310:  # what is smoothed is no denormal number itself
+        np.testing.assert_allclose(np.log(smoother.smooth_closely(scaled)), expected, rtol=0, atol=1e-9)
+
+
+def test_the_sharpest_kernels_of_fine_circles_keep_their_digits(rng: np.random.Generator) -> None:
+    """kappa of a million: products of unit vectors less 1 would be wrong by 1e-10 of what is in the exponent."""
+    grid = Circle(10_000)
+    kernel = Kernel("cosine", 1.1e-6)
+    smoother, density = Smoother(grid, kernel), rng.exponential(size=grid.size)
+    density[3000:7000] *= 1e-200
+    at = np.arange(0, grid.size, 97)
+    steps = np.abs((at[:, None] - np.arange(grid.size)) % grid.size)
+    exponents = -2 / 1.1e-6 * np.sin(np.pi * steps / grid.size) ** 2 + np.log(density * smoother.balance)
+    exact = np.logaddexp.reduce(exponents, axis=1) + np.log(smoother.balance[at]) + grid.log_peak(kernel) - np.log(grid.size)
+    near = exact > -1000
+    assert np.abs(smoother.log_smooth(density)[at] - exact)[near].max() < 1e-10
