@@ -1,5 +1,7 @@
 """Densities made of the dual's minimisers, multipliers found on a sample first, and what a solve does with both."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,10 +9,12 @@ from hypothesis import strategies as st
 
 import fieldsolve as fs
 from fieldsolve.equilibrium import dual as bounding
-from fieldsolve.equilibrium.descent import Status
+from fieldsolve.equilibrium import strategy
+from fieldsolve.equilibrium.descent import Descent, Status
 from fieldsolve.equilibrium.dual import ACCURACY, dual
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.expected import expected_seconds
+from fieldsolve.equilibrium.phases import Matched
 from fieldsolve.equilibrium.sheets import of_dual
 from fieldsolve.equilibrium.strategy import Search, find_from
 from fieldsolve.grids import Healpix
@@ -105,6 +109,21 @@ def test_a_coarse_grid_chooses_the_start_of_smoothed_problems() -> None:
         name: find_from(Search(energy, 1e-3, 1e-3, 10_000), name, None)[0].evaluation.value for name in ("tilted", "intrinsic")
     }
     assert ends[solution.start] < min(ends.values()) + 1e-3
+
+
+@pytest.mark.parametrize("better", ["tilted", "intrinsic"])
+def test_the_full_grid_descends_from_the_start_that_the_coarse_one_chose(better: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[int, tuple[str, ...]]] = []
+    lowest_end = strategy.lowest_end
+
+    def told(search: Search, starts: Sequence[str], matched: Matched | None) -> tuple[str, Descent, float | None]:
+        tried.append((search.energy.grid.size, tuple(starts)))
+        return lowest_end(search, starts if len(starts) == 1 else (better,), matched)
+
+    monkeypatch.setattr(strategy, "lowest_end", told)
+    solution = fs.Problem(nside=64, tau=0.5, coupling=0.7, energy="smoothed").solve()
+    assert solution.start == better
+    assert tried == [(Healpix(16).size, ("tilted", "intrinsic")), (Healpix(64).size, (better,))]
 
 
 def test_how_long_a_solve_takes_is_foreseen_only_where_it_may_be_long() -> None:

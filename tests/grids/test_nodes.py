@@ -237,4 +237,7 @@ def test_the_sharpest_kernels_of_fine_circles_keep_their_digits(rng: np.random.G
     exponents = -2 / 1.1e-6 * np.sin(np.pi * steps / grid.size) ** 2 + np.log(density * smoother.balance)
     exact = np.logaddexp.reduce(exponents, axis=1) + np.log(smoother.balance[at]) + grid.log_peak(kernel) - np.log(grid.size)
     near = exact > -1000
+    masses = density * smoother.balance / grid.size
+    about_boxes = boxes.log_sums(grid.rings(), grid.points(), np.log(masses), 1 / 1.1e-6, at)
+    assert np.abs(about_boxes - (exact - np.log(smoother.balance[at]) - grid.log_peak(kernel)))[near].max() < 3e-11
     assert np.abs(smoother.log_smooth(density)[at] - exact)[near].max() < 1e-10
