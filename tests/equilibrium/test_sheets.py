@@ -24,7 +24,7 @@ from fieldsolve.numerics.arrays import Array
 
 @settings(max_examples=25)
 @given(
-    coupling=st.one_of(st.floats(1e-3, 0.999), st.sampled_from([0.2, 0.25, 0.5])),
+    coupling=st.one_of(st.floats(1e-3, 0.9), st.sampled_from([0.2, 0.25, 0.5])),  # beyond, single pixels hold all mass
     floor=st.floats(-9, -0.7).map(np.exp),
     tau=st.floats(0.1, 2),
     misalign=st.sampled_from([0.0, 10.0, 90.0]),
