@@ -21,7 +21,11 @@ _CHUNK = 512  # sources at a time, so that exponents stay in the first-level cac
 _COORDINATES = 3  # of points that the compiled loops take
 _TARGETS = 16  # a block: what one thread takes at a time
 _NEGLIGIBLE = 80.0  # a chunk this far below the largest exponent cannot change the sum by a rounding
-PATCH = 64  # neighbours that are left out together where their kernel is negligible
+#: Work of a pair, an exponential and a few products, in multiplications of the nodes' sums; as measured.
+PAIR_WORK = 20
+
+#: Sources whose bound is known together.
+PATCH = 64
 _FAINT = 38.0  # nats: patches whose sums are fainter by so much, and by the logarithm of their number, cannot change a sum
 _WORTH_SORTING = 200  # sums over all sources that are saved
 _CENTRED = 1e-12  # a patch whose mean is so short surrounds the origin, and rounding of the products of two unit vectors
@@ -173,6 +177,15 @@ def _add(values, other):
 
 
 @jit()
+def _with_more(shift, total, exponents, largest):
+    """A sum total exp(shift) with more exponents, the largest of them given, added to it; they are used up."""
+    if largest > shift:
+        total *= np.exp(shift - largest)
+        shift = largest
+    return shift, total + sum_of_exponentials(exponents, shift)
+
+
+@jit()
 def _log_sums(first, last, targets, sources, log_weights, rate, geodesic, result):
     buffer = np.empty(_CHUNK)
     for i in range(first * _TARGETS, min(last * _TARGETS, result.size)):
@@ -183,12 +196,8 @@ def _log_sums(first, last, targets, sources, log_weights, rate, geodesic, result
             _exponents(targets[0, i], targets[1, i], targets[2, i], sources, start, stop, rate, geodesic, exponents)
             _add(exponents, log_weights[start:stop])
             largest = _largest(exponents)
-            if largest == -np.inf or largest < shift - _NEGLIGIBLE:
-                continue
-            if largest > shift:
-                total *= np.exp(shift - largest)
-                shift = largest
-            total += sum_of_exponentials(exponents, shift)
+            if largest > -np.inf and largest >= shift - _NEGLIGIBLE:
+                shift, total = _with_more(shift, total, exponents, largest)
         result[i] = shift + np.log(total) if total > 0.0 else -np.inf
 
 
@@ -228,7 +237,8 @@ def _bound_patches(first, last, sources, log_weights, bounds):
 def reach_of_patches(x, y, z, bounds, rate, reach):
     """Write what the logarithm of each patch's sum at a point is at most."""
     for patch in range(reach.size):
-        cosine = min(x * bounds[0, patch] + y * bounds[1, patch] + z * bounds[2, patch], 1.0)
+        cosine = x * bounds[0, patch] + y * bounds[1, patch] + z * bounds[2, patch]
+        cosine = max(min(cosine, 1.0), -1.0)
         apart = cosine * bounds[3, patch] + np.sqrt(1 - cosine * cosine) * bounds[4, patch]
         closest = 1.0 if cosine >= bounds[3, patch] else apart
         reach[patch] = bounds[5, patch] + rate * (closest - 1.0)
@@ -252,10 +262,6 @@ def _log_sums_of_patches(first, last, targets, sources, log_weights, bounds, rat
             _exponents(x, y, z, sources, start, stop, rate, False, exponents)
             _add(exponents, log_weights[start:stop])
             largest = _largest(exponents)
-            if largest == -np.inf:
-                continue
-            if largest > shift:
-                total *= np.exp(shift - largest)
-                shift = largest
-            total += sum_of_exponentials(exponents, shift)
+            if largest > -np.inf:
+                shift, total = _with_more(shift, total, exponents, largest)
         result[i] = shift + np.log(total) if total > 0.0 else -np.inf

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fieldsolve.grids import nodes
-from fieldsolve.grids.allpairs import PATCH, bound_patches, coordinates, reach_of_patches
+from fieldsolve.grids.allpairs import PAIR_WORK, PATCH, bound_patches, coordinates, reach_of_patches
 from fieldsolve.grids.grid import Rings
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
@@ -20,7 +20,7 @@ from fieldsolve.numerics.compiled import REDUCE, exp, jit
 WIDTH = 30.0
 
 _ROUNDING = 30.0  # nats: what is fainter by so much, and by log N, cannot change a sum
-_PER_NODE, _PER_MASS, _PER_PAIR = 100, 12 * nodes.ORDER, 20  # work in multiplications, as measured
+_PER_NODE = 100  # work of looking a node over, in multiplications, as measured
 
 
 def work(rings: Rings, kappa: float, size: int, targets: int) -> float:
@@ -29,8 +29,8 @@ def work(rings: Rings, kappa: float, size: int, targets: int) -> float:
     depth = 2 * WIDTH + _ROUNDING + np.log(size)
     share = min(1.0, depth / (2 * kappa) if len(rings.polar) > 1 else np.sqrt(2 * depth / kappa) / np.pi)
     count = nodes.net_of(rings, WIDTH, nodes.FINE).count
-    of_boxes = min(float(targets), boxes) * (_PER_NODE * count + _PER_MASS * share * size)
-    return float(of_boxes + _PER_PAIR * share * targets * count)
+    of_boxes = min(float(targets), boxes) * (_PER_NODE * count + nodes.SHARE_WORK * share * size)
+    return float(of_boxes + PAIR_WORK * share * targets * count)
 
 
 class _Boxes(NamedTuple):

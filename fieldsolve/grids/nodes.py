@@ -30,6 +30,9 @@ FINE_ERROR, COARSE_ERROR = 1e-11, 4e-8
 #: Beyond this concentration products of masses and kernels may underflow where they count.
 MOST_CONCENTRATED = 300.0
 
+#: Work of sharing a point's mass, or of interpolating to it, in multiplications of the sum over nodes; as measured.
+SHARE_WORK = 12 * ORDER
+
 _NEGLIGIBLE = 1e-14  # of a sum
 _LEAST_CONCENTRATED = 12.0  # broader kernels curve too much for nodes 1/kappa apart
 
@@ -65,7 +68,7 @@ def net_of(rings: Rings, kappa: float, distance: float) -> Net:
 
 def work(net: Net, size: int) -> float:
     """Of the sums through a net, in multiplications: of its pairs, and of sharing and interpolating `size` points."""
-    return float(net.count) ** 2 + 12 * ORDER * size
+    return float(net.count) ** 2 + SHARE_WORK * size
 
 
 def sums(net: Net, masses: Array, targets: Indices) -> Array:

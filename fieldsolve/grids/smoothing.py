@@ -26,7 +26,6 @@ LOG_ACCURACY = 5e-11
 FAINT_ACCURACY = 5e-7
 
 _IN_RANGE = 1e-250, 1e250  # of largest values
-_PAIR_WORK = 20  # of a pair that is summed directly, in multiplications
 
 
 def resolves(grid: Grid, kernel: Kernel) -> bool:
@@ -306,7 +305,9 @@ def _route(smoother: Smoother, targets: int, sources: int, distance: float) -> t
         points, there = grid.points(), np.flatnonzero(masses)
         return allpairs.log_sums(points[at], points[there], np.log(masses[there]), kernel)
 
-    routes: list[tuple[float, _Route]] = [(_PAIR_WORK * float(targets) * sources * allpairs.share_summed(kernel), over_pairs)]
+    routes: list[tuple[float, _Route]] = [
+        (allpairs.PAIR_WORK * float(targets) * sources * allpairs.share_summed(kernel), over_pairs)
+    ]
     if rings is not None and kernel.critic.linear is not None:
         kappa = kernel.concentration
         net = nodes.net_of(rings, kappa, distance)

@@ -133,6 +133,22 @@ def test_sums_about_boxes_are_those_over_pairs(kappa: float, grid: Grid, spread:
     np.testing.assert_allclose(found, exact, rtol=0, atol=1e-11)
 
 
+def test_a_single_mass_at_the_antipode_is_summed() -> None:
+    """Products of unit vectors may be a rounding below -1, where a bound of a patch must not be lost."""
+    grid = Healpix(8)
+    points, rings = grid.points(), grid.rings()
+    assert rings is not None
+    for pixel in range(0, grid.size, 5):
+        log_masses = np.full(grid.size, -np.inf)
+        log_masses[pixel] = 0.0
+        target = grid.nearest(-points[pixel : pixel + 1])
+        expected = 500.0 * (points[target[0]] @ points[pixel] - 1)
+        assert boxes.log_sums(rings, points, log_masses, 500.0, target)[0] == pytest.approx(expected, abs=1e-9)
+        bounds, reach = np.array([[*points[pixel], 1.0, 0.0, 0.0]]).T.copy(), np.empty(1)
+        allpairs.reach_of_patches(*(-points[pixel] * (1 + 1e-15)), bounds, 500.0, reach)
+        assert reach[0] == pytest.approx(-1000.0)
+
+
 def test_narrow_kernels_on_large_grids_go_over_boxes(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     grid, kernel, calls = Healpix(128), Kernel("cosine", 0.003), []
     density = np.exp(6 * rng.standard_normal(grid.size))
