@@ -142,6 +142,8 @@ def plot_trace(ax: Axes, solution: Solution) -> Axes:
     ax.set_title(solution.status.value.split(":")[0] + f" after {len(trace)} step{'s' if len(trace) != 1 else ''}")
     ax.legend(fontsize=8, frameon=False)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(trace) == 0:  # the usual end of a global solve: its limits would show fractions of a step
+        ax.set(xlim=(-0.5, 0.5), xticks=[0])
     return ax
 
 
