@@ -10,7 +10,7 @@ from typing import Any
 from fieldsolve.diagnose.diagnosis import Comparison as Comparison
 from fieldsolve.diagnose.diagnosis import Diagnosis as Diagnosis
 from fieldsolve.diagnose.diagnosis import diagnose as diagnose
-from fieldsolve.diagnose.metric import Metric as Metric
+from fieldsolve.diagnose.metrics.metric import Metric as Metric
 
 
 class _Wing(ModuleType):

@@ -1,14 +1,22 @@
 """Corrupted matchings: partners replaced at random by others of their group, and everything measured again."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.diagnose.measure import Measurement, measure
+from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
-from fieldsolve.numerics.progress import Watch
+
+
+@dataclass(frozen=True, eq=False)
+class Replacement:
+    """How partners are to be replaced: with which probabilities, and within groups, one label a row of the first modality."""
+
+    probabilities: tuple[float, ...]
+    groups: Indices | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,22 +28,15 @@ class Corruption:
     measurement: Measurement
 
 
-def corrupt_partners(
-    sample: Sample,
-    probabilities: tuple[float, ...],
-    groups: Indices | None,
-    tau: float,
-    resamples: int,
-    seed: int,
-    watch: Watch | None = None,
-) -> list[Corruption]:
+def corrupt_partners(sample: Sample, how: Replacement, seed: int, again: Callable[[Sample], Measurement]) -> list[Corruption]:
     """Measure a sample at every probability of replacing a row of the second modality by one of another cluster of its group.
 
-    groups: of the first modality's rows, as they are in the sample; without them all are one group. What is replaced at a
-    probability is replaced at every larger one, by the same row. A row whose group has no other cluster stays. Raises
-    InputError.
+    how.groups: of the first modality's rows, as they are in the sample; without them all are one group. What is replaced at a
+    probability is replaced at every larger one, by the same row. A row whose group has no other cluster stays. again: measures
+    a sample. Raises InputError.
     """
-    check_probabilities(probabilities)
+    check_probabilities(how.probabilities)
+    groups = how.groups
     first_of_cluster = np.unique(sample.clusters[0], return_index=True)[1]
     by_cluster = np.zeros(sample.independent, dtype=np.int64) if groups is None else groups[first_of_cluster]
     rng = np.random.default_rng([seed, 1])
@@ -43,10 +44,10 @@ def corrupt_partners(
     chance = rng.random(len(others))
     own = np.arange(len(others))
     results = []
-    for probability in probabilities:
+    for probability in how.probabilities:
         rows = np.where(chance < probability, others, own)
         changed = sample.with_second(rows)
-        results.append(Corruption(probability, float(np.mean(rows != own)), measure(changed, tau, resamples, seed, watch)))
+        results.append(Corruption(probability, float(np.mean(rows != own)), again(changed)))
     return results
 
 

@@ -1,84 +1,73 @@
-"""A diagnosis: every pair of modalities measured, corrupted if asked for, set beside the theory, and put into words."""
+"""A diagnosis: every pair of modalities measured, put into words, corrupted and set beside the theory if that is asked for."""
 
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from math import isfinite
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fieldsolve.diagnose.corruption import Corruption, check_probabilities, corrupt_partners
-from fieldsolve.diagnose.measure import RESAMPLES, Measurement, measure
-from fieldsolve.diagnose.metric import plain
-from fieldsolve.diagnose.sample import Sample, match, temperature
-from fieldsolve.diagnose.theory import Place, place_sample
-from fieldsolve.diagnose.verdict import verdict
+from fieldsolve.diagnose.corruption import Corruption, Replacement, check_probabilities, corrupt_partners
+from fieldsolve.diagnose.measure import EXCHANGES, Measurement, measure
+from fieldsolve.diagnose.metrics.metric import plain
+from fieldsolve.diagnose.sample import MOST_CLUSTERS, Sample, match, temperature
+from fieldsolve.diagnose.statistics.temperature import chance
+from fieldsolve.diagnose.verdict import Verdict, verdict
 from fieldsolve.embeddings.modality import Modality, check_widths, modality
 from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
 
-SCHEMA = "fieldsolve/diagnose/1"
+if TYPE_CHECKING:
+    from fieldsolve.diagnose.theory import Place
 
-_FEWEST_RESAMPLES = 99
+SCHEMA = "fieldsolve/diagnose/2"
+
+_FEWEST_EXCHANGES = 99
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two modalities compared."""
+    """Two modalities compared; place: among the equilibria of their potentials, where that was asked for."""
 
     sample: Sample
     measurement: Measurement
-    place: Place
-    corruptions: tuple[Corruption, ...]
+    corruptions: tuple[Corruption, ...] = ()
+    place: "Place | None" = None
+    tau_is_given: bool = True
 
     @property
-    def verdict(self) -> list[str]:
-        """What the numbers say, in sentences."""
-        return verdict(self.sample, self.measurement, self.place)
+    def verdict(self) -> Verdict:
+        """What the numbers say."""
+        return verdict(self.sample, self.measurement, self.tau_is_given)
 
     def summary(self) -> dict[str, Any]:
         """All values, as JSON."""
-        place = self.place
-        return {
+        measured, said = self.measurement, self.verdict
+        loss = "infonce" if measured.bias is None else "siglip"
+        values = {
             "first": self.sample.first.name,
             "second": self.sample.second.name,
             "rows": [len(self.sample.first.rows), len(self.sample.second.rows)],
             "pairs": self.sample.pairs,
             "clusters": self.sample.independent,
-            "groups": self.measurement.groups,
-            "bandwidth": self.measurement.bandwidth,
-            "metrics": plain(self.measurement.metrics),
-            "verdict": self.verdict,
-            "notes": list(self.measurement.notes),
+            "groups": measured.groups,
+            "bandwidth": measured.bandwidth,
+            "summary": said.summary,
+            "findings": [
+                {"code": one.code, "sentence": one.sentence, "advice": one.advice} for one in said.findings
+            ],
+            "metrics": plain(measured.metrics),
+            "tests": {"count": len(measured.adjusted), "holm": measured.adjusted},
+            "health": measured.health.summary(),
+            "loss": {"name": loss, "batch": measured.batch, "bias": measured.bias, "chance": chance(loss, measured.batch)},
+            "notes": list(measured.notes),
             "corruption": [
                 {"probability": one.probability, "replaced": one.replaced, "metrics": plain(one.measurement.metrics)}
                 for one in self.corruptions
             ],
-            "sphere": {
-                "pairs": place.pairs_used,
-                "retained_fraction": place.pairs.retained_fraction,
-                "bandwidth": place.bandwidth,
-                "resolved": place.is_resolved,
-                "floor": place.floor,
-                "centroid_gap": place.centroid_gap,
-                "symmetric_kl": place.symmetric_kl,
-                "nearest_coupling": place.nearest_coupling,
-                "binodal": place.transitions.binodal,
-                "spinodal": place.transitions.spinodal,
-                "coupling": place.couplings.tolist(),
-                "equilibrium_centroid_gap": place.equilibrium_gaps.tolist(),
-                "equilibrium_symmetric_kl": place.equilibrium_kls.tolist(),
-                "phase": list(place.phases),
-                "certified_gap": place.certified_gaps.tolist(),
-                "excess_energy": place.excess.tolist(),
-            },
-            "dispersion": {
-                "dimension": place.dispersion.dimension,
-                "breaks_at": place.dispersion.breaks_at,
-                "mode": place.dispersion.mode,
-                "least_penalty": 1 - place.dispersion.breaks_at,
-            },
         }
+        return values if self.place is None else values | self.place.summary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +77,7 @@ class Diagnosis:
     modalities: tuple[Modality, ...]
     comparisons: tuple[Comparison, ...]
     tau: float
-    resamples: int
+    exchanges: int
     seed: int
     notes: tuple[str, ...]
 
@@ -101,7 +90,7 @@ class Diagnosis:
                 for one in self.modalities
             ],
             "tau": self.tau,
-            "resamples": self.resamples,
+            "exchanges": self.exchanges,
             "seed": self.seed,
         }
         if len(self.comparisons) == 1:
@@ -109,40 +98,57 @@ class Diagnosis:
             return values | own | {"notes": [*self.notes, *own["notes"]]}
         return values | {"notes": list(self.notes), "comparisons": [one.summary() for one in self.comparisons]}
 
+    def with_theory(self, watch: Watch | None = None) -> "Diagnosis":
+        """The same, with every sample's place among the equilibria of its own potentials, see `theory.place_sample`."""
+        from fieldsolve.diagnose.theory import place_sample
+
+        placed = []
+        for one in self.comparisons:
+            if watch is not None:
+                watch(Progress(0, 1, f"{one.sample.first.name} and {one.sample.second.name}: equilibria"))
+            rng = np.random.default_rng([self.seed, 2])
+            placed.append(replace(one, place=place_sample(one.sample, self.tau, rng)))
+        return replace(self, comparisons=tuple(placed))
+
 
 def diagnose(
     *modalities: Any,
     tau: float | None = None,
+    bias: float | None = None,
     pairs: Indices | None = None,
-    corrupt: tuple[float, ...] = (),
-    groups: Indices | None = None,
-    resamples: int = RESAMPLES,
+    corrupt: tuple[float, ...] | Replacement = (),
+    exchanges: int = EXCHANGES,
     seed: int = 0,
     watch: Watch | None = None,
 ) -> Diagnosis:
-    """Diagnose the modality gap of two or more matched modalities: all metrics of docs/metrics.md, and the theory beside them.
+    """Diagnose the modality gap of two or more matched modalities: all metrics of docs/metrics.md, and what they say.
 
     modalities: embeddings (n, d) of unit rows, anything that numpy can take, or what `read_modalities` returns. tau: the model's
-    temperature, 0.07 without; pairs: matched rows (m, 2) of two modalities, one by one without; corrupt: probabilities of
-    replacing partners, within groups (one label for each row of the first modality); resamples: bootstraps and permutations
-    each; watch: is told what is being done, and how much of how much. Raises InputError.
+    temperature, 0.07 without; bias: of its sigmoid loss, None for InfoNCE; pairs: matched rows (m, 2) of two modalities, one by
+    one without; corrupt: probabilities of replacing partners; exchanges: of partners, for p-values; watch: is told what is being
+    done, and how much of how much. More than 50 000 clusters are drawn from. Raises InputError.
     """
     tau_used, given = temperature(tau), _modalities(modalities)
-    _check(given, pairs, corrupt, groups, resamples)
+    how = corrupt if isinstance(corrupt, Replacement) else Replacement(tuple(corrupt))
+    _check(given, pairs, how, exchanges)
+    if bias is not None and not isfinite(bias):
+        raise InputError(f"the bias of the sigmoid loss must be a finite number, not {bias}")
     notes = [note for one in given for note in one.notes]
     if tau is None:
         notes.append(f"no temperature was given: {tau_used:g} is used; give your model's with --tau or --logit-scale")
     comparisons = []
     for sample in [match(first, second, pairs) for first, second in combinations(given, 2)]:
         said = f"{sample.first.name} and {sample.second.name}"
-        measurement = measure(sample, tau_used, resamples, seed, _told(watch, f"{said}: "))
-        if watch is not None:
-            watch(Progress(0, 1, f"{said}: equilibria"))
-        place = place_sample(sample, tau_used, np.random.default_rng([seed, 2]))
-        kept = None if groups is None else groups[np.unique(pairs[:, 0]) if pairs is not None else slice(None)]
-        corruptions = corrupt_partners(sample, corrupt, kept, tau_used, resamples, seed, _told(watch, f"{said}, corrupted: "))
-        comparisons.append(Comparison(sample, measurement, place, tuple(corruptions)))
-    return Diagnosis(given, tuple(comparisons), tau_used, resamples, seed, tuple(notes))
+        kept = how.groups if pairs is None or how.groups is None else how.groups[np.unique(pairs[:, 0])]
+        sample, kept = sample.draw(MOST_CLUSTERS, np.random.default_rng([seed, 3]), kept)
+
+        def again(one: Sample, what: str = f"{said}, corrupted: ") -> Measurement:
+            return measure(one, tau_used, bias, exchanges, seed, _told(watch, what))
+
+        measurement = again(sample, f"{said}: ")
+        corruptions = corrupt_partners(sample, replace(how, groups=kept), seed, again)
+        comparisons.append(Comparison(sample, measurement, tuple(corruptions), tau_is_given=tau is not None))
+    return Diagnosis(given, tuple(comparisons), tau_used, exchanges, seed, tuple(notes))
 
 
 def _modalities(given: tuple[Any, ...]) -> tuple[Modality, ...]:
@@ -154,15 +160,14 @@ def _modalities(given: tuple[Any, ...]) -> tuple[Modality, ...]:
     return tuple(one if isinstance(one, Modality) else modality(name, one) for name, one in zip(names, given, strict=True))
 
 
-def _check(
-    given: tuple[Modality, ...], pairs: Indices | None, corrupt: tuple[float, ...], groups: Indices | None, resamples: int
-) -> None:
-    if resamples < _FEWEST_RESAMPLES:
-        raise InputError(f"{resamples} resamples are too few for 95 % intervals; at least {_FEWEST_RESAMPLES} are needed")
+def _check(given: tuple[Modality, ...], pairs: Indices | None, how: Replacement, exchanges: int) -> None:
+    if exchanges < _FEWEST_EXCHANGES:
+        raise InputError(f"{exchanges} exchanges are too few for p-values; at least {_FEWEST_EXCHANGES} are needed")
     if len(given) > 2 and pairs is not None:
         raise InputError(f"pairs are of two modalities, and there are {len(given)}; compare two at a time")
-    check_probabilities(corrupt)
-    if groups is not None and not corrupt:
+    check_probabilities(how.probabilities)
+    groups = how.groups
+    if groups is not None and not how.probabilities:
         raise InputError("groups say within what partners are replaced; give the probabilities of that too (--corrupt)")
     if groups is not None and groups.shape != (len(given[0].rows),):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Figures of a diagnosis: cosines, metrics beside their floors, the sky with its potentials, equilibria, corruption."""
+"""Figures of a diagnosis: cosines, metrics beside their noise levels, the sky with its potentials, equilibria, corruption."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from fieldsolve.diagnose.corruption import Corruption
 from fieldsolve.diagnose.diagnosis import Comparison
 from fieldsolve.diagnose.measure import Measurement
-from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.metrics.metric import Metric
+from fieldsolve.diagnose.metrics.table import definitions
 from fieldsolve.diagnose.theory import Place
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.output.pictures import verbatim
@@ -16,26 +17,15 @@ from fieldsolve.output.style import GREY, INK, MODALITIES
 _HEADROOM = 1.1  # of axes that begin at 0
 _MARKED = 1000  # pairs drawn on the sky
 
-_TESTS = {
-    "centroid_gap": "centroid gap",
-    "energy_distance": "energy distance",
-    "mmd2_half": "MMD$^2$, bandwidth 0.5",
-    "mmd2_one": "MMD$^2$, bandwidth 1",
-    "mmd2_double": "MMD$^2$, bandwidth 2",
-    "sliced_w2": "sliced W$_2$",
-    "smoothed_symmetric_kl": "smoothed symmetric KL",
-}
-
-
 def figures(comparison: Comparison) -> dict[str, Figure]:
     """All figures of a comparison by name."""
     names = verbatim(comparison.sample.first.name), verbatim(comparison.sample.second.name)
     found = {
         "cosines": plot_cosines(comparison.measurement, names),
         "metrics": plot_metrics(comparison.measurement),
-        "sky": plot_sky(comparison.place, names),
-        "equilibria": plot_equilibria(comparison.place),
     }
+    if comparison.place is not None:
+        found |= {"sky": plot_sky(comparison.place, names), "equilibria": plot_equilibria(comparison.place)}
     if comparison.corruptions:
         found["corruption"] = plot_corruption(comparison.measurement, comparison.corruptions)
     return found
@@ -68,29 +58,29 @@ def plot_cosines(measured: Measurement, names: tuple[str, str]) -> Figure:
 
 
 def plot_metrics(measured: Measurement) -> Figure:
-    """Two-sample metrics, raw and centred, with intervals, beside what halves of one modality show."""
+    """Two-sample metrics, raw and centred, with intervals, beside their noise levels."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     ax = figure.subplots()
-    for row, name in enumerate(_TESTS):
-        raw, centred = measured.metrics[name], measured.metrics.get(f"{name}_centred")
+    drawn = [one for one in definitions().values() if one.is_drawn]
+    for row, one in enumerate(drawn):
+        raw, centred = measured.metrics[one.name], measured.metrics.get(f"{one.name}_centred")
         _draw_metric(ax, row - 0.14, raw, INK, "raw" if row == 0 else None)
         if centred is not None:
             _draw_metric(ax, row + 0.14, centred, MODALITIES[0], "centred" if row == 1 else None)
-        if raw.floor is not None and raw.floor > 0:
-            ax.plot(
-                raw.floor, row - 0.14, "|", ms=14, color=GREY, mew=2, label="two halves of one modality" if row == 0 else None
-            )
+        if raw.noise_level is not None and raw.noise_level > 0:
+            label = "noise level: one exchange in twenty is above" if row == 0 else None
+            ax.plot(raw.noise_level, row - 0.14, "|", ms=14, color=GREY, mew=2, label=label)
     ax.set(
         xscale="log",
-        yticks=range(len(_TESTS)),
-        yticklabels=list(_TESTS.values()),
+        yticks=range(len(drawn)),
+        yticklabels=[one.title.replace("^2", "$^2$") for one in drawn],
         xlabel="value (log scale; values at or below 0 are left out)",
     )
     ax.invert_yaxis()
     ax.grid(axis="x", color=GREY, lw=0.3)
     whole, shape = (measured.metrics[name].value for name in ("energy_distance", "energy_distance_centred"))
     offset = (
-        f"{1 - max(shape, 0.0) / whole:.0%} of their energy distance is offset" if whole > 0 else "their energy distance is 0"
+        f"{1 - max(shape, 0.0) / whole:.1%} of their energy distance is offset" if whole > 0 else "their energy distance is 0"
     )
     ax.set_title(f"How far the modalities differ: {offset}")
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 0))

@@ -7,29 +7,20 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from fieldsolve.diagnose.definitions import DEFINITIONS, GROUPS
 from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
-from fieldsolve.diagnose.metric import Metric, plain
+from fieldsolve.diagnose.metrics.metric import Metric, plain
+from fieldsolve.diagnose.metrics.table import GROUPS, definitions
 from fieldsolve.diagnose.pictures import figures
-from fieldsolve.diagnose.retrieval import DEPTHS
+from fieldsolve.diagnose.tables import HEADINGS, MAIN, cells, table, tests_sentence
 from fieldsolve.output.pictures import render_all
-from fieldsolve.output.tables import csv_text, in_markdown, markdown, short
+from fieldsolve.output.tables import csv_text, in_markdown, markdown
 
 _COLUMNS = tuple(field.name for field in fields(Metric))
-_HEADINGS = ("value", "95 % interval", "p", "floor", "shuffled")
-
-#: What the short tables show.
-_MAIN = (
-    *("centroid_gap", "energy_distance", "energy_distance_centred", "mmd2_one", "sliced_w2", "linear_separability"),
-    *("smoothed_symmetric_kl", "cosine_matched_mean", "cosine_unmatched_mean", "relative_modality_gap", "alignment"),
-    *("uniformity_a", "uniformity_b", "effective_rank_a", "effective_rank_b"),
-    *(f"recall_{direction}_at_{depth}" for direction in ("a_to_b", "b_to_a") for depth in DEPTHS),
-)
 
 _PICTURES = {
     "cosines": "The level of partners' cosines says little: what counts is how far they stand out from those of strangers.",
-    "metrics": "How the distributions differ, as they are and centred, beside what two halves of one modality show. Lines are "
-    "intervals; a value that is mostly noise lies beside its own.",
+    "metrics": "How the distributions differ, as they are and centred, beside the noise level of this many pairs: what exchanges of "
+    "partners exceed one time in twenty. Lines are 95 % intervals.",
     "sky": "The pairs on the sphere of their three leading directions, with the potentials that the theory derives from them.",
     "equilibria": "How far apart the theory expects modalities with these potentials at each coupling, and with a penalty.",
     "corruption": "Corrupted matchings: retrieval follows the partners. The second modality's rows are drawn again, so that its "
@@ -52,17 +43,6 @@ def files(diagnosis: Diagnosis) -> dict[str, bytes]:
     return found
 
 
-def main_table(metrics: dict[str, Any]) -> list[list[str]]:
-    """The main metrics as rows of text, headings first; metrics by name, as JSON has them."""
-    return [["metric", *_HEADINGS], *([name, *_cells(metrics[name])] for name in _MAIN)]
-
-
-def _cells(metric: dict[str, Any]) -> list[str]:
-    low, high = metric["ci_low"], metric["ci_high"]
-    interval = "-" if low is None else f"{short(low, 4)} to {short(high, 4)}"
-    return [short(metric["value"], 4), interval, *(short(metric[name], 4) for name in ("p_value", "floor", "shuffled"))]
-
-
 def _csv(diagnosis: Diagnosis) -> str:
     rows = []
     for one in diagnosis.comparisons:
@@ -75,17 +55,17 @@ def _csv(diagnosis: Diagnosis) -> str:
 
 
 def _ordered(metrics: dict[str, Metric]) -> dict[str, Metric]:
-    return {name: metrics[name] for name in DEFINITIONS if name in metrics}
+    return {name: metrics[name] for name in definitions() if name in metrics}
 
 
 def _markdown(comparison: Comparison) -> str:
-    rows = main_table(plain(comparison.measurement.metrics))
+    rows = table(plain(comparison.measurement.metrics), MAIN)
     first, second = in_markdown(comparison.sample.first.name), in_markdown(comparison.sample.second.name)
     return f"{first} (a) and {second} (b), {comparison.sample.pairs} pairs\n\n{markdown(rows[0], rows[1:])}"
 
 
 def _latex(comparison: Comparison) -> str:
-    rows = main_table(plain(comparison.measurement.metrics))
+    rows = table(plain(comparison.measurement.metrics), MAIN)
     body = [" & ".join(cell.replace("_", r"\_").replace("%", r"\%") for cell in row) + r" \\" for row in rows]
     return "\n".join([r"\begin{tabular}{lrrrrr}", r"\hline", body[0], r"\hline", *body[1:], r"\hline", r"\end{tabular}", ""])
 
@@ -93,40 +73,46 @@ def _latex(comparison: Comparison) -> str:
 def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
     parts = [_HEAD]
     for comparison, images in zip(diagnosis.comparisons, pictures, strict=True):
-        sample, measured = comparison.sample, comparison.measurement
+        sample, measured, said = comparison.sample, comparison.measurement, comparison.verdict
         parts.append(f"<h1>{escape(sample.first.name)} (a) and {escape(sample.second.name)} (b)</h1>")
+        parts.append(f"<p class=summary>{escape(said.summary)}</p>")
+        parts.append(f"<ol class=verdict>{''.join(f'<li>{escape(sentence)}</li>' for sentence in said.sentences)}</ol>")
         notes = [*diagnosis.notes, *measured.notes]
         parts.append(
             f"<p class=about>{sample.pairs} pairs, {sample.first.rows.shape[1]} dimensions, temperature {diagnosis.tau:g}. "
-            f"Intervals (95 %) from {diagnosis.resamples} bootstraps of {measured.groups} groups of pairs, p-values from as "
-            "many exchanges within pairs, seed "
-            f"{diagnosis.seed}.{''.join(' Note: ' + escape(note) + '.' for note in notes)}</p>"
+            f"Intervals (95 %) from {measured.groups} groups of pairs, p-values from up to {diagnosis.exchanges} exchanges of partners, "
+            f"seed {diagnosis.seed}. {escape(tests_sentence(comparison.summary()['tests']))}"
+            f"{''.join(' Note: ' + escape(note) + '.' for note in notes)}</p>"
         )
-        parts.append(f"<ol class=verdict>{''.join(f'<li>{escape(sentence)}</li>' for sentence in comparison.verdict)}</ol>")
         for file, image in images.items():
             name = Path(file).stem
             source = f"data:image/png;base64,{b64encode(image).decode()}"
             parts.append(f"<figure><img alt={name} src='{source}'><figcaption>{_PICTURES[name]}</figcaption></figure>")
+        if comparison.place is not None:
+            parts.append(f"<h2>Beside the theory</h2>{''.join(f'<p>{escape(one)}</p>' for one in comparison.place.sentences)}")
+        parts.append(_rows(table(plain(measured.metrics), MAIN)))
+        parts.append("<details><summary>All metrics, what they are and what is normal</summary>")
         parts += [_group(group, title, measured.metrics) for group, title in GROUPS.items()]
+        parts.append("</details>")
         for corruption in comparison.corruptions:
             parts.append(
                 f"<h2>With {corruption.replaced:.1%} of the partners replaced (probability {corruption.probability:g})</h2>"
             )
-            parts.append(_rows(main_table(plain(corruption.measurement.metrics))))
+            parts.append(_rows(table(plain(corruption.measurement.metrics), MAIN)))
     parts.append(_FOOT)
     return "\n".join(parts)
 
 
 def _group(group: str, title: str, metrics: dict[str, Metric]) -> str:
-    lines = ["".join(f"<th>{heading}</th>" for heading in ("metric", *_HEADINGS, "what it says, and what is normal"))]
+    lines = ["".join(f"<th>{heading}</th>" for heading in ("metric", *HEADINGS, "what it says, and what is normal"))]
     for name, metric in _ordered(metrics).items():
-        one = DEFINITIONS[name]
+        one = definitions()[name]
         if one.group != group:
             continue
-        cells = _cells(asdict(metric))
-        if metric.shuffled is None and not one.paired:
-            cells[-1] = "same"
-        numbers = "".join(f"<td class=number>{escape(cell)}</td>" for cell in cells)
+        texts = cells(asdict(metric))
+        if metric.shuffled is None and not one.moves:
+            texts[-1] = "same"
+        numbers = "".join(f"<td class=number>{escape(text)}</td>" for text in texts)
         meaning = f"<b>{escape(one.formula)}</b> ({escape(one.source)}). {escape(one.meaning)}"
         lines.append(f"<td title='{escape(name)}'>{escape(one.title)}</td>{numbers}<td class=meaning>{meaning}</td>")
     return f"<h2>{escape(title)}</h2><table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
@@ -146,17 +132,17 @@ _HEAD = """<!doctype html>
 <style>
 body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}
-.about{color:#555}.verdict li{margin:.5rem 0}
+.about{color:#555}.summary{font-size:1.15rem;font-weight:600}summary{cursor:pointer;margin-top:1.5rem}.verdict li{margin:.5rem 0}
 table{border-collapse:collapse;font-size:.85rem;width:100%}
 th,td{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
 .number{white-space:nowrap;font-variant-numeric:tabular-nums}.meaning{color:#444;min-width:18rem}
 figure{margin:2rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}
 </style></head><body>"""
 
-_FOOT = """<h2>How to read this</h2>
-<p>Floor: what the same estimate shows for two random halves of one modality, where nothing differs. Shuffled: with
-partners passed on at random; "same" for metrics that do not use the matching. Intervals take off the bias that the
-bootstrap sees, so that they can lie beside a value that is mostly noise. p: the share of exchanges of partners between the
-modalities that reach the value.</p>
+_FOOT = """<details><summary>How to read this</summary>
+<p>Strangers are rows of different clusters: a pair, a row with its partners, copies. Intervals are for the mean over samples like
+this one; those of metrics of n for samples of this size. Noise level: what exchanges of partners between the modalities exceed one
+time in twenty, at this size and with partners as like as these. Shuffled: with partners passed on at random; "same" for metrics that
+do not use the matching. p: the share of exchanges that reach the value.</p></details>
 <p class=about>Made by fieldsolve.</p></body></html>
 """

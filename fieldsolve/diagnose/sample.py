@@ -4,16 +4,15 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from fieldsolve.embeddings.modality import Modality
-from fieldsolve.numerics.arrays import Indices
+from fieldsolve.numerics.arrays import Indices, Rows
 from fieldsolve.numerics.errors import InputError
 
 FEWEST_PAIRS = 20
 
-_CONSTANT = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-12}  # rows that differ by less everywhere are the same
+#: Clusters that are measured; of more, so many are drawn.
+MOST_CLUSTERS = 50_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,13 +20,15 @@ class Sample:
     """Two modalities and their matching.
 
     clusters: of each row of either modality, numbered from 0; a cluster is a row of one modality with its partners of the
-    other, and clusters are what is independent. partners: (2, m), the matched rows. notes: what was left out.
+    other, and everything that holds copies of its rows: clusters are what is independent. partners: (2, m), the matched rows.
+    copies: which distinct row each row of either modality is, numbered from 0. notes: what was left out.
     """
 
     first: Modality
     second: Modality
     clusters: tuple[Indices, Indices]
     partners: Indices
+    copies: tuple[Indices, Indices]
     notes: tuple[str, ...] = ()
 
     @property
@@ -42,26 +43,52 @@ class Sample:
 
     def with_second(self, rows: Indices) -> "Sample":
         """The same matching with the second modality's rows replaced by others of them."""
-        return replace(self, second=replace(self.second, rows=np.ascontiguousarray(self.second.rows[rows])))
+        second = replace(self.second, rows=np.ascontiguousarray(self.second.rows[rows]))
+        return replace(self, second=second, copies=(self.copies[0], self.copies[1][rows]))
+
+
+    def draw(self, most: int, rng: np.random.Generator, labels: Indices | None = None) -> tuple["Sample", Indices | None]:
+        """The sample, or so many of its clusters drawn at random, said in its notes; with labels of the first modality's rows.
+
+        Statistics of a simple random sample of clusters are incomplete ones of all: unbiased, with the errors of its size.
+        """
+        if self.independent <= most:
+            return self, labels
+        chosen = np.zeros(self.independent, dtype=bool)
+        chosen[rng.permutation(self.independent)[:most]] = True
+        kept = [np.flatnonzero(chosen[one]) for one in self.clusters]
+        links = self.partners[:, chosen[self.clusters[0][self.partners[0]]]]
+        note = (
+            f"{most} of {self.independent} independent pairs were drawn: values, intervals, ranks and metrics of n are those of "
+            "so many"
+        )
+        number = np.cumsum(chosen) - 1
+        modalities = [replace(one, rows=one.rows[at]) for one, at in zip((self.first, self.second), kept, strict=True)]
+        copies = [np.unique(one[at], return_inverse=True)[1].ravel() for one, at in zip(self.copies, kept, strict=True)]
+        clusters = [number[one[at]] for one, at in zip(self.clusters, kept, strict=True)]
+        sample = Sample(
+            modalities[0],
+            modalities[1],
+            (clusters[0], clusters[1]),
+            np.stack([np.searchsorted(at, one) for at, one in zip(kept, links, strict=True)]),
+            (copies[0], copies[1]),
+            (*self.notes, note),
+        )
+        return sample, None if labels is None else labels[kept[0]]
 
 
 def match(first: Modality, second: Modality, partners: Indices | None = None) -> Sample:
     """A sample of two modalities whose rows match one by one, or as `partners` (m, 2) says: row of the first, row of the second.
 
     A row may have several partners, as an image with five captions, but not partners that have others themselves. Rows without
-    any are left out. Raises InputError for unequal dimensions or counts, embeddings that are all
-    the same, indices out of range, and too few pairs.
+    any are left out. Copies of rows are no independent pairs: they are found and put into one cluster, unless too few are left.
+    Raises InputError for unequal dimensions or counts, indices out of range, and too few pairs.
     """
     if first.rows.shape[1] != second.rows.shape[1]:
         raise InputError(
             f"{first.name} has {first.rows.shape[1]} components and {second.name} {second.rows.shape[1]}; both need the same "
             "embedding space"
         )
-    for one in (first, second):
-        if np.all(np.abs(one.rows - one.rows[0]) <= _CONSTANT[one.rows.dtype]):
-            raise InputError(
-                f"{one.name}: all {len(one.rows)} embeddings are the same; a collapsed encoder has nothing to diagnose"
-            )
     sizes = len(first.rows), len(second.rows)
     if partners is None:
         if sizes[0] != sizes[1]:
@@ -71,36 +98,69 @@ def match(first: Modality, second: Modality, partners: Indices | None = None) ->
         both = np.stack([np.arange(sizes[0])] * 2)
     else:
         both = _checked(partners, sizes, (first.name, second.name))
-    edges = coo_array((np.ones(both.shape[1]), (both[0], sizes[0] + both[1])), shape=(sum(sizes), sum(sizes)))
-    component = connected_components(edges, directed=False)[1]
     used = [np.unique(rows) for rows in both]
-    members = [component[used[0]], component[sizes[0] + used[1]]]
-    names, numbered = np.unique(np.concatenate(members), return_inverse=True)
-    clusters = numbered[: len(used[0])].astype(np.int64), numbered[len(used[0]) :].astype(np.int64)
-    counts = [np.bincount(one, minlength=len(names)) for one in clusters]
+    left_out = [size - len(rows) for size, rows in zip(sizes, used, strict=True)]
+    notes = [
+        f"{count} rows of {one.name} have no partner and are left out"
+        for count, one in zip(left_out, (first, second), strict=True)
+        if count
+    ]
+    kept = [
+        one if not count else replace(one, rows=one.rows[rows])
+        for one, rows, count in zip((first, second), used, left_out, strict=True)
+    ]
+    links = np.stack([np.searchsorted(rows, one) for rows, one in zip(used, both, strict=True)])
+    copies = tuple(_copies(one.rows) for one in kept)
+    clusters = _clusters(links, (np.arange(len(used[0])), np.arange(len(used[1]))))
+    _refuse_tangled(clusters)
+    independent = int(clusters[0].max()) + 1
+    if independent < FEWEST_PAIRS:
+        raise InputError(
+            f"{independent} independent pairs (of {first.rows.shape[1]} components) are too few for intervals and p-values; at "
+            f"least {FEWEST_PAIRS} are needed"
+        )
+    if any(int(one.max()) + 1 < len(one) for one in copies):
+        merged = _clusters(links, copies)
+        if (distinct := int(merged[0].max()) + 1) >= FEWEST_PAIRS:
+            clusters = merged
+        else:
+            notes.append(
+                f"rows are copies of each other, and only {distinct} clusters have none in common: intervals and p-values take "
+                "copies for independent, and are too narrow and too small"
+            )
+    return Sample(kept[0], kept[1], clusters, links, (copies[0], copies[1]), tuple(notes))
+
+
+def _copies(rows: Rows) -> Indices:
+    """Which distinct row each row is, numbered from 0: copies are the same in every bit."""
+    whole = np.ascontiguousarray(rows).view([("", f"V{rows.itemsize * rows.shape[1]}")])[:, 0]
+    return np.asarray(np.unique(whole, return_inverse=True)[1].ravel(), dtype=np.int64)
+
+
+def _clusters(links: Indices, items: tuple[Indices, Indices]) -> tuple[Indices, Indices]:
+    """Of each row of both modalities the cluster, from 0: what matches link, rows being the same where their items are."""
+    one, other = items[0][links[0]], items[1][links[1]]
+    counts = int(items[0].max()) + 1, int(items[1].max()) + 1
+    if len(one) == counts[0] == counts[1]:
+        component = np.concatenate([np.arange(counts[0]), np.argsort(other[np.argsort(one)])])
+    else:
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        size = sum(counts)
+        component = connected_components(coo_array((np.ones(len(one)), (one, counts[0] + other)), shape=(size, size)), directed=False)[1]
+    component = component.astype(np.int64)
+    return component[items[0]], component[counts[0] + items[1]]
+
+
+def _refuse_tangled(clusters: tuple[Indices, Indices]) -> None:
+    counts = [np.bincount(one, minlength=int(clusters[0].max()) + 1) for one in clusters]
     tangled = (counts[0] > 1) & (counts[1] > 1)
     if tangled.any():
         raise InputError(
             f"{int(tangled.sum())} groups of pairs are matched many to many; a row may have several partners, but those only "
             "that one"
         )
-    if len(names) < FEWEST_PAIRS:
-        raise InputError(
-            f"{len(names)} independent pairs (of {first.rows.shape[1]} components) are too few for intervals and p-values; at "
-            f"least {FEWEST_PAIRS} are needed"
-        )
-    left_out = [size - len(rows) for size, rows in zip(sizes, used, strict=True)]
-    notes = tuple(
-        f"{count} rows of {one.name} have no partner and are left out"
-        for count, one in zip(left_out, (first, second), strict=True)
-        if count
-    )
-    kept = [
-        one if not count else replace(one, rows=one.rows[rows])
-        for one, rows, count in zip((first, second), used, left_out, strict=True)
-    ]
-    renumbered = np.stack([np.searchsorted(rows, one) for rows, one in zip(used, both, strict=True)])
-    return Sample(kept[0], kept[1], clusters, renumbered, notes)
 
 
 def _checked(partners: Indices, sizes: tuple[int, int], names: tuple[str, str]) -> Indices:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ FLOOR = 1e-3
 COUPLINGS = tuple(np.linspace(0, 1, 21).tolist())
 
 _NSIDES = (32, 64)
+_VISIBLE = 1e-6  # centroid gap below which there is none to explain
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +68,41 @@ class Place:
     def nearest_coupling(self) -> float:
         """The coupling whose equilibrium has the centroid gap nearest to the observed one."""
         return float(self.couplings[np.argmin(np.abs(self.equilibrium_gaps - self.centroid_gap))])
+
+    def summary(self) -> dict[str, Any]:
+        """All values, as JSON."""
+        return {
+            "sphere": {
+                "pairs": self.pairs_used,
+                "retained_fraction": self.pairs.retained_fraction,
+                "bandwidth": self.bandwidth,
+                "resolved": self.is_resolved,
+                "floor": self.floor,
+                "centroid_gap": self.centroid_gap,
+                "symmetric_kl": self.symmetric_kl,
+                "nearest_coupling": self.nearest_coupling,
+                "binodal": self.transitions.binodal,
+                "spinodal": self.transitions.spinodal,
+                "coupling": self.couplings.tolist(),
+                "equilibrium_centroid_gap": self.equilibrium_gaps.tolist(),
+                "equilibrium_symmetric_kl": self.equilibrium_kls.tolist(),
+                "phase": list(self.phases),
+                "certified_gap": self.certified_gaps.tolist(),
+                "excess_energy": self.excess.tolist(),
+            },
+            "dispersion": {
+                "dimension": self.dispersion.dimension,
+                "breaks_at": self.dispersion.breaks_at,
+                "mode": self.dispersion.mode,
+                "least_penalty": 1 - self.dispersion.breaks_at,
+            },
+            "theory": self.sentences,
+        }
+
+    @property
+    def sentences(self) -> list[str]:
+        """What the equilibria of the data's potentials are, and when uniform densities part."""
+        return [_equilibrium(self), _dispersion(self)]
 
 
 def place_sample(sample: Sample, tau: float, rng: np.random.Generator) -> Place:
@@ -127,3 +164,34 @@ def _grid_for(bandwidth: float) -> tuple[Grid, float]:
         if resolves(grid, kernel):
             return grid, bandwidth
     return grid, 1.001 * float(np.sqrt(least_tau(grid, kernel)))
+
+
+def _equilibrium(place: Place) -> str:
+    if not place.is_resolved or place.centroid_gap < _VISIBLE:
+        return (
+            "The pairs lie closer together than the finest sphere here resolves: nothing can be said of equilibria of their "
+            "potentials."
+        )
+    least, most, observed = float(place.equilibrium_gaps[0]), float(place.equilibrium_gaps[-1]), place.centroid_gap
+    said = (
+        f"On the sphere of the three leading directions ({place.pairs.retained_fraction:.1%} of the squared length) the "
+        f"centroid gap is {observed:.3f}. The equilibrium of the data's own potentials, held fixed, has {least:.3f} at "
+        f"coupling 0 and {most:.3f} at coupling 1 (CLIP); the sample's energy is {place.excess[0]:.3g} and "
+        f"{place.excess[-1]:.3g} nats above them."
+    )
+    if least > 0.5 * observed:
+        return (
+            f"{said} The potentials alone hold a gap of that size: each modality is pulled to where its partners are, across "
+            "the gap, so that a penalty on the divergence (beta = 1 - coupling) does not close it by itself."
+        )
+    share = f"The potentials alone hold {least / observed:.0%} of the gap"
+    return f"{said} {share}: a penalty on the divergence (beta = 1 - coupling) can close the rest."
+
+
+def _dispersion(place: Place) -> str:
+    critical = place.dispersion.breaks_at
+    return (
+        f"In {place.dispersion.dimension} dimensions at temperature {place.tau:g}, two matched uniform densities part beyond "
+        f"the coupling {critical:.4f}, along degree {place.dispersion.mode} (1 is a centroid gap): only a penalty beta above "
+        f"{1 - critical:.4f} on the smoothed symmetric KL keeps them together."
+    )

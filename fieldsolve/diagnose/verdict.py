@@ -1,126 +1,297 @@
-"""What the numbers say, in sentences."""
+"""What the numbers say: one line first, then findings in the order of their importance, each only where there is evidence.
 
+What would make every other number mean something else comes first, and silences what is only its consequence.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import isfinite
+
+from fieldsolve.diagnose.health import POPULAR
 from fieldsolve.diagnose.measure import Measurement
-from fieldsolve.diagnose.metric import Metric
+from fieldsolve.diagnose.metrics.metric import Metric
 from fieldsolve.diagnose.sample import Sample
-from fieldsolve.diagnose.theory import Place
+from fieldsolve.diagnose.statistics.temperature import LEAST_TAU, chance
+
+MOST_FINDINGS = 5
 
 _SIGNIFICANT = 0.05
+_COLLAPSED = 0.05  # of one modality's spread to the other's
+_CONSTANT = 1e-5  # spread of unit rows
+_COPIES = 0.01  # share of rows
+_LOW_RANK = 0.1  # of the most that n rows in d dimensions can have
+_JUNK = 0.1  # share of pairs that is worth looking at
+_FOUND = 0.6  # of the other pairs, whose partners are among the first ten: they are no junk then
+_OFF_UNIT = 0.02  # of lengths
+_TEMPERATURE = 3.0  # factor off the best
+_CROWDED = 0.3  # share of queries that the most popular rows take
+_SPREAD = 1.05  # ratio of mean distances within
+_SMALL_SHARE = 0.02  # of the energy distance
 _FEW = 1e-2  # below, three decimals are too few
-_VISIBLE = 1e-6  # centroid gap below which there is none to explain
 
 
-def verdict(sample: Sample, measured: Measurement, place: Place) -> list[str]:
-    """Sentences with numbers: offset, shape, cosines, retrieval, divergence, and the theory beside them."""
-    metrics, (a, b) = measured.metrics, (sample.first.name, sample.second.name)
-    return [
-        _offset(metrics, a, b),
-        _shape(metrics),
-        _cosines(metrics),
-        _retrieval(metrics, sample, a, b),
-        _divergence(metrics, measured.tau, a, b),
-        _equilibrium(place, metrics["centroid_gap"]),
-        _dispersion(place),
-    ]
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is so: a code for programs, what it is and how sure, what to do about it."""
+
+    code: str
+    sentence: str
+    advice: str
 
 
-def _offset(metrics: dict[str, Metric], a: str, b: str) -> str:
-    gap, separability = metrics["centroid_gap"], metrics["linear_separability"]
-    said = f"centroid gap {_tested(gap)}; two halves of one modality, with half the rows, have {gap.floor:.3g}"
-    classified = f"A hyperplane tells them apart on {separability.value:.1%} of unseen rows."
-    if gap.p_value is None:
-        return f"The centroids of {a} and {b}: {said}. {classified}"
-    if gap.p_value <= _SIGNIFICANT:
-        return f"{a} and {b} lie apart: {said}. {classified}"
-    return f"No offset between {a} and {b} is visible: {said}. {classified}"
+@dataclass(frozen=True)
+class Verdict:
+    """A line that sums up, and the findings behind it, the most important first."""
+
+    summary: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The findings in words."""
+        return [f"{one.sentence} {one.advice}".strip() for one in self.findings]
 
 
-def _shape(metrics: dict[str, Metric]) -> str:
-    raw, centred = metrics["energy_distance"], metrics["energy_distance_centred"]
-    if raw.p_value is not None and raw.p_value > _SIGNIFICANT:
-        return f"Their distributions do not differ visibly: energy distance {raw.value:.3g} (p = {raw.p_value:.3g})."
-    left = f"{raw.value:.3g} to {centred.value:.3g}"
-    if 0 < centred.value < raw.value:
-        said = (
-            f"taking each modality's centroid off takes {1 - centred.value / raw.value:.1%} of the energy distance away ({left})"
+#: What is only a consequence of what: not said beside it.
+_SILENCES = {
+    "constant": ("collapsed", "order", "duplicates", "junk", "low_rank", "temperature", "hubs", "offset", "shape", "spread", "open_distribution", "weak"),
+    "collapsed": ("order", "junk", "low_rank", "temperature", "hubs", "offset", "shape", "spread", "open_distribution", "weak"),
+    "order": ("junk", "temperature", "hubs", "weak"),
+    "junk": ("temperature", "weak"),
+    "hubs": ("weak", "spread", "shape", "open_distribution"),
+    "spread": ("shape", "open_distribution"),
+    "low_rank": ("temperature", "hubs", "weak"),
+}  # fmt: skip
+
+
+def verdict(sample: Sample, measured: Measurement, tau_is_given: bool = True) -> Verdict:
+    """What is so of a sample. tau_is_given: whether the temperature is the model's."""
+    found: list[Finding] = []
+    silent: set[str] = set()
+    for one in _findings(sample, measured, tau_is_given):
+        if one.code not in silent:
+            found.append(one)
+            silent.update(_SILENCES.get(one.code, ()))
+    if not found:
+        found = [_nothing(measured)]
+    first = found[0]
+    recall = ", ".join(f"{measured.metrics[name].value:.3g}" for name in ("recall_a_to_b_at_1", "recall_b_to_a_at_1"))
+    gap = measured.metrics["centroid_gap"]
+    more = f" ({len(found) - 1} more below)" if len(found) > 1 else ""
+    summary = f"{_headline(first)}{more}. Centroid gap {_short(gap.value)}, recall@1 {recall}."
+    return Verdict(summary, tuple(found[:MOST_FINDINGS]))
+
+
+_HEADLINES = {
+    "constant": "A constant encoder: every input gives the same embedding",
+    "collapsed": "A collapsed encoder: one modality hardly varies",
+    "order": "Partners are no nearer than strangers: rows in another order, or an untrained model",
+    "duplicates": "Rows are copies of each other",
+    "junk": "Part of the pairs look unrelated",
+    "low_rank": "Dimensional collapse: few directions are used",
+    "unnormalised": "Rows were not of unit length",
+    "temperature": "The temperature is far from the one that fits these pairs",
+    "hubs": "Hubs: few rows are nearest to most queries",
+    "weak": "Partners are nearer than strangers, but seldom first",
+    "offset": "An offset: the modalities have centroids of their own",
+    "spread": "One modality is more spread than the other",
+    "open_distribution": "Closed centroids, open distributions",
+    "shape": "The modalities differ in shape",
+    "nothing": "Nothing wrong is visible",
+}
+
+
+def _headline(finding: Finding) -> str:
+    return _HEADLINES[finding.code]
+
+
+def _findings(sample: Sample, measured: Measurement, tau_is_given: bool) -> Iterator[Finding]:
+    """Everything that there is evidence for, in the order of importance."""
+    names = sample.first.name, sample.second.name
+    yield from _towers(measured, names)
+    yield from _matching(sample, measured)
+    yield from _copies(measured, names)
+    yield from _ranks(sample, measured, names)
+    yield from _lengths(measured, names)
+    if tau_is_given:
+        yield from _temperature(measured)
+    yield from _hubs(measured, names)
+    yield from _distributions(measured, names)
+    yield from _weak(measured)
+
+
+def _towers(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
+    spread = measured.health.spread
+    for side in (0, 1):
+        if spread[side] <= _CONSTANT:
+            yield Finding(
+                "constant",
+                f"All embeddings of {names[side]} are the same to {spread[side]:.1e}.",
+                "Look at that encoder's inputs and last layer; nothing else here says anything before.",
+            )
+            return
+    low, high = sorted(range(2), key=lambda side: spread[side])
+    if spread[low] < _COLLAPSED * spread[high]:
+        yield Finding(
+            "collapsed",
+            f"Embeddings of {names[low]} lie within {spread[low]:.2g} of their mean, those of {names[high]} within {spread[high]:.2g}.",
+            f"The encoder of {names[low]} has collapsed: look at its learning rate, its normalisation and its inputs.",
         )
-    else:
-        said = f"taking each modality's centroid off brings the energy distance from {left}"
-    if centred.p_value is None:
-        return f"Offset and shape: {said}."
-    rest = "the shapes differ as well" if centred.p_value <= _SIGNIFICANT else "no difference of shape is left to see"
-    return f"Offset and shape: {said}; {rest} (p = {centred.p_value:.3g})."
 
 
-def _cosines(metrics: dict[str, Metric]) -> str:
-    matched, unmatched, spread = metrics["cosine_matched_mean"], metrics["cosine_unmatched_mean"], metrics["cosine_unmatched_sd"]
-    apart = f"{(matched.value - unmatched.value) / spread.value:.1f}" if spread.value > 0 else "no"
-    centroids = metrics["centroid_norm_a"].value * metrics["centroid_norm_b"].value * metrics["centroid_cosine"].value
-    return (
-        f"Matched cosines are {matched.value:.3f} on average and unmatched ones {unmatched.value:.3f}, about the product of "
-        f"the centroids ({centroids:.3f}): the centroids set the level. Partners stand out from strangers by {apart} standard "
-        "deviations."
-    )
-
-
-def _retrieval(metrics: dict[str, Metric], sample: Sample, a: str, b: str) -> str:
-    forth, back = metrics["recall_a_to_b_at_1"], metrics["recall_b_to_a_at_1"]
-    return (
-        f"Recall@1 is {_interval(forth)} from {a} to {b} among {len(sample.second.rows)} and {_interval(back)} back among "
-        f"{len(sample.first.rows)}; with partners shuffled {forth.shuffled:.3g} and {back.shuffled:.3g}."
-    )
-
-
-def _divergence(metrics: dict[str, Metric], tau: float, a: str, b: str) -> str:
-    whole, forth, back = (metrics[name] for name in ("smoothed_symmetric_kl", "smoothed_kl_a_b", "smoothed_kl_b_a"))
-    tested = "" if whole.p_value is None else f" (p = {whole.p_value:.3g})"
-    return (
-        f"At temperature {tau:g} the smoothed symmetric KL is {whole.value:.3g} nats{tested}: {forth.value:.3g} from {a} to "
-        f"{b}, {back.value:.3g} back. Symmetric InfoNCE carries minus half of it: the term that the theory holds responsible "
-        "for the gap."
-    )
-
-
-def _equilibrium(place: Place, gap: Metric) -> str:
-    if not place.is_resolved or place.centroid_gap < _VISIBLE:
-        return (
-            "The pairs lie closer together than the finest sphere here resolves: nothing can be said of equilibria of their "
-            "potentials."
+def _matching(sample: Sample, measured: Measurement) -> Iterator[Finding]:
+    share, error = measured.health.junk
+    best = max(measured.metrics[f"recall_{way}_at_10"].value for way in ("a_to_b", "b_to_a"))
+    if share + 2 * error >= 1:
+        yield Finding(
+            "order",
+            f"Partners are no nearer to each other than strangers: {share:.0%} +- {2 * error:.0%} of the pairs look unrelated, recall is "
+            "at chance.",
+            "Are the rows in the same order? Otherwise the model has not learned this matching.",
         )
-    least, most, observed = float(place.equilibrium_gaps[0]), float(place.equilibrium_gaps[-1]), place.centroid_gap
-    said = (
-        f"On the sphere of the three leading directions ({place.pairs.retained_fraction:.1%} of the squared length) the "
-        f"centroid gap is {observed:.3f}. The equilibrium of the data's own potentials, held fixed, has {least:.3f} at "
-        f"coupling 0 and {most:.3f} at coupling 1 (CLIP); the sample's energy is {place.excess[0]:.3g} and "
-        f"{place.excess[-1]:.3g} nats above them."
-    )
-    if gap.value < _VISIBLE or (gap.p_value is not None and gap.p_value > _SIGNIFICANT):
-        return said
-    if least > 0.5 * observed:
-        return (
-            f"{said} The potentials alone hold a gap of that size: each modality is pulled to where its partners are, across "
-            "the gap, so that a penalty on the divergence (beta = 1 - coupling) does not close it by itself."
+    elif share - 2 * error > _JUNK and best > _FOUND * (1 - share):
+        yield Finding(
+            "junk",
+            f"{share:.0%} +- {2 * error:.0%} of the pairs look unrelated: their partners are no nearer than strangers, while the others are "
+            "found.",
+            "Look at the pairs with the least cosines, and leave wrong ones out.",
         )
-    share = f"The potentials alone hold {least / observed:.0%} of the gap"
-    return f"{said} {share}: a penalty on the divergence (beta = 1 - coupling) can close the rest."
 
 
-def _dispersion(place: Place) -> str:
-    critical = place.dispersion.breaks_at
-    return (
-        f"In {place.dispersion.dimension} dimensions at temperature {place.tau:g}, two matched uniform densities part beyond "
-        f"the coupling {critical:.4f}, along degree {place.dispersion.mode} (1 is a centroid gap): only a penalty beta above "
-        f"{1 - critical:.4f} on the smoothed symmetric KL keeps them together."
+def _copies(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
+    copies, ceiling = measured.health.copies, measured.health.ceiling
+    for side in (0, 1):
+        if copies[side] > _COPIES:
+            yield Finding(
+                "duplicates",
+                f"{copies[side]:.0%} of the rows of {names[side]} are copies of others: recall@1 into them is at most {ceiling[1 - side]:.3f}.",
+                "Copies are counted as one in intervals and p-values; leave them out of a gallery, or say with --pairs what matches.",
+            )
+            return
+
+
+def _ranks(sample: Sample, measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
+    for name, letter, modality in zip(names, "ab", (sample.first, sample.second), strict=True):
+        rank, most = measured.metrics[f"effective_rank_{letter}"].value, min(modality.rows.shape[1], len(modality.rows) - 1)
+        if rank < _LOW_RANK * most:
+            yield Finding(
+                "low_rank",
+                f"{name} uses {rank:.1f} directions of {most} that {len(modality.rows)} rows in {modality.rows.shape[1]} dimensions could.",
+                "More or harder negatives, a larger batch or a decorrelating term spread it.",
+            )
+            return
+
+
+def _lengths(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
+    for name, (least, most) in zip(names, measured.health.lengths, strict=True):
+        if least < 1 - _OFF_UNIT or most > 1 + _OFF_UNIT:
+            yield Finding(
+                "unnormalised",
+                f"Rows of {name} were of lengths {least:.3g} to {most:.3g} and are scaled to 1 here.",
+                "See that your index and your loss scale them too: otherwise they rank by length as well.",
+            )
+            return
+
+
+def _temperature(measured: Measurement) -> Iterator[Finding]:
+    metrics, tau = measured.metrics, measured.tau
+    best, loss = metrics["best_temperature"], metrics["siglip" if measured.bias is not None else "infonce"]
+    level = chance("siglip" if measured.bias is not None else "infonce", measured.batch)
+    if not isfinite(best.value):
+        return
+    lowest = best.value if best.value > 0 else LEAST_TAU
+    is_outside = best.ci_low is None or best.ci_high is None or not best.ci_low <= tau <= best.ci_high
+    too_high = tau > _TEMPERATURE * lowest and is_outside and (best.value > 0 or loss.value > level / 10)
+    if not too_high and not (tau < lowest / _TEMPERATURE and is_outside):
+        return
+    said = f"{best.value:.3g}" if best.value > 0 else f"{LEAST_TAU:g} or below"
+    interval = "" if best.ci_low is None else f" (95 % interval {best.ci_low:.3g} to {best.ci_high:.3g})"
+    yield Finding(
+        "temperature",
+        f"The loss of these pairs is least at a temperature of {said}{interval}, {'below' if too_high else 'above'} the {tau:.3g} that was "
+        f"given: there it is {loss.value:.3g} nats, chance is {level:.3g}.",
+        "Is it the model's (1/logit scale)? If so, learn or lower it." if too_high else "Is it the model's (1/logit scale)? If so, raise it.",
     )
+
+
+def _hubs(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
+    for name, share in zip(names, measured.health.hubs, strict=True):
+        if share > _CROWDED:
+            yield Finding(
+                "hubs",
+                f"{POPULAR:.0%} of the rows of {name} are nearest to {share:.0%} of the queries.",
+                "Scale similarities by how popular rows are (inverted softmax, CSLS), or take the centroids off.",
+            )
+            return
+
+
+def _distributions(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
+    metrics = measured.metrics
+    gap, raw, centred = metrics["centroid_gap"], metrics["energy_distance"], metrics["energy_distance_centred"]
+    has_offset = _is_sure(measured, "centroid_gap")
+    if has_offset:
+        share = max(0.0, min(1.0, 1 - centred.value / raw.value)) if raw.value > 0 else 1.0
+        yield Finding(
+            "offset",
+            f"{names[0]} and {names[1]} have centroids {_tested(gap)} apart: {share:.1%} of their energy distance is this offset.",
+            "`fieldsolve move-gap` takes it off and keeps every ranking across modalities; in an index of both modalities it decides "
+            "whom queries find.",
+        )
+    within = [metrics[f"energy_within_{letter}"] for letter in "ab"]
+    low, high = sorted(range(2), key=lambda side: within[side].value)
+    # Distances within are of one kind with their intervals: apart, and by more than a few per cent.
+    if within[high].value > _SPREAD * within[low].value and (within[high].ci_low or 0) > (within[low].ci_high or 0):
+        yield Finding(
+            "spread",
+            f"{names[high]} is more spread: strangers are {within[high].value:.3g} apart on average, in {names[low]} {within[low].value:.3g}.",
+            "No translation makes them alike.",
+        )
+    if not has_offset and _is_sure(measured, "energy_distance"):
+        yield Finding(
+            "open_distribution",
+            f"The centroids coincide ({_tested(gap)}), the distributions do not: energy distance {_tested(raw)}.",
+            "A closed centroid gap is not a closed gap, and no translation closes this one.",
+        )
+    elif has_offset and _is_sure(measured, "energy_distance_centred"):
+        share = centred.value / raw.value
+        how = "a little " if share < _SMALL_SHARE else ""
+        yield Finding(
+            "shape",
+            f"Without the offset they differ {how}in shape: centred energy distance {_tested(centred)}, {share:.1%} of the whole.",
+            "" if how else "No translation closes that.",
+        )
+
+
+def _weak(measured: Measurement) -> Iterator[Finding]:
+    best = max(measured.metrics[f"recall_{way}_at_10"].value for way in ("a_to_b", "b_to_a"))
+    if best < 0.5:
+        yield Finding(
+            "weak",
+            f"Partners are among the nearest ten for {best:.0%} of the queries at most, nearer than strangers all the same.",
+            "More training or cleaner pairs come before the gap.",
+        )
+
+
+def _nothing(measured: Measurement) -> Finding:
+    gap, raw = measured.metrics["centroid_gap"], measured.metrics["energy_distance"]
+    return Finding(
+        "nothing",
+        f"No difference between the modalities is visible: centroid gap {_tested(gap)}, energy distance {_tested(raw)}.",
+        "",
+    )
+
+
+def _is_sure(measured: Measurement, name: str) -> bool:
+    """Whether a p-value holds among all of them; without one, whether the interval leaves 0 out."""
+    metric = measured.metrics[name]
+    if name in measured.adjusted:
+        return measured.adjusted[name] <= _SIGNIFICANT
+    return metric.ci_low is not None and metric.ci_low > 0
 
 
 def _tested(metric: Metric) -> str:
-    tested = "" if metric.p_value is None else f", p = {metric.p_value:.3g}"
+    tested = "" if metric.p_value is None else f", p = {metric.p_value:.2g}"
     return f"{_short(metric.value)} (95 % interval {_short(metric.ci_low)} to {_short(metric.ci_high)}{tested})"
-
-
-def _interval(metric: Metric) -> str:
-    return f"{metric.value:.3f} (95 % interval {metric.ci_low:.3f} to {metric.ci_high:.3f})"
 
 
 def _short(value: float | None) -> str:

@@ -33,8 +33,15 @@ from fieldsolve.cli.values import Between, FileName
     metavar="FILE",
     help="One label a row of A (.npy or text): replace partners within groups only.",
 )
+@click.option("--loss", type=click.Choice(["infonce", "siglip"]), default="infonce", show_default=True, help="What the model minimises.")
+@click.option("--bias", type=Between(-1e6, 1e6), help="Bias of the sigmoid loss; with --loss siglip only.  [default: -10]")
+@click.option("--theory", is_flag=True, help="Set the sample beside the equilibria of its own potentials: half a minute.")
 @click.option(
-    "--resamples", type=click.IntRange(99, 100_000), default=999, show_default=True, help="Bootstraps and permutations, each."
+    "--exchanges",
+    type=click.IntRange(99, 100_000),
+    default=999,
+    show_default=True,
+    help="Exchanges of partners for p-values; at most 299 of costly ones.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn.")
 @result_options("report.html, summary.json, metrics.csv, table.md, table.tex and figures", has_figure=False)
@@ -45,32 +52,37 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     \b
     Examples:
       fieldsolve diagnose images.npy captions.npy --logit-scale 100 -o diagnosis
-      fieldsolve diagnose clip.npz::image clip.npz::text --tau 0.01 --corrupt 0.25,0.5,1 -o diagnosis
+      fieldsolve diagnose clip.npz::image clip.npz::text --tau 0.01 --corrupt 0.25,0.5,1 --theory -o diagnosis
 
     Embeddings are tables (n, d), rows matched one by one: .npy, also (2, n, d); .npz, .safetensors (also bfloat16) and .pt, all
     arrays or FILE::NAME; .parquet and .csv, FILE::COLUMN (with the extra `tables`). Nothing is unpickled. docs/metrics.md defines
     the metrics.
     """
+    from fieldsolve.diagnose.corruption import Replacement
     from fieldsolve.diagnose.diagnosis import diagnose
     from fieldsolve.embeddings.files import read_modalities
     from fieldsolve.embeddings.partners import read_groups, read_pairs_table
     from fieldsolve.output.folders import check_folder, write_files
 
     output = options["output"]
-    corrupt = _probabilities(options["corrupt"])
+    groups = None if options["groups"] is None else read_groups(options["groups"])
+    corrupt = Replacement(_probabilities(options["corrupt"]), groups)
+    bias = _bias(options["loss"], options["bias"])
     if output is not None:
         check_folder(output, options["force"])
     with running(options) as watch:
         found = diagnose(
             *read_modalities(sources, options["normalize"]),
             tau=_temperature(options["tau"], options["logit_scale"]),
+            bias=bias,
             pairs=None if options["pairs"] is None else read_pairs_table(options["pairs"]),
             corrupt=corrupt,
-            groups=None if options["groups"] is None else read_groups(options["groups"]),
-            resamples=options["resamples"],
+            exchanges=options["exchanges"],
             seed=options["seed"],
             watch=watch,
         )
+        if options["theory"]:
+            found = found.with_theory(watch)
         if output is not None:
             from fieldsolve.diagnose.report import files
 
@@ -84,8 +96,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
 
 
 def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
-    """Print one JSON object, verdicts with the main metrics, or nothing."""
-    from fieldsolve.diagnose.report import main_table
+    """Print one JSON object, what was found with a few metrics, or nothing."""
+    from fieldsolve.diagnose.tables import FEW, table, tests_sentence
     from fieldsolve.output.tables import align, to_json
 
     if as_json:
@@ -94,16 +106,25 @@ def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None
     if quiet:
         return
     for one in summary.get("comparisons", [summary]):
-        say(f"{one['first']} (a) and {one['second']} (b): {one['pairs']} pairs, temperature {summary['tau']:g}\n")
-        for sentence in one["verdict"]:
-            say(sentence)
-        rows = main_table(one["metrics"])
+        say(f"{one['first']} (a) and {one['second']} (b): {one['pairs']} pairs, temperature {summary['tau']:g}")
+        say(f"{one['summary']}\n")
+        for finding in one["findings"]:
+            say(f"- {finding['sentence']} {finding['advice']}".rstrip())
+        for sentence in one.get("theory", []):
+            say(f"- {sentence}")
         say("")
-        for line in align(rows):
+        for line in align([row[:-1] for row in table(one["metrics"], FEW)]):
             say(line)
-        beside = [row[0] for row in rows[1:] if _is_beside(one["metrics"][row[0]])]
-        if beside:
-            say(f"\nbeside their intervals, which take off the bias of small samples: {', '.join(beside)}")
+        say(tests_sentence(one["tests"]))
+
+
+def _bias(loss: str, bias: float | None) -> float | None:
+    """The bias of the sigmoid loss, SigLIP's own at the start without; None for InfoNCE."""
+    if loss == "infonce":
+        if bias is not None:
+            raise click.UsageError("--bias is of the sigmoid loss; give --loss siglip with it")
+        return None
+    return -10.0 if bias is None else bias
 
 
 def _temperature(tau: float | None, logit_scale: float | None) -> float | None:
@@ -111,11 +132,6 @@ def _temperature(tau: float | None, logit_scale: float | None) -> float | None:
     if tau is not None and logit_scale is not None:
         raise click.UsageError("--tau is 1/--logit-scale; give one of them")
     return tau if logit_scale is None else 1 / logit_scale
-
-
-def _is_beside(metric: dict[str, float | None]) -> bool:
-    value, low, high = metric["value"], metric["ci_low"], metric["ci_high"]
-    return value is not None and low is not None and high is not None and not low <= value <= high
 
 
 def _probabilities(text: str | None) -> tuple[float, ...]:

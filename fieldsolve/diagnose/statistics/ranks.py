@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from fieldsolve.diagnose.matching import Matching
-from fieldsolve.diagnose.pairwise import CLOSE, Cloud, Counts
+from fieldsolve.diagnose.statistics.cloud import Cloud
+from fieldsolve.diagnose.statistics.matching import Matching
+from fieldsolve.diagnose.statistics.pairwise import CLOSE, Counts
 from fieldsolve.numerics.arrays import Array
 
 DEPTHS = (1, 5, 10)

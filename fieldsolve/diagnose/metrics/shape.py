@@ -1,0 +1,116 @@
+"""Shape: whether the modalities are alike but for the offset. Distances and divergences with the own centroids taken off."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fieldsolve.diagnose.metrics.distribution import BONNEEL, GAUSSIANS, GRETTON, SZEKELY, with_bandwidth
+from fieldsolve.diagnose.metrics.divergence import THEORY
+from fieldsolve.diagnose.metrics.metric import FEWER, Definition, Family, Metric, of_estimate
+from fieldsolve.diagnose.statistics import entropies, recentred
+from fieldsolve.diagnose.statistics.estimate import Estimate
+from fieldsolve.diagnose.statistics.pairwise import DISTANCE
+from fieldsolve.diagnose.statistics.pooled import Pooled
+
+_SHIFTED = (
+    "of the modalities with their own centroids taken off: what differs besides the offset. Centring uses up noise; what it costs "
+    "on average in exchanges is taken off (plug_in: with it)."
+)
+
+DEFINITIONS = (
+    *(
+        Definition(
+            f"{name}_centred", "shape", f"{title}, centred", f"{name} of x - m_a and y - m_b, same bandwidths", source, f"The same {_SHIFTED}"
+        )
+        for name, title, source in (
+            ("energy_distance", "energy distance", SZEKELY),
+            ("mmd2_half", "MMD^2, bandwidth 0.5", GRETTON),
+            ("mmd2_one", "MMD^2, bandwidth 1", GRETTON),
+            ("mmd2_double", "MMD^2, bandwidth 2", GRETTON),
+        )
+    ),
+    Definition(
+        "sliced_w2_centred",
+        "shape",
+        "sliced Wasserstein-2, centred",
+        "sliced_w2 of x - m_a and y - m_b",
+        BONNEEL,
+        "The same of the modalities with their own centroids taken off.",
+        moves=False,
+        of_n=True,
+    ),
+    *(
+        Definition(
+            f"{name}_centred",
+            "shape",
+            f"{title}, centred",
+            f"{name} of x - m_a and y - m_b, kernel exp(-|x - y|^2/(2 tau))",
+            THEORY,
+            f"The same {_SHIFTED}",
+            of_n=True,
+        )
+        for name, title in (
+            ("smoothed_kl_a_b", "smoothed KL, a to b"),
+            ("smoothed_kl_b_a", "smoothed KL, b to a"),
+            ("smoothed_symmetric_kl", "smoothed symmetric KL"),
+        )
+    ),
+)
+
+
+def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
+    """All of them but the sliced transport, which `distribution` has with its own.
+
+    Means are those of the sample, so that a row moves a statistic through the mean as well: to first order by the statistic's
+    slope; the variance of second order is that of exchanges, which centring lowers. p-values, that variance and the cost of
+    centring are from some clusters, see `recentred`; the cost falls like 1/n.
+    """
+    tests = None if pooled.exchanges is None else recentred.exchanged(pooled, min(FEWER, len(pooled.exchanges)), rng)
+    found = {}
+    for index, (name, estimate) in enumerate(_estimates(pooled).items()):
+        if tests is None:
+            found[f"{name}_centred"] = of_estimate(estimate)
+            continue
+        observed, exchanged, share = tests
+        whole = recentred.STATISTICS.index(name) if name in recentred.STATISTICS else None
+        # Either direction of a divergence pays half of what centring costs both.
+        costs = exchanged[:, -1] / 2 if whole is None else exchanged[:, whole]
+        corrected = replace(estimate, value=estimate.value - share * float(costs.mean()), second=share**2 * float(costs.var()))
+        metric = replace(of_estimate(corrected), plug_in=estimate.value)
+        if whole is not None:
+            tested = of_estimate(replace(estimate, value=float(observed[whole])), (exchanged[:, whole],) * 2)
+            noise = None if tested.noise_level is None else share * (tested.noise_level - float(costs.mean()))
+            metric = replace(metric, p_value=tested.p_value, noise_level=noise)
+        found[f"{name}_centred"] = metric
+    return found
+
+
+def _estimates(pooled: Pooled) -> dict[str, Estimate]:
+    """Centred distances and divergences before the cost of centring is taken off."""
+    sums, centred = pooled.sums.sums, pooled.sums.centred_sums
+    found = {"energy_distance": pooled.contrast(sums[DISTANCE], centred[DISTANCE]) + 2 * _through_means(pooled, 0, -1.0)}
+    squared = {}
+    for name, (kernel, factor) in GAUSSIANS.items():
+        slope = _through_means(pooled, kernel, 2 * factor / pooled.bandwidth.value**2)
+        squared[name] = -1.0 * (pooled.contrast(sums[kernel], centred[kernel]) + 2 * slope)
+    found |= with_bandwidth(pooled, squared)
+    for name, side in (("smoothed_kl_a_b", 0), ("smoothed_kl_b_a", 1)):
+        across = entropies.cross_entropy(pooled.design, pooled.sums, side, 1 - side, centred=True)
+        found[name] = across - pooled.own_entropies[side]
+    found["smoothed_symmetric_kl"] = found["smoothed_kl_a_b"] + found["smoothed_kl_b_a"]
+    return found
+
+
+def _through_means(pooled: Pooled, kernel: int, factor: float) -> Estimate:
+    """What groups add to a mean across through the difference D of the means, with respect to which its slope is
+    factor E w (x - y): w = 1/r for distances (factor -1), the Gaussian itself for exp(-r^2/(2 s^2)) (factor 1/s^2).
+    """
+    design, cloud, split = pooled.design, pooled.cloud, pooled.cloud.first_rows
+    weights = pooled.sums.slopes[kernel]
+    slope = weights[:split] @ cloud.rows[:split] - weights[split:] @ cloud.rows[split:]
+    number = float((design.strangers * (design.is_first[:, None] * (1 - design.is_first))).sum())
+    signed = np.where(design.side == 0, 1 / split, -1 / (len(cloud.rows) - split))
+    return Estimate(0.0, factor / number * design.by_group(signed * (pooled.centred_sums @ slope)))
+
+
+FAMILY = Family(DEFINITIONS, measure)

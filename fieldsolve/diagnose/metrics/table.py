@@ -1,0 +1,47 @@
+"""All metrics: the families in the order of tables, their definitions, and the document that describes them."""
+
+from fieldsolve.diagnose.metrics import alignment, cosines, distribution, divergence, loss, offset, retrieval, shape, spread
+from fieldsolve.diagnose.metrics.metric import Definition, Family
+
+#: To add metrics: a file like these, and its line here.
+FAMILIES: tuple[Family, ...] = (
+    offset.FAMILY,
+    distribution.FAMILY,
+    shape.FAMILY,
+    divergence.FAMILY,
+    cosines.FAMILY,
+    alignment.FAMILY,
+    retrieval.FAMILY,
+    loss.FAMILY,
+    spread.FAMILY,
+)
+
+GROUPS = {
+    "offset": "Offset: where the modalities are",
+    "distribution": "Distribution: whether the modalities are alike",
+    "shape": "Shape: whether they are alike but for the offset",
+    "divergence": "Divergence: what the loss sees",
+    "cosines": "Cosines",
+    "alignment": "Alignment and uniformity",
+    "retrieval": "Retrieval",
+    "loss": "Loss",
+    "spread": "Spread",
+}
+
+
+def definitions() -> dict[str, Definition]:
+    """All definitions by the names of their metrics, in the order of tables."""
+    return {one.name: one for family in FAMILIES for one in family.definitions}
+
+
+def documentation() -> str:
+    """The tables of docs/metrics.md."""
+    lines = []
+    for group, title in GROUPS.items():
+        lines += [f"## {title}", "", "| metric | definition | source | meaning, and what is normal |", "|---|---|---|---|"]
+        for one in definitions().values():
+            if one.group == group:
+                cells = (one.formula, one.source, f"{one.meaning}{' *Of n.*' if one.of_n else ''}")
+                lines.append(f"| `{one.name}` | {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        lines.append("")
+    return "\n".join(lines)

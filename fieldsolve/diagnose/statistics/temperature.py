@@ -1,0 +1,170 @@
+"""Contrastive losses of batches of matched pairs: their values, and the temperature and bias that minimise them."""
+
+from dataclasses import dataclass
+from math import exp, inf, log, sqrt
+
+import numpy as np
+
+from fieldsolve.diagnose.statistics.estimate import Estimate, left_out, student
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Rows
+
+MOST_PAIRS = 1024  # of a batch
+LEAST_TAU = 0.003
+LARGEST_TAU = 1e3
+
+_STEPS = 60
+_TOLERANCE = 1e-10  # nats by which the loss may be above its least
+_PARTS = 128  # of a batch, whose means make standard errors
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """A loss at one temperature (and bias), of the mean over the pairs of a batch.
+
+    pairs: (n,), what each pair adds; slopes: (n, p), its derivatives by 1/tau and, of a loss with one, by the bias; curvature: (p,
+    p), the mean second derivatives.
+    """
+
+    pairs: Array
+    slopes: Array
+    curvature: Array
+
+    @property
+    def value(self) -> float:
+        """The mean over the pairs, in nats."""
+        return float(self.pairs.mean())
+
+
+def similarities(first: Rows, second: Rows) -> Array:
+    """Cosines of all rows of a batch, (n, n)."""
+    with threads.one_blas_thread():
+        return np.asarray(first.astype(np.float64) @ second.astype(np.float64).T)
+
+
+def infonce(cosines: Array, scale: float) -> Loss:
+    """Symmetric InfoNCE of a batch, -s_ii/tau + (log sum_j e^{s_ij/tau} + log sum_j e^{s_ji/tau})/2 [Radford et al. 2021].
+
+    Convex in scale = 1/tau: its derivative is the mean similarity under both softmaxes less that of partners. Chance is log n.
+    """
+    matched = np.diagonal(cosines)
+    logs, means, variance = np.zeros(len(cosines)), np.zeros(len(cosines)), 0.0
+    for table in (cosines, cosines.T):
+        peak = table.max(axis=1)
+        weights = np.exp(scale * (table - peak[:, None]))
+        total = weights.sum(axis=1)
+        mean = np.einsum("ij,ij->i", weights, table) / total
+        weights *= table
+        variance += float(np.mean(np.einsum("ij,ij->i", weights, table) / total - mean**2)) / 2
+        logs += (np.log(total) + scale * peak) / 2
+        means += mean / 2
+    return Loss(logs - scale * matched, (means - matched)[:, None], np.array([[variance]]))
+
+
+def infonce_value(cosines: Array, scale: float) -> Estimate:
+    """Symmetric InfoNCE of a batch with what parts of it contribute, as anchors and as negatives [jackknife]."""
+    parts = min(_PARTS, len(cosines))
+    part = np.arange(len(cosines)) * parts // len(cosines)
+    begins, matched = np.flatnonzero(np.diff(part, prepend=-1)), scale * np.diagonal(cosines)
+    value, without = infonce(cosines, scale).value, np.zeros(parts)
+    for table in (cosines, cosines.T):
+        peak = table.max(axis=1)
+        sums = np.add.reduceat(np.exp(scale * (table - peak[:, None])), begins, axis=1)
+        before, after = np.cumsum(sums, axis=1), np.cumsum(sums[:, ::-1], axis=1)[:, ::-1]
+        rest = np.zeros_like(sums)
+        rest[:, 1:] += before[:, :-1]
+        rest[:, :-1] += after[:, 1:]
+        # Of anchors in the part itself the rest lacks the partner; they are left out.
+        losses = np.where(part[:, None] == np.arange(parts), 0.0, np.log(np.maximum(rest, 1e-300)) + (scale * peak - matched)[:, None])
+        without += losses.sum(axis=0) / (len(cosines) - np.bincount(part)) / 2
+    return left_out(value, without)
+
+
+def siglip(cosines: Array, scale: float, bias: float) -> Loss:
+    """The sigmoid loss of a batch, -sum_j log sigmoid(z_ij (s_ij/tau + b)), z = 1 for partners and -1 else [Zhai et al. 2023].
+
+    Half of what a pair adds is its row's, half its column's. Convex in (1/tau, b).
+    """
+    signs = 2 * np.eye(len(cosines)) - 1
+    logits = scale * cosines + bias
+    losses = np.logaddexp(0.0, -signs * logits)
+    errors = -signs / (1 + np.exp(np.clip(signs * logits, -700, 700)))
+    spread = np.abs(errors) * (1 - np.abs(errors))
+
+    def halves(table: Array) -> Array:
+        return np.asarray((table.sum(axis=0) + table.sum(axis=1)) / 2)
+
+    curvature = np.array([[np.sum(spread * cosines**2), np.sum(spread * cosines)], [np.sum(spread * cosines), np.sum(spread)]])
+    slopes = np.stack([halves(errors * cosines), halves(errors)], axis=1)
+    return Loss(halves(losses), slopes, curvature / len(cosines))
+
+
+def chance(name: str, pairs: int) -> float:
+    """The loss of embeddings that know nothing of partners: InfoNCE's log n; SigLIP's with its best bias, n times an entropy."""
+    if name == "infonce":
+        return log(pairs)
+    return log(pairs) - (pairs - 1) * log(1 - 1 / pairs)
+
+
+def best_temperature(cosines: Array) -> tuple[float, float, float]:
+    """The temperature that minimises InfoNCE on a batch, and its 95 % interval: (0, 0, 0) where the loss falls to tau = 0.003.
+
+    Newton's method in 1/tau, in which the loss is convex, within a bracket; the interval is the sandwich's, in log tau.
+    """
+    low, high = 1 / LARGEST_TAU, 1 / LEAST_TAU
+    matched = np.diagonal(cosines)
+    all_stand_out = bool(np.all(cosines.max(axis=1) <= matched) and np.all(cosines.max(axis=0) <= matched))
+    if all_stand_out or float(infonce(cosines, high).slopes.mean()) < 0:
+        return 0.0, 0.0, 0.0
+    if float(infonce(cosines, low).slopes.mean()) > 0:
+        return inf, inf, inf
+    scale = 1 / 0.07
+    for _ in range(_STEPS):
+        here = infonce(cosines, scale)
+        slope = float(here.slopes.mean())
+        low, high = (scale, high) if slope < 0 else (low, scale)
+        curvature = float(here.curvature[0, 0])
+        wanted = scale - slope / curvature if curvature > 0 else inf
+        onward = wanted if low < wanted < high else sqrt(low * high)
+        if slope**2 <= _TOLERANCE * curvature or onward == scale:
+            break
+        scale = onward
+    error = _standard_error(here.slopes[:, 0] / curvature) / scale
+    half = student(_PARTS - 1) * error
+    return 1 / scale, exp(-half) / scale, exp(half) / scale if half < log(LARGEST_TAU * scale) else inf
+
+
+def best_siglip(cosines: Array) -> tuple[float, float]:
+    """The temperature and bias that minimise the sigmoid loss on a batch: (0, -inf) where partners are separated without error.
+
+    Newton's method with halved steps on a convex function.
+    """
+    at = np.array([10.0, -10.0])
+    value = siglip(cosines, *at).value
+    for _ in range(_STEPS):
+        here = siglip(cosines, *at)
+        step = np.linalg.lstsq(here.curvature, here.slopes.mean(axis=0), rcond=1e-14)[0]
+        factor = 1.0
+        while factor > 1e-6 and (value_there := siglip(cosines, *(at - factor * step)).value) > value:
+            factor /= 2
+        if factor <= 1e-6:
+            break
+        at, value = at - factor * step, value_there
+        if at[0] > 1 / LEAST_TAU:
+            return 0.0, -inf
+        if np.max(np.abs(step)) < 1e-7 * max(1.0, float(np.abs(at).max())):
+            break
+    return (float(1 / at[0]), float(at[1])) if at[0] > 0 else (inf, float(at[1]))
+
+
+def mean_of_pairs(values: Array) -> Estimate:
+    """The mean over the pairs of a batch, with what parts of it contribute."""
+    parts = min(_PARTS, len(values))
+    group = np.arange(len(values)) * parts // len(values)
+    sums, counts = np.bincount(group, values), np.bincount(group)
+    value = float(values.mean())
+    return Estimate(value, (sums - value * counts) / len(values))
+
+
+def _standard_error(values: Array) -> float:
+    return mean_of_pairs(values).standard_error

@@ -1,0 +1,50 @@
+"""A diagnosis as rows of text: the few metrics of a terminal, the main ones of a paper's table, p-values and how many hold."""
+
+from typing import Any
+
+from fieldsolve.diagnose.statistics.ranks import DEPTHS
+from fieldsolve.output.tables import short
+
+HEADINGS = ("value", "95 % interval", "p", "noise level", "shuffled")
+
+#: What a terminal shows.
+FEW = (
+    *("centroid_gap", "energy_distance", "energy_distance_centred", "smoothed_symmetric_kl", "cosine_matched_mean"),
+    *("cosine_unmatched_mean", "recall_a_to_b_at_1", "recall_b_to_a_at_1", "infonce", "siglip", "best_temperature"),
+)
+
+#: What tables for papers show.
+MAIN = (
+    *("centroid_gap", "energy_distance", "energy_distance_centred", "mmd2_one", "sliced_w2", "linear_separability"),
+    *("smoothed_symmetric_kl", "cosine_matched_mean", "cosine_unmatched_mean", "relative_modality_gap", "alignment"),
+    *("uniformity_a", "uniformity_b", "effective_rank_a", "effective_rank_b"),
+    *(f"recall_{direction}_at_{depth}" for direction in ("a_to_b", "b_to_a") for depth in DEPTHS),
+    *("infonce", "siglip", "best_temperature"),
+)
+
+_SIGNIFICANT = 0.05
+
+
+def table(metrics: dict[str, Any], names: tuple[str, ...]) -> list[list[str]]:
+    """Metrics as rows of text, headings first; metrics by name, as JSON has them."""
+    return [["metric", *HEADINGS], *([name, *cells(metrics[name])] for name in names if name in metrics)]
+
+
+def cells(metric: dict[str, Any]) -> list[str]:
+    """A metric's value, interval, p-value, noise level and shuffle control; a dash where it has none."""
+    low, high = metric["ci_low"], metric["ci_high"]
+    interval = "-" if low is None else f"{short(low, 4)} to {short(high, 4)}"
+    return [short(metric["value"], 4), interval, *(short(metric[name], 4) for name in ("p_value", "noise_level", "shuffled"))]
+
+
+def tests_sentence(tests: dict[str, Any]) -> str:
+    """How many p-values there are, and which hold together."""
+    adjusted = tests["holm"]
+    if not adjusted:
+        return "There are no p-values."
+    lost = [name for name, value in adjusted.items() if value > _SIGNIFICANT]
+    held = len(adjusted) - len(lost)
+    if not lost:
+        return f"{len(adjusted)} p-values; all hold together at 5 % (Holm)."
+    listed = f"all but {', '.join(lost)}" if held > len(lost) else ", ".join(one for one in adjusted if one not in lost)
+    return f"{len(adjusted)} p-values; {held or 'none'} hold together at 5 % (Holm){': ' + listed if held else ''}."
