@@ -54,9 +54,7 @@ class Comparison:
             "groups": measured.groups,
             "bandwidth": measured.bandwidth,
             "summary": said.summary,
-            "findings": [
-                {"code": one.code, "sentence": one.sentence, "advice": one.advice} for one in said.findings
-            ],
+            "findings": [{"code": one.code, "sentence": one.sentence, "advice": one.advice} for one in said.findings],
             "metrics": plain(measured.metrics),
             "tests": {"count": len(measured.adjusted), "holm": measured.adjusted},
             "health": measured.health.summary(),

@@ -78,10 +78,23 @@ def measure(
     if pooled.exchanges is None:
         notes.append("clusters are too large for exchanges within them: there are no p-values")
     elif unable:
-        notes.append(f"{unable} of {pooled.design.groups} groups of clusters cannot exchange their modalities, and stay in exchanges")
+        notes.append(
+            f"{unable} of {pooled.design.groups} groups of clusters cannot exchange their modalities, and stay in exchanges"
+        )
     p_values = {name: metric.p_value for name, metric in metrics.items() if metric.p_value is not None}
     shown = cosines | {"matched": 1 - pooled.matching.squares / 2}
-    return Measurement(metrics, holm(p_values), found, shown, pooled.design.groups, pooled.bandwidth.value, tau, bias, min(pooled.design.independent, MOST_PAIRS), tuple(notes))
+    return Measurement(
+        metrics,
+        holm(p_values),
+        found,
+        shown,
+        pooled.design.groups,
+        pooled.bandwidth.value,
+        tau,
+        bias,
+        min(pooled.design.independent, MOST_PAIRS),
+        tuple(notes),
+    )
 
 
 def _pass(
@@ -129,4 +142,4 @@ def _squares(first: Rows, second: Rows) -> Array:
     middle = (first.mean(axis=0) + second.mean(axis=0)) / 2
     one, other = first - middle, second - middle
     lengths = np.sum(one**2, axis=1)[:, None] + np.sum(other**2, axis=1)
-    return np.maximum(lengths - 2 * one @ other.T, 0.0).astype(np.float64)
+    return np.asarray(np.maximum(lengths - 2 * one @ other.T, 0.0), dtype=np.float64)

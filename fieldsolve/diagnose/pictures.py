@@ -17,6 +17,7 @@ from fieldsolve.output.style import GREY, INK, MODALITIES
 _HEADROOM = 1.1  # of axes that begin at 0
 _MARKED = 1000  # pairs drawn on the sky
 
+
 def figures(comparison: Comparison) -> dict[str, Figure]:
     """All figures of a comparison by name."""
     names = verbatim(comparison.sample.first.name), verbatim(comparison.sample.second.name)

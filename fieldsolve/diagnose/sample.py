@@ -46,7 +46,6 @@ class Sample:
         second = replace(self.second, rows=np.ascontiguousarray(self.second.rows[rows]))
         return replace(self, second=second, copies=(self.copies[0], self.copies[1][rows]))
 
-
     def draw(self, most: int, rng: np.random.Generator, labels: Indices | None = None) -> tuple["Sample", Indices | None]:
         """The sample, or so many of its clusters drawn at random, said in its notes; with labels of the first modality's rows.
 
@@ -110,7 +109,7 @@ def match(first: Modality, second: Modality, partners: Indices | None = None) ->
         for one, rows, count in zip((first, second), used, left_out, strict=True)
     ]
     links = np.stack([np.searchsorted(rows, one) for rows, one in zip(used, both, strict=True)])
-    copies = tuple(_copies(one.rows) for one in kept)
+    copies = _copies(kept[0].rows), _copies(kept[1].rows)
     clusters = _clusters(links, (np.arange(len(used[0])), np.arange(len(used[1]))))
     _refuse_tangled(clusters)
     independent = int(clusters[0].max()) + 1
@@ -128,7 +127,7 @@ def match(first: Modality, second: Modality, partners: Indices | None = None) ->
                 f"rows are copies of each other, and only {distinct} clusters have none in common: intervals and p-values take "
                 "copies for independent, and are too narrow and too small"
             )
-    return Sample(kept[0], kept[1], clusters, links, (copies[0], copies[1]), tuple(notes))
+    return Sample(kept[0], kept[1], clusters, links, copies, tuple(notes))
 
 
 def _copies(rows: Rows) -> Indices:
@@ -148,7 +147,9 @@ def _clusters(links: Indices, items: tuple[Indices, Indices]) -> tuple[Indices, 
         from scipy.sparse.csgraph import connected_components
 
         size = sum(counts)
-        component = connected_components(coo_array((np.ones(len(one)), (one, counts[0] + other)), shape=(size, size)), directed=False)[1]
+        component = connected_components(
+            coo_array((np.ones(len(one)), (one, counts[0] + other)), shape=(size, size)), directed=False
+        )[1]
     component = component.astype(np.int64)
     return component[items[0]], component[counts[0] + items[1]]
 

@@ -210,7 +210,9 @@ def _temperature(measured: Measurement) -> Iterator[Finding]:
         "temperature",
         f"The loss of these pairs is least at a temperature of {said}{interval}, {'below' if too_high else 'above'} the {tau:.3g} that was "
         f"given: there it is {loss.value:.3g} nats, chance is {level:.3g}.",
-        "Is it the model's (1/logit scale)? If so, learn or lower it." if too_high else "Is it the model's (1/logit scale)? If so, raise it.",
+        "Is it the model's (1/logit scale)? If so, learn or lower it."
+        if too_high
+        else "Is it the model's (1/logit scale)? If so, raise it.",
     )
 
 

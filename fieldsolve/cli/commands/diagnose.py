@@ -33,7 +33,9 @@ from fieldsolve.cli.values import Between, FileName
     metavar="FILE",
     help="One label a row of A (.npy or text): replace partners within groups only.",
 )
-@click.option("--loss", type=click.Choice(["infonce", "siglip"]), default="infonce", show_default=True, help="What the model minimises.")
+@click.option(
+    "--loss", type=click.Choice(["infonce", "siglip"]), default="infonce", show_default=True, help="What the model minimises."
+)
 @click.option("--bias", type=Between(-1e6, 1e6), help="Bias of the sigmoid loss; with --loss siglip only.  [default: -10]")
 @click.option("--theory", is_flag=True, help="Set the sample beside the equilibria of its own potentials: half a minute.")
 @click.option(

@@ -8,7 +8,7 @@ from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric, of_es
 from fieldsolve.diagnose.statistics.estimate import Estimate, mean
 from fieldsolve.diagnose.statistics.pairwise import UNIFORMITY
 from fieldsolve.diagnose.statistics.pooled import Pooled
-from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.arrays import Rows
 
 _WANG = "Wang and Isola 2020, arXiv 2005.10242"
 
@@ -112,14 +112,16 @@ def _within_clusters(pooled: Pooled, side: int) -> Estimate | None:
     if counts.max() < 2:
         return None
     several = np.flatnonzero(counts > 1)
-    squares = np.array([_scatter(cloud.rows[part][order[a : a + n]]) for a, n in zip(starts[several], counts[several], strict=True)])
+    squares = np.array(
+        [_scatter(cloud.rows[part][order[a : a + n]]) for a, n in zip(starts[several], counts[several], strict=True)]
+    )
     group = design.group_of_row[part][order[starts[several]]]
     counts = counts[several].astype(float)
     sums = [np.bincount(group, values, design.groups) for values in (2 * counts * squares, counts * (counts - 1))]
     return mean(sums[0], sums[1])
 
 
-def _scatter(rows: Array) -> float:
+def _scatter(rows: Rows) -> float:
     return float(np.sum((rows - rows.mean(axis=0, dtype=np.float64)) ** 2))
 
 

@@ -59,9 +59,7 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     across = pooled.mean(squares, rows)
     variance = pooled.mean((squares - across.value) ** 2, rows)
     found = {
-        "cosine_matched_mean": of_estimate(
-            across.through(1 - across.value / 2, -0.5), shuffled=1 - float(shuffled.mean()) / 2
-        ),
+        "cosine_matched_mean": of_estimate(across.through(1 - across.value / 2, -0.5), shuffled=1 - float(shuffled.mean()) / 2),
         "cosine_matched_sd": _spread(variance, float(shuffled.std()) / 2),
     }
     group = pooled.design.group_of_row[rows]
@@ -88,8 +86,8 @@ def _spread(variance: Estimate, shuffled: float) -> Metric:
     if variance.value == 0:
         return Metric(0.0, shuffled=shuffled)
     value = float(np.sqrt(variance.value)) / 2
-    ends = variance.through(float(np.log(value)), 0.5 / variance.value).interval()
-    return Metric(value, *(float(np.exp(one)) for one in ends), shuffled=shuffled)
+    low, high = variance.through(float(np.log(value)), 0.5 / variance.value).interval()
+    return Metric(value, float(np.exp(low)), float(np.exp(high)), shuffled=shuffled)
 
 
 FAMILY = Family(DEFINITIONS, measure)

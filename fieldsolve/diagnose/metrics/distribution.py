@@ -99,7 +99,9 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     found["energy_cross"] = of_estimate(across, shuffled=control)
     for side, letter in enumerate("ab"):
         found[f"energy_within_{letter}"] = of_estimate(pooled.within(sums[DISTANCE], side))
-    for name, squared in with_bandwidth(pooled, {name: -1.0 * pooled.contrast(sums[at]) for name, (at, _) in GAUSSIANS.items()}).items():
+    for name, squared in with_bandwidth(
+        pooled, {name: -1.0 * pooled.contrast(sums[at]) for name, (at, _) in GAUSSIANS.items()}
+    ).items():
         kernel, factor = GAUSSIANS[name]
         control = pooled.shuffled_across(sums[kernel], gaussian(factor, pooled.bandwidth.value))
         found[name] = of_estimate(

@@ -67,13 +67,17 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
         (1, 0): entropies.cross_entropy(design, sums, 1, 0), (1, 1): own[1],
     }  # fmt: skip
     shuffled = {
-        side: entropies.shuffled_entropy(design, sums, _kernels(pooled, pooled.matching, side), _kernels(pooled, pooled.shuffled, side), side)
+        side: entropies.shuffled_entropy(
+            design, sums, _kernels(pooled, pooled.matching, side), _kernels(pooled, pooled.shuffled, side), side
+        )
         for side in (0, 1)
     }
     metrics = {}
     for (side, of), estimate in found.items():
         control = shuffled[side] - peak if side != of else None
-        metrics[f"cross_entropy_{'ab'[side]}_{'ab'[of]}"] = of_estimate(estimate.through(estimate.value - peak, 1.0), None, control)
+        metrics[f"cross_entropy_{'ab'[side]}_{'ab'[of]}"] = of_estimate(
+            estimate.through(estimate.value - peak, 1.0), None, control
+        )
     forth, back = found[0, 1] - found[0, 0], found[1, 0] - found[1, 1]
     controls = shuffled[0] - found[0, 0].value, shuffled[1] - found[1, 1].value
     metrics["smoothed_kl_a_b"] = of_estimate(forth, shuffled=controls[0])

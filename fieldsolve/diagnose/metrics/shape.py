@@ -8,7 +8,7 @@ from fieldsolve.diagnose.metrics.distribution import BONNEEL, GAUSSIANS, GRETTON
 from fieldsolve.diagnose.metrics.divergence import THEORY
 from fieldsolve.diagnose.metrics.metric import FEWER, Definition, Family, Metric, of_estimate
 from fieldsolve.diagnose.statistics import entropies, recentred
-from fieldsolve.diagnose.statistics.estimate import Estimate
+from fieldsolve.diagnose.statistics.estimate import Estimate, noise_level, p_value
 from fieldsolve.diagnose.statistics.pairwise import DISTANCE
 from fieldsolve.diagnose.statistics.pooled import Pooled
 
@@ -20,7 +20,12 @@ _SHIFTED = (
 DEFINITIONS = (
     *(
         Definition(
-            f"{name}_centred", "shape", f"{title}, centred", f"{name} of x - m_a and y - m_b, same bandwidths", source, f"The same {_SHIFTED}"
+            f"{name}_centred",
+            "shape",
+            f"{title}, centred",
+            f"{name} of x - m_a and y - m_b, same bandwidths",
+            source,
+            f"The same {_SHIFTED}",
         )
         for name, title, source in (
             ("energy_distance", "energy distance", SZEKELY),
@@ -63,24 +68,23 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
 
     Means are those of the sample, so that a row moves a statistic through the mean as well: to first order by the statistic's
     slope; the variance of second order is that of exchanges, which centring lowers. p-values, that variance and the cost of
-    centring are from some clusters, see `recentred`; the cost falls like 1/n.
+    centring are from exchanges of some clusters, see `recentred`.
     """
-    tests = None if pooled.exchanges is None else recentred.exchanged(pooled, min(FEWER, len(pooled.exchanges)), rng)
+    tests = None if pooled.exchanges is None else recentred.tests(pooled, min(FEWER, len(pooled.exchanges)), rng)
     found = {}
-    for index, (name, estimate) in enumerate(_estimates(pooled).items()):
+    for name, estimate in _estimates(pooled).items():
         if tests is None:
             found[f"{name}_centred"] = of_estimate(estimate)
             continue
-        observed, exchanged, share = tests
-        whole = recentred.STATISTICS.index(name) if name in recentred.STATISTICS else None
         # Either direction of a divergence pays half of what centring costs both.
-        costs = exchanged[:, -1] / 2 if whole is None else exchanged[:, whole]
-        corrected = replace(estimate, value=estimate.value - share * float(costs.mean()), second=share**2 * float(costs.var()))
-        metric = replace(of_estimate(corrected), plug_in=estimate.value)
-        if whole is not None:
-            tested = of_estimate(replace(estimate, value=float(observed[whole])), (exchanged[:, whole],) * 2)
-            noise = None if tested.noise_level is None else share * (tested.noise_level - float(costs.mean()))
-            metric = replace(metric, p_value=tested.p_value, noise_level=noise)
+        is_whole = name in recentred.STATISTICS
+        at, part = (recentred.STATISTICS.index(name), 1.0) if is_whole else (-1, 0.5)
+        value, variance = estimate.value - part * float(tests.costs[at]), part**2 * float(tests.variance[at])
+        metric = replace(of_estimate(replace(estimate, value=value, second=variance)), plug_in=estimate.value)
+        if is_whole:
+            exchanged = tests.exchanged[:, at]
+            level = noise_level(exchanged - exchanged.mean()) * np.sqrt(variance / exchanged.var()) if variance > 0 else 0.0
+            metric = replace(metric, p_value=p_value(float(tests.observed[at]), exchanged), noise_level=float(level))
         found[f"{name}_centred"] = metric
     return found
 

@@ -54,7 +54,7 @@ class Design:
     @cached_property
     def is_first(self) -> Array:
         """1 for the first modality's slots, 0 for the second's."""
-        return 1.0 - self.side
+        return np.asarray(1.0 - self.side, dtype=np.float64)
 
     @cached_property
     def slot_of_row(self) -> Indices:
@@ -104,11 +104,11 @@ class Design:
     @cached_property
     def _memberships(self) -> Array:
         """1 where a slot is of a group, (S, groups)."""
-        return (self.group[:, None] == np.arange(self.groups)).astype(np.float64)
+        return np.asarray(self.group[:, None] == np.arange(self.groups), dtype=np.float64)
 
     def rows_by_group(self, values: Array) -> Array:
         """Sums over the groups of what is given by pooled row, (N,) to (groups,)."""
-        return np.bincount(self.group_of_row, values, self.groups)
+        return np.bincount(self.group_of_row, values, self.groups).astype(np.float64)
 
     def exchanges(self, number: int, rng: np.random.Generator) -> Array | None:
         """Slots that count as the first modality's when members of clusters exchange modalities, 1 or 0, (number, S).

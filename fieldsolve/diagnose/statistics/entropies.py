@@ -10,6 +10,7 @@ from fieldsolve.numerics.arrays import Array
 
 _CHUNK = 512  # rows whose logarithms are held at a time
 
+
 def cross_entropy(design: Design, sums: PairSums, side: int, of: int, *, centred: bool = False) -> Estimate:
     """-mean over rows of one modality (side) of log of their mean kernel with strangers of one modality (of).
 

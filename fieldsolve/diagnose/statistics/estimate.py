@@ -99,7 +99,7 @@ def student(freedom: int) -> float:
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return sum(term / freedom**power for power, term in enumerate(terms))
+    return float(sum(term / freedom**power for power, term in enumerate(terms)))
 
 
 def left_out(value: float, without: Array) -> Estimate:
@@ -107,7 +107,7 @@ def left_out(value: float, without: Array) -> Estimate:
     return Estimate(value, (1 - 1 / len(without)) * (value - without))
 
 
-def mean(sums: Array, counts: Array) -> Estimate:
+def mean(sums: Array | Indices, counts: Array | Indices) -> Estimate:
     """The mean of values whose sums and numbers by group are given, (G,) each: a ratio."""
     value = float(sums.sum() / counts.sum())
     return Estimate(value, (sums - value * counts) / counts.sum())

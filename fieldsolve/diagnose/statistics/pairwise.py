@@ -47,9 +47,7 @@ class PairSums:
     nearest: Indices
 
 
-def pair_sums(
-    cloud: Cloud, design: Design, bandwidth: float, tau: float, limits: tuple[Array, Array], watch: Watch
-) -> PairSums:
+def pair_sums(cloud: Cloud, design: Design, bandwidth: float, tau: float, limits: tuple[Array, Array], watch: Watch) -> PairSums:
     """Go once over all pairs of the pooled rows.
 
     bandwidth: sigma of the middle Gaussian exp(-r^2/(2 sigma^2)), the others have half and twice it; limits: squared distances

@@ -12,7 +12,7 @@ from fieldsolve.diagnose.statistics.entropies import cross_entropy
 from fieldsolve.diagnose.statistics.estimate import Estimate, mean
 from fieldsolve.diagnose.statistics.matching import Matching
 from fieldsolve.diagnose.statistics.pairwise import PairSums
-from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.arrays import Array, Indices
 
 
 _CHUNK = 8192  # rows at a time
@@ -58,7 +58,7 @@ class Pooled:
         """
         design, counts = self.design, self.design.counts
         away = (self.cloud.centroids - self.cloud.centroids.mean(axis=0))[design.side]
-        lengths = np.bincount(design.slot_of_row, self.cloud.lengths, len(counts))
+        lengths = np.bincount(design.slot_of_row, self.cloud.lengths, len(counts)).astype(np.float64)
         lengths += 2 * np.sum(away * self.centred_sums, axis=1) + counts * np.sum(away**2, axis=1)
         sums = self.centred_sums + counts[:, None] * away
         return _squares_of(counts, lengths, sums) - self._kin_squares(self.cloud.centroids - self.cloud.centroids.mean(axis=0))
@@ -108,7 +108,7 @@ class Pooled:
     def _by_groups(self, table: Array) -> Array:
         return self.design.by_group(self.design.by_group(table).T).T
 
-    def mean(self, values: Array, rows: Array) -> Estimate:
+    def mean(self, values: Array, rows: Indices) -> Estimate:
         """The mean of values at pooled rows, given by places."""
         group, number = self.design.group_of_row[rows], self.design.groups
         return mean(np.bincount(group, values, number), np.bincount(group, minlength=number).astype(float))
@@ -147,8 +147,10 @@ class Pooled:
     @cached_property
     def centred_squares(self) -> Array:
         """The same as `squares` of rows that are centred, each less the centroid of its modality."""
-        lengths = np.bincount(self.design.slot_of_row, self.cloud.lengths, len(self.design.group))
-        return _squares_of(self.design.counts, lengths, self.centred_sums) - self._kin_squares(np.zeros_like(self.cloud.centroids))
+        lengths = np.bincount(self.design.slot_of_row, self.cloud.lengths, len(self.design.group)).astype(np.float64)
+        return _squares_of(self.design.counts, lengths, self.centred_sums) - self._kin_squares(
+            np.zeros_like(self.cloud.centroids)
+        )
 
     def shuffled_across(self, sums: Array, kernel: Callable[[Array], Array], *, centred: bool = False) -> float:
         """The mean across with partners passed on: over strangers and former partners, less who are partners then.
@@ -161,6 +163,6 @@ class Pooled:
         return total / (float((self.design.strangers * mask).sum()) + len(given) - len(passed))
 
 
-def _squares_of(counts: Array, lengths: Array, sums: Array) -> Array:
+def _squares_of(counts: Indices, lengths: Array, sums: Array) -> Array:
     """Sums of squared distances of all rows of two slots from how many they are, their squared lengths and their sums."""
     return np.asarray(np.maximum(np.outer(counts, lengths) + np.outer(lengths, counts) - 2 * sums @ sums.T, 0.0))

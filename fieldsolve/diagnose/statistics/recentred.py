@@ -5,6 +5,8 @@ mean of d off and with it a share of d's scatter. So d alone is stretched by sqr
 the scatter of given ones, and p-values are calibrated for partners that are correlated too. Stretching s as well is not.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from fieldsolve.diagnose.statistics.design import Design, arrange
@@ -20,10 +22,24 @@ FEWEST_CLUSTERS = 20
 STATISTICS = ("energy_distance", "mmd2_half", "mmd2_one", "mmd2_double", "smoothed_symmetric_kl")
 
 
-def exchanged(pooled: Pooled, number: int, rng: np.random.Generator) -> tuple[Array, Array, float] | None:
-    """The statistics of some clusters and of their exchanges, (5,) and (number, 5), and the clusters' share of all.
+@dataclass(frozen=True, eq=False)
+class Tests:
+    """What exchanges of some clusters say.
 
-    None where too few clusters fit into MOST_ROWS, or none can be exchanged.
+    observed: (5,), the statistics of these clusters; exchanged: (R, 5), of their exchanges; costs: (5,), what centring costs a
+    statistic of all clusters on average; variance: (5,), of a statistic of all clusters where nothing differs.
+    """
+
+    observed: Array
+    exchanged: Array
+    costs: Array
+    variance: Array
+
+
+def tests(pooled: Pooled, number: int, rng: np.random.Generator) -> Tests | None:
+    """Exchanges of as many clusters as fit into MOST_ROWS, and what they say of all: costs and standard deviations fall like 1/n.
+
+    None where too few clusters fit, or none can be exchanged.
     """
     places = _some_rows(pooled.design, rng)
     clusters = np.unique(pooled.design.cluster[places], return_inverse=True)[1].astype(np.int64).ravel()
@@ -37,12 +53,15 @@ def exchanged(pooled: Pooled, number: int, rng: np.random.Generator) -> tuple[Ar
         return None
     order = np.concatenate([places[:split][design.orders[0]], places[split:][design.orders[1]]])
     rows = pooled.cloud.rows[order].astype(np.float64)
-    first = labels[:, design.slot_of_row]
-    given = design.is_first[None, design.slot_of_row]
+    # Of these clusters the means are others than of all, and would count as scatter when differences change their signs.
+    rows[:split] -= rows[:split].mean(axis=0)
+    rows[split:] -= rows[split:].mean(axis=0)
+    first, given = labels[:, design.slot_of_row], design.is_first[None, design.slot_of_row]
     observed = recentred_statistics(rows, design.cluster, given, pooled.bandwidth.value, pooled.tau)[0]
     stretched = stretch(rows, design.cluster, first)
-    found = recentred_statistics(stretched, design.cluster, first, pooled.bandwidth.value, pooled.tau)
-    return observed, found, count / pooled.design.independent
+    exchanged = recentred_statistics(stretched, design.cluster, first, pooled.bandwidth.value, pooled.tau)
+    share = count / pooled.design.independent
+    return Tests(observed, exchanged, share * exchanged.mean(axis=0), share**2 * exchanged.var(axis=0))
 
 
 def stretch(rows: Array, clusters: Indices, first: Array) -> Array:

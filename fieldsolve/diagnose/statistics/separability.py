@@ -47,7 +47,10 @@ def classify(pooled: Pooled, labels: Array) -> Array:
                 slots = design.slot_of_row[places]
                 on_first = rows[places] @ direction > shifted[design.side[slots]]
                 begins = np.flatnonzero(np.diff(slots, prepend=-1))
-                found, size_of = np.add.reduceat(on_first, begins, axis=0, dtype=np.int64).T, np.diff(np.append(begins, len(slots)))
+                found, size_of = (
+                    np.add.reduceat(on_first, begins, axis=0, dtype=np.int64).T,
+                    np.diff(np.append(begins, len(slots))),
+                )
                 own = slots[begins]
                 correct[:, own] += np.where(labels[:, own] > 0, found, size_of - found)
     return correct

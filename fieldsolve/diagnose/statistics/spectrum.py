@@ -5,7 +5,7 @@ import numpy as np
 from fieldsolve.diagnose.statistics.estimate import Estimate
 from fieldsolve.diagnose.statistics.pooled import Pooled
 from fieldsolve.numerics import threads
-from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.arrays import Array, Rows
 
 _CHUNK = 4096  # rows at a time
 
@@ -39,7 +39,7 @@ def effective_rank(pooled: Pooled, side: int) -> Estimate:
     return Estimate(value, value * added / len(rows))
 
 
-def _moments(rows: Array) -> Array:
+def _moments(rows: Rows) -> Array:
     """Second moments of centred rows, (d, d)."""
     total = np.zeros((rows.shape[1], rows.shape[1]))
     for at in range(0, len(rows), _CHUNK):

@@ -75,7 +75,9 @@ def infonce_value(cosines: Array, scale: float) -> Estimate:
         rest[:, 1:] += before[:, :-1]
         rest[:, :-1] += after[:, 1:]
         # Of anchors in the part itself the rest lacks the partner; they are left out.
-        losses = np.where(part[:, None] == np.arange(parts), 0.0, np.log(np.maximum(rest, 1e-300)) + (scale * peak - matched)[:, None])
+        losses = np.where(
+            part[:, None] == np.arange(parts), 0.0, np.log(np.maximum(rest, 1e-300)) + (scale * peak - matched)[:, None]
+        )
         without += losses.sum(axis=0) / (len(cosines) - np.bincount(part)) / 2
     return left_out(value, without)
 
@@ -139,6 +141,8 @@ def best_siglip(cosines: Array) -> tuple[float, float]:
 
     Newton's method with halved steps on a convex function.
     """
+    if np.diagonal(cosines).min() > np.where(np.eye(len(cosines)) > 0, -np.inf, cosines).max():
+        return 0.0, -inf
     at = np.array([10.0, -10.0])
     value = siglip(cosines, *at).value
     for _ in range(_STEPS):
