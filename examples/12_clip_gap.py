@@ -33,7 +33,7 @@ def available() -> bool:
 
 
 def solve(files: tuple[Path, ...] = FILES) -> Result:
-    found = [fs.diagnose(*read_modalities((path,)), tau=TAU, resamples=199).comparisons[0] for path in files]
+    found = [fs.diagnose(*read_modalities((path,)), tau=TAU, exchanges=199).comparisons[0] for path in files]
     return Result(*found)
 
 

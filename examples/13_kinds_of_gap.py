@@ -36,7 +36,7 @@ def solve() -> dict[str, dict[str, Metric]]:
         offset = OFFSET if kind in ("offset", "both") else 0.0
         first = at_height(directions(content, False, rng), offset)
         second = at_height(directions(content, kind in ("shape", "both"), rng), -offset)
-        diagnosis = diagnose(modality("first", first), modality("second", second), tau=TAU, resamples=199)
+        diagnosis = diagnose(modality("first", first), modality("second", second), tau=TAU, exchanges=199)
         found[kind] = diagnosis.comparisons[0].measurement.metrics
     return found
 

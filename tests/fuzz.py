@@ -70,7 +70,7 @@ SMALL: dict[str, list[str]] = {
     "consistency": ["--nside", "2", "--largest", "16", "--seeds", "2", "--batch", "4"],
     "sharpness": ["--nside", "4"],
     "stability": [],
-    "diagnose": ["--resamples", "99"],
+    "diagnose": ["--exchanges", "99"],
     "encoders": ["--tau", "0.3", "--max-steps", "300"],
     "move-gap": [],
     "show": [],
@@ -273,7 +273,7 @@ def _files(folder: Path) -> list[tuple[Path, list[str]]]:
         "gap.npz": lambda path: ["move-gap", str(folder / "both.npy"), "--use", path],
         "spec.toml": lambda path: ["phase-diagram", path, "--dry-run"],
     }
-    quick = ["--resamples", "99", "--quiet"]
+    quick = ["--exchanges", "99", "--quiet"]
     return [
         (folder / name, line(str(folder / name)) + (quick if line("")[0] == "diagnose" else [])) for name, line in lines.items()
     ]

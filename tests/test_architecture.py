@@ -33,6 +33,7 @@ HIDDEN = {
     "equilibrium.parameters": {"grids.critics"},  # help is printed without numpy
     "equilibrium.problem": {"equilibrium.solve", "equilibrium.solution"},  # a problem solves itself
     "equilibrium.storage": {"equilibrium.pictures", "output.pictures"},  # matplotlib
+    "diagnose.diagnosis": {"diagnose.theory"},  # a first answer loads no equilibria
 }
 
 #: The bodies of commands import what they call: anything in wings above the command line.
@@ -54,7 +55,7 @@ SLOW = {
 }
 
 #: Files that may load them at once: pictures, which only pictures and bodies of commands import, and wings that no solve loads.
-LOADS_SLOW = re.compile(r"(.*\.)?pictures|theorems\.sharpness|encoders\..*|diagnose\..*|reproduce\..*")
+LOADS_SLOW = re.compile(r"(.*\.)?pictures|theorems\.sharpness|encoders\..*|diagnose\.report|reproduce\..*")
 
 #: The files that import by a computed name, and what for.
 COMPUTED = {"__init__": "public names when they are first used", "cli.__init__": "a command when it is asked for"}
@@ -181,8 +182,8 @@ def test_imports_run_down_only() -> None:
         ("grids.kernels", "def f():\n    import fieldsolve.cli.options\n", "not below"),
         ("numerics.errors", "from importlib import import_module\nimport_module('fieldsolve.cli')\n", "not below"),
         ("numerics.errors", "__import__('fieldsolve.grids.kernels')\n", "not below"),
-        ("diagnose.resampling", "from fieldsolve.diagnose import report\n", "circle"),
-        ("diagnose.resampling", "from fieldsolve.diagnose.report import files\n", "circle"),
+        ("diagnose.measure", "from fieldsolve.diagnose import report\n", "circle"),
+        ("diagnose.measure", "from fieldsolve.diagnose.report import files\n", "circle"),
         ("equilibrium.energy", "from .solve import solve\n", "circle"),
         ("equilibrium.energy", "def f():\n    from fieldsolve.equilibrium import solve\n", "inside a function"),
         ("equilibrium.energy", "if TYPE_CHECKING:\n    import fieldsolve.equilibrium.solve\n", "HIDDEN"),

@@ -13,7 +13,7 @@ from fieldsolve.diagnose.metrics.metric import plain
 from fieldsolve.diagnose.sample import MOST_CLUSTERS, Sample, match, temperature
 from fieldsolve.diagnose.statistics.temperature import chance
 from fieldsolve.diagnose.verdict import Verdict, verdict
-from fieldsolve.embeddings.modality import Modality, check_widths, modality
+from fieldsolve.embeddings.modality import Modality, check_widths, drawn, modality
 from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
@@ -126,8 +126,9 @@ def diagnose(
     one without; corrupt: probabilities of replacing partners; exchanges: of partners, for p-values; watch: is told what is being
     done, and how much of how much. More than 50 000 clusters are drawn from. Raises InputError.
     """
-    tau_used, given = temperature(tau), _modalities(modalities)
     how = corrupt if isinstance(corrupt, Replacement) else Replacement(tuple(corrupt))
+    most = MOST_CLUSTERS if pairs is None and how.groups is None else None
+    tau_used, given = temperature(tau), _modalities(modalities, most, seed)
     _check(given, pairs, how, exchanges)
     if bias is not None and not isfinite(bias):
         raise InputError(f"the bias of the sigmoid loss must be a finite number, not {bias}")
@@ -149,13 +150,17 @@ def diagnose(
     return Diagnosis(given, tuple(comparisons), tau_used, exchanges, seed, tuple(notes))
 
 
-def _modalities(given: tuple[Any, ...]) -> tuple[Modality, ...]:
+def _modalities(given: tuple[Any, ...], most: int | None, seed: int) -> tuple[Modality, ...]:
     if len(given) < 2:
         raise InputError(f"a gap is between two modalities; there is {len(given)}")
     names = [one.name if isinstance(one, Modality) else f"modality {k}" for k, one in enumerate(given, start=1)]
     shapes = [np.shape(one.rows if isinstance(one, Modality) else one) for one in given]
     check_widths(list(zip(names, shapes, strict=True)))
-    return tuple(one if isinstance(one, Modality) else modality(name, one) for name, one in zip(names, given, strict=True))
+    chosen, said = (None, ()) if most is None else drawn([shape[0] for shape in shapes if shape], most, seed)
+    if chosen is None or any(isinstance(one, Modality) for one in given):
+        return tuple(one if isinstance(one, Modality) else modality(name, one) for name, one in zip(names, given, strict=True))
+    found = [modality(name, one, chosen=chosen) for name, one in zip(names, given, strict=True)]
+    return replace(found[0], notes=said), *found[1:]
 
 
 def _check(given: tuple[Modality, ...], pairs: Indices | None, how: Replacement, exchanges: int) -> None:

@@ -5,7 +5,6 @@ from base64 import b64encode
 from dataclasses import asdict, fields
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
 from fieldsolve.diagnose.metrics.metric import Metric, plain

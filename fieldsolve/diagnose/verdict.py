@@ -11,6 +11,7 @@ from fieldsolve.diagnose.health import POPULAR
 from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metrics.metric import Metric
 from fieldsolve.diagnose.sample import Sample
+from fieldsolve.diagnose.statistics.estimate import holm
 from fieldsolve.diagnose.statistics.temperature import LEAST_TAU, chance
 
 MOST_FINDINGS = 5
@@ -24,8 +25,9 @@ _JUNK = 0.1  # share of pairs that is worth looking at
 _FOUND = 0.6  # of the other pairs, whose partners are among the first ten: they are no junk then
 _OFF_UNIT = 0.02  # of lengths
 _TEMPERATURE = 3.0  # factor off the best
-_CROWDED = 0.3  # share of queries that the most popular rows take
+_CROWDED = 0.2  # share of queries that the most popular rows take
 _SPREAD = 1.05  # ratio of mean distances within
+_PARALLEL = 0.8  # of the gap is a difference of the centroids' lengths
 _SMALL_SHARE = 0.02  # of the energy distance
 _FEW = 1e-2  # below, three decimals are too few
 
@@ -58,8 +60,7 @@ _SILENCES = {
     "collapsed": ("order", "junk", "low_rank", "temperature", "hubs", "offset", "shape", "spread", "open_distribution", "weak"),
     "order": ("junk", "temperature", "hubs", "weak"),
     "junk": ("temperature", "weak"),
-    "hubs": ("weak", "spread", "shape", "open_distribution"),
-    "spread": ("shape", "open_distribution"),
+    "hubs": ("weak", "offset", "spread", "shape", "open_distribution"),
     "low_rank": ("temperature", "hubs", "weak"),
 }  # fmt: skip
 
@@ -230,38 +231,51 @@ def _hubs(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
 def _distributions(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
     metrics = measured.metrics
     gap, raw, centred = metrics["centroid_gap"], metrics["energy_distance"], metrics["energy_distance_centred"]
-    has_offset = _is_sure(measured, "centroid_gap")
-    if has_offset:
+    sure = _sure(measured)
+    spread = _spread(measured, names)
+    # Unit vectors that are more spread have a shorter centroid: a gap between parallel centroids is that difference.
+    norms = metrics["centroid_norm_a"].value, metrics["centroid_norm_b"].value
+    if spread is not None and abs(norms[0] - norms[1]) > _PARALLEL * gap.value:
+        yield spread
+        return
+    if "centroid_gap" in sure:
         share = max(0.0, min(1.0, 1 - centred.value / raw.value)) if raw.value > 0 else 1.0
         yield Finding(
             "offset",
             f"{names[0]} and {names[1]} have centroids {_tested(gap)} apart: {share:.1%} of their energy distance is this offset.",
-            "`fieldsolve move-gap` takes it off and keeps every ranking across modalities; in an index of both modalities it decides "
-            "whom queries find.",
+            "`fieldsolve move-gap` takes it off and keeps every ranking across modalities; in an index of both modalities it "
+            "decides whom queries find.",
         )
-    within = [metrics[f"energy_within_{letter}"] for letter in "ab"]
-    low, high = sorted(range(2), key=lambda side: within[side].value)
-    # Distances within are of one kind with their intervals: apart, and by more than a few per cent.
-    if within[high].value > _SPREAD * within[low].value and (within[high].ci_low or 0) > (within[low].ci_high or 0):
-        yield Finding(
-            "spread",
-            f"{names[high]} is more spread: strangers are {within[high].value:.3g} apart on average, in {names[low]} {within[low].value:.3g}.",
-            "No translation makes them alike.",
-        )
-    if not has_offset and _is_sure(measured, "energy_distance"):
+        if spread is not None:
+            yield spread
+        elif "energy_distance_centred" in sure:
+            share = centred.value / raw.value
+            how = "a little " if share < _SMALL_SHARE else ""
+            yield Finding(
+                "shape",
+                f"Without the offset they differ {how}in shape: centred energy distance {_tested(centred)}, {share:.1%} of the "
+                "whole.",
+                "It is hardly what keeps them apart." if how else "No translation closes that.",
+            )
+    elif "energy_distance" in sure:
         yield Finding(
             "open_distribution",
             f"The centroids coincide ({_tested(gap)}), the distributions do not: energy distance {_tested(raw)}.",
             "A closed centroid gap is not a closed gap, and no translation closes this one.",
         )
-    elif has_offset and _is_sure(measured, "energy_distance_centred"):
-        share = centred.value / raw.value
-        how = "a little " if share < _SMALL_SHARE else ""
-        yield Finding(
-            "shape",
-            f"Without the offset they differ {how}in shape: centred energy distance {_tested(centred)}, {share:.1%} of the whole.",
-            "" if how else "No translation closes that.",
-        )
+
+
+def _spread(measured: Measurement, names: tuple[str, str]) -> Finding | None:
+    within = [measured.metrics[f"energy_within_{letter}"] for letter in "ab"]
+    low, high = sorted(range(2), key=lambda side: within[side].value)
+    if not (within[high].value > _SPREAD * within[low].value and (within[high].ci_low or 0) > (within[low].ci_high or 0)):
+        return None
+    return Finding(
+        "spread",
+        f"{names[high]} is more spread: strangers are {within[high].value:.3g} apart on average, in {names[low]} "
+        f"{within[low].value:.3g}.",
+        "No translation makes them alike.",
+    )
 
 
 def _weak(measured: Measurement) -> Iterator[Finding]:
@@ -283,12 +297,12 @@ def _nothing(measured: Measurement) -> Finding:
     )
 
 
-def _is_sure(measured: Measurement, name: str) -> bool:
-    """Whether a p-value holds among all of them; without one, whether the interval leaves 0 out."""
-    metric = measured.metrics[name]
-    if name in measured.adjusted:
-        return measured.adjusted[name] <= _SIGNIFICANT
-    return metric.ci_low is not None and metric.ci_low > 0
+def _sure(measured: Measurement) -> set[str]:
+    """What differs for sure: p-values that hold together; without any, intervals that leave 0 out."""
+    metrics = {name: measured.metrics[name] for name in ("centroid_gap", "energy_distance", "energy_distance_centred")}
+    p_values = {name: one.p_value for name, one in metrics.items() if one.p_value is not None}
+    held = {name for name, value in holm(p_values).items() if value <= _SIGNIFICANT}
+    return held | {name for name, one in metrics.items() if one.p_value is None and one.ci_low is not None and one.ci_low > 0}
 
 
 def _tested(metric: Metric) -> str:

@@ -10,8 +10,9 @@ import numpy as np
 
 from fieldsolve.embeddings import archives
 from fieldsolve.embeddings.archives import Stored, check_unpacked
-from fieldsolve.embeddings.modality import Modality, check_widths, modality
+from fieldsolve.embeddings.modality import Modality, check_widths, drawn, modality
 from fieldsolve.embeddings.tables import align, read_table
+from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.files import require_file
 from fieldsolve.numerics.names import printable
@@ -33,18 +34,25 @@ _Read = TypeVar("_Read")
 
 
 def read_modalities(
-    sources: Sequence[str | Path], normalize: bool = False, precision: type[np.floating] | None = None
+    sources: Sequence[str | Path],
+    normalize: bool = False,
+    precision: type[np.floating] | None = None,
+    most: int | None = None,
+    seed: int = 0,
 ) -> list[Modality]:
     """The modalities in files, in their order: FILE, or FILE::NAME for one array of it.
 
     .npy: one table (n, d), or several of them (k, n, d). .npz, .safetensors (also bfloat16), .pt and .pth (if PyTorch is
     there): the named array, or all of floating-point numbers. .parquet and .csv (with pyarrow): a column of lists, or the columns
     whose name begins so, or all columns, see `read_table`; columns of several tables are those of one name. Only what is asked
-    for is loaded. normalize, precision: as in `modality`. Raises InputError for files that cannot be read, and for what
+    for is loaded. normalize, precision: as in `modality`; most: of tables that match row by row and have more rows, so many are
+    drawn, the same of all. Raises InputError for files that cannot be read, and for what
     `modality` refuses.
     """
     parts = tables_in(sources)
-    found = [_modality(one, normalize, precision) for one in parts]
+    chosen, said = (None, ()) if most is None else drawn([one.shape[0] for one in parts], most, seed)
+    parts[0] = replace(parts[0], notes=(*parts[0].notes, *said))
+    found = [_modality(one, normalize, precision, chosen) for one in parts]
     labels = [one.name for one in found]
     if len(set(labels)) < len(labels):
         found = [replace(one, name=f"{one.name} ({chr(97 + index)})") for index, one in enumerate(found)]
@@ -138,9 +146,9 @@ def _item(one: Stored, k: int) -> Callable[[], np.ndarray]:
     return lambda: np.asarray(one.load()[k])
 
 
-def _modality(one: Stored, normalize: bool, precision: type[np.floating] | None) -> Modality:
+def _modality(one: Stored, normalize: bool, precision: type[np.floating] | None, chosen: Indices | None) -> Modality:
     try:
-        made = modality(one.name, one.load(), normalize, one.kind, precision)
+        made = modality(one.name, one.load(), normalize, one.kind, precision, chosen)
     except MemoryError:
         raise InputError(f"{one.name}: an array of shape {one.shape} does not fit into memory; is it damaged?") from None
     return replace(made, notes=tuple(map(printable, one.notes)))

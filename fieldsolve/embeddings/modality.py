@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.numerics.arrays import Array, Rows
+from fieldsolve.numerics.arrays import Array, Indices, Rows
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import printable
 
@@ -31,23 +31,43 @@ class Modality:
 
 
 def modality(
-    name: str, array: Any, normalize: bool = False, storage: str | None = None, precision: type[np.floating] | None = None
+    name: str,
+    array: Any,
+    normalize: bool = False,
+    storage: str | None = None,
+    precision: type[np.floating] | None = None,
+    chosen: Indices | None = None,
 ) -> Modality:
     """Embeddings (n, d) of one modality, checked and scaled to unit length.
 
     array: anything that numpy can take; storage: the type they were stored in, if not the array's; precision: of the rows, by
-    default single unless they were stored in double. Raises InputError for what is no table of floating-point numbers, rows
+    default single unless they were stored in double; chosen: the rows that are kept, in their order, all without. All are checked,
+    some thousand at a time, so that a table may be larger than memory. Raises InputError for what is no table of floating-point numbers, rows
     that are not finite or zero, and, unless `normalize`, rows off the unit sphere by more than the rounding of their storage.
     """
     name, array = printable(name), np.asarray(array)
     storage = check_table(name, array, storage)
     kind = precision or (np.float64 if storage == "float64" else np.float32)
-    rows: Rows = np.empty((len(array), array.shape[1]), dtype=kind)
+    kept = np.arange(len(array)) if chosen is None else chosen
+    rows: Rows = np.empty((len(kept), array.shape[1]), dtype=kind)
     least, most = np.inf, 0.0
     for begin, block, lengths in unit_blocks(name, array, normalize, storage):
-        rows[begin : begin + len(block)] = block
+        first, last = np.searchsorted(kept, (begin, begin + len(block)))
+        rows[first:last] = block[kept[first:last] - begin]
         least, most = min(least, float(lengths.min())), max(most, float(lengths.max()))
     return Modality(name, rows, (least, most))
+
+
+def drawn(counts: Sequence[int], most: int, seed: int) -> tuple[Indices | None, tuple[str, ...]]:
+    """Rows that are drawn of tables with so many rows each, the same of all, and what is to be said of it.
+
+    None where there are no more than `most`, or tables do not match row by row.
+    """
+    if len(set(counts)) != 1 or counts[0] <= most:
+        return None, ()
+    chosen = np.sort(np.random.default_rng([seed, 4]).permutation(counts[0])[:most])
+    said = (f"{most} of {counts[0]} pairs were drawn: values, intervals, ranks and metrics of n are those of so many",)
+    return chosen, said
 
 
 def check_table(name: str, array: np.ndarray, storage: str | None = None) -> str:

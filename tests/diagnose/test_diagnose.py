@@ -4,6 +4,8 @@ import csv
 import html
 import json
 import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +20,10 @@ from pyarrow import parquet
 from safetensors.numpy import save, save_file
 
 from fieldsolve.cli import main
-from fieldsolve.diagnose.corruption import corrupt_partners
-from fieldsolve.diagnose.definitions import DEFINITIONS, documentation
+from fieldsolve.diagnose.corruption import Replacement, corrupt_partners
 from fieldsolve.diagnose.diagnosis import diagnose
+from fieldsolve.diagnose.measure import measure
+from fieldsolve.diagnose.metrics.table import definitions, documentation
 from fieldsolve.diagnose.report import files
 from fieldsolve.diagnose.sample import FEWEST_PAIRS, match, temperature
 from fieldsolve.diagnose.theory import COUPLINGS, place_sample
@@ -216,7 +219,6 @@ def test_headers_of_npy_that_claim_too_much_are_refused(tmp_path: Path) -> None:
         (lambda a: np.where(np.arange(40)[:, None] < 2, np.inf, a), "2 of 40 embeddings have values that are not finite"),
         (lambda a: np.where(np.arange(40)[:, None] == 3, 0, a), "1 of 40 embeddings are zero"),
         (lambda a: a * np.linspace(1, 2, 40)[:, None], "lengths from 1 to 2"),
-        (lambda a: np.tile(a[:1], (40, 1)), "all 40 embeddings are the same"),
         (lambda a: a[:30], "rows match one by one, or by --pairs"),
         (lambda a: unit(a[:, :5]), "both need the same embedding space"),
         (lambda a: a[0], "a table (n, d)"),
@@ -242,11 +244,12 @@ def test_other_refusals(both: Array, tmp_path: Path) -> None:
     assert "leave out ::x" in refusal(f"{source}::x")
     for option, value, said in (
         ("--tau", "0", "at least 0.003"), ("--tau", "nan", "at least 0.003"), ("--logit-scale", "5000", "at most 333"),
-        ("--resamples", "20", "99<=x"), ("--resamples", "1" + "0" * 20, "x<=100000"), ("--pairs", "a\0b", "zero"),
+        ("--exchanges", "20", "99<=x"), ("--exchanges", "1" + "0" * 20, "x<=100000"), ("--pairs", "a\0b", "zero"),
     ):  # fmt: skip
         out_of_range = run(source, option, value)
         assert out_of_range.exit_code == 2
         assert said in out_of_range.output
+    assert "--loss siglip" in run(source, "--bias", "-3").output
     both_given = run(source, "--tau", "0.1", "--logit-scale", "10")
     assert both_given.exit_code == 2
     assert "give one of them" in both_given.output
@@ -303,11 +306,10 @@ def test_rows_without_partner_are_left_out_and_said(both: Array) -> None:
 
 def test_a_modality_against_itself_and_two_points_have_verdicts(both: Array, tmp_path: Path) -> None:
     np.save(tmp_path / "same.npy", both[[0, 0]])
-    said = run(tmp_path / "same.npy", "--resamples", "99").output
-    assert "No offset" in said
-    assert "do not differ visibly" in said
+    said = run(tmp_path / "same.npy", "--exchanges", "99").output
+    assert "Nothing wrong is visible" in said
     np.save(tmp_path / "points.npy", np.tile(np.eye(4)[:2], (2, 15, 1)))
-    assert run(tmp_path / "points.npy", "--resamples", "99").exit_code == 0
+    assert run(tmp_path / "points.npy", "--exchanges", "99").exit_code == 0
 
 
 def test_temperatures() -> None:
@@ -323,7 +325,8 @@ def sample_of(both: Array) -> tuple[Modality, Modality]:
 def test_corruption_replaces_within_groups_and_more_and_more(both: Array) -> None:
     sample = match(*sample_of(both))
     groups = np.arange(40) % 4
-    found = corrupt_partners(sample, (0.0, 0.3, 0.6, 1.0), groups, 0.2, 99, 0)
+    how = Replacement((0.0, 0.3, 0.6, 1.0), groups)
+    found = corrupt_partners(sample, how, 0, lambda one: measure(one, 0.2, exchanges=99))
     shares = [one.replaced for one in found]
     assert shares[0] == 0
     assert shares[-1] == 1
@@ -378,8 +381,9 @@ def test_a_gap_that_the_sphere_does_not_resolve_is_left_alone() -> None:
     middles = unit(rng.standard_normal((5, 256)))
     x = unit(middles[rng.integers(0, 5, 100)] + 3e-5 * rng.standard_normal((100, 256)) / 16)
     y = unit(x + 3e-3 * unit(rng.standard_normal(256)) + 1e-5 * rng.standard_normal((100, 256)) / 16)
-    (comparison,) = diagnose(x, y, tau=0.07, resamples=99).comparisons
-    assert any("finest sphere here resolves" in sentence for sentence in comparison.verdict)
+    (comparison,) = diagnose(x, y, tau=0.07, exchanges=99).with_theory().comparisons
+    assert comparison.place is not None
+    assert any("finest sphere here resolves" in sentence for sentence in comparison.place.sentences)
 
 
 def test_two_components_stand_on_the_equator() -> None:
@@ -392,22 +396,22 @@ def test_two_components_stand_on_the_equator() -> None:
 
 def test_three_modalities_are_compared_in_pairs(both: Array) -> None:
     third = unit(both[1] + 0.1 * np.random.default_rng(0).standard_normal((40, 6)))
-    found = diagnose(*sample_of(both), modality("c", third), tau=0.2, resamples=99)
+    found = diagnose(*sample_of(both), modality("c", third), tau=0.2, exchanges=99)
     summary = found.summary()
     assert [(one["first"], one["second"]) for one in summary["comparisons"]] == [("a", "b"), ("a", "c"), ("b", "c")]
     gaps = [one["metrics"]["centroid_gap"]["value"] for one in summary["comparisons"]]
     assert gaps[2] < min(gaps[:2])
     written = files(found)
-    assert {"1_sky.png", "3_cosines.png", "report.html"} <= set(written)
+    assert {"1_metrics.png", "3_cosines.png", "report.html"} <= set(written)
 
 
 def test_the_command_writes_what_a_colleague_can_read(both: Array, tmp_path: Path) -> None:
     (source,) = as_npy(both, tmp_path)
     folder = tmp_path / "gap"
-    arguments = (source, "-o", folder, "--tau", "0.2", "--resamples", "99", "--corrupt", "0.5")
+    arguments = (source, "-o", folder, "--tau", "0.2", "--exchanges", "99", "--corrupt", "0.5", "--theory")
     done = run(*arguments)
     assert done.exit_code == 0, done.output
-    assert "lie apart" in done.output
+    assert "have centroids" in done.output
     names = {path.name for path in folder.iterdir()}
     pictures = {f"{name}.png" for name in ("cosines", "metrics", "sky", "equilibria", "corruption")}
     assert names == {"summary.json", "metrics.csv", "table.md", "table.tex", "report.html", *pictures}
@@ -418,9 +422,12 @@ def test_the_command_writes_what_a_colleague_can_read(both: Array, tmp_path: Pat
     page = (folder / "report.html").read_text()
     assert page.count("data:image/png;base64,") == 5
     assert not re.search(r"(src|href)=.?https?:", page)
-    for sentence in summary["verdict"]:
+    said = [summary["summary"], *(one["sentence"] for one in summary["findings"]), *summary["theory"]]
+    for sentence in said:
         assert sentence in html.unescape(page)
-    assert f"{summary['dispersion']['least_penalty']:.4f}" in summary["verdict"][-1]
+        assert sentence in done.output
+    assert page.index(summary["summary"][:40]) < page.index("<figure") < page.index("<details")
+    assert f"{summary['dispersion']['least_penalty']:.4f}" in summary["theory"][-1]
     assert summary["dispersion"]["least_penalty"] == pytest.approx(1 - summary["dispersion"]["breaks_at"])
     table = csv.DictReader((folder / "metrics.csv").read_text().splitlines())
     rows = {(row["corrupted"], row["metric"]): row for row in table}
@@ -428,22 +435,66 @@ def test_the_command_writes_what_a_colleague_can_read(both: Array, tmp_path: Pat
     assert float(rows["0.5", "recall_a_to_b_at_1"]["value"]) < float(rows["0.0", "recall_a_to_b_at_1"]["value"])
     assert r"centroid\_gap" in (folder / "table.tex").read_text()
     assert "holds results already" in run(*arguments).output
-    again = run(source, "-o", folder, "--tau", "0.2", "--resamples", "99", "--force")
+    again = run(source, "-o", folder, "--tau", "0.2", "--exchanges", "99", "--force")
     assert again.exit_code == 0
     assert not (folder / "corruption.png").exists()
     shown = CliRunner().invoke(main, ["show", str(folder)])
     assert "centroid_gap" in shown.output
-    assert json.loads(CliRunner().invoke(main, ["show", str(folder), "--json"]).output)["schema"] == "fieldsolve/diagnose/1"
+    assert json.loads(CliRunner().invoke(main, ["show", str(folder), "--json"]).output)["schema"] == "fieldsolve/diagnose/2"
 
 
 def test_json_has_every_metric_and_repeats(both: Array, tmp_path: Path) -> None:
     (source,) = as_npy(both, tmp_path)
-    first, second = (run(source, "--json", "--resamples", "99", "--threads", count).stdout for count in ("1", "2"))
+    first, second = (run(source, "--json", "--exchanges", "99", "--threads", count).stdout for count in ("1", "2"))
     assert first == second
     summary = json.loads(first)
-    assert set(summary["metrics"]) <= set(DEFINITIONS)
+    assert set(summary["metrics"]) <= set(definitions())
+    assert summary["metrics"]["cosine_matched_mean"]["p_value"] is None
+    assert summary["tests"]["count"] == sum(one["p_value"] is not None for one in summary["metrics"].values())
+    assert "sphere" not in summary
     assert summary["metrics"]["recall_a_to_b_at_1"].keys() >= {"value", "ci_low", "ci_high", "p_value"}
     assert any("no temperature was given" in note for note in summary["notes"])
+
+
+def test_a_first_answer_is_twenty_lines_and_loads_no_theory(both: Array, tmp_path: Path) -> None:
+    (source,) = as_npy(both, tmp_path)
+    code = (
+        "import sys; from fieldsolve.cli import main\n"
+        f"try: main(['diagnose', {source!r}])\n"
+        "except SystemExit: print([name for name in ('scipy.stats', 'scipy.special', 'matplotlib', 'healpy', "
+        "'fieldsolve.equilibrium.solve', 'fieldsolve.diagnose.theory') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    *lines, loaded = done.stdout.splitlines()
+    assert loaded == "[]"
+    assert len(lines) <= 20
+
+
+def test_losses_are_said_with_their_chance(both: Array, tmp_path: Path) -> None:
+    (source,) = as_npy(both, tmp_path)
+    for arguments, name, chance in ((("--loss", "siglip", "--bias", "-5"), "siglip", 4.66), ((), "infonce", np.log(40))):
+        summary = json.loads(run(source, "--json", "--tau", "0.2", *arguments).stdout)
+        assert summary["loss"]["name"] == name
+        assert summary["loss"]["chance"] == pytest.approx(chance, abs=0.02)
+        assert summary["metrics"][name]["value"] > 0
+        assert summary["loss"]["batch"] == 40
+
+
+def test_many_pairs_are_drawn_from(both: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fieldsolve.diagnose.sample.MOST_CLUSTERS", 25)
+    monkeypatch.setattr("fieldsolve.diagnose.diagnosis.MOST_CLUSTERS", 25)
+    (source,) = as_npy(both, tmp_path)
+    summary = json.loads(run(source, "--json", "--tau", "0.2").stdout)
+    assert summary["pairs"] == summary["clusters"] == 25
+    assert any("25 of 40 pairs were drawn" in note for note in summary["notes"])
+    # The same rows from arrays, and the same from a file of pairs, whose clusters are drawn.
+    for found in (diagnose(*both, tau=0.2, exchanges=99), diagnose(*both, tau=0.2, pairs=np.stack([np.arange(40)] * 2, axis=1))):
+        assert found.comparisons[0].sample.pairs == 25
+        rows = found.comparisons[0].sample
+        cosines = np.sum(rows.first.rows[rows.partners[0]] * rows.second.rows[rows.partners[1]], axis=1)
+        assert np.all(np.isin(np.round(cosines, 4), np.round(np.sum(both[0] * both[1], axis=1), 4)))
+    groups = Replacement((0.5,), np.arange(40) % 2)
+    assert diagnose(*both, tau=0.2, corrupt=groups, exchanges=99).comparisons[0].corruptions[0].replaced > 0.2
 
 
 def test_the_documentation_has_every_definition() -> None:

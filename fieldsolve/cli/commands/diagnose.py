@@ -62,6 +62,7 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     """
     from fieldsolve.diagnose.corruption import Replacement
     from fieldsolve.diagnose.diagnosis import diagnose
+    from fieldsolve.diagnose.sample import MOST_CLUSTERS
     from fieldsolve.embeddings.files import read_modalities
     from fieldsolve.embeddings.partners import read_groups, read_pairs_table
     from fieldsolve.output.folders import check_folder, write_files
@@ -72,9 +73,10 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     bias = _bias(options["loss"], options["bias"])
     if output is not None:
         check_folder(output, options["force"])
+    most = MOST_CLUSTERS if options["pairs"] is None and groups is None else None
     with running(options) as watch:
         found = diagnose(
-            *read_modalities(sources, options["normalize"]),
+            *read_modalities(sources, options["normalize"], most=most, seed=options["seed"]),
             tau=_temperature(options["tau"], options["logit_scale"]),
             bias=bias,
             pairs=None if options["pairs"] is None else read_pairs_table(options["pairs"]),

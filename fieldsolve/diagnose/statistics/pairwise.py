@@ -164,44 +164,23 @@ def _add(squares, at, slot, starts, clusters, scales, sums, fields, slopes):
     """
     rows, columns = squares.shape
     row0, column0 = at
-    has_slopes, wide, narrow = slopes.shape[1] > 0, scales[0], scales[1]
+    has_slopes, narrow = slopes.shape[1] > 0, scales[1]
     # Each an array of its own: rows of one table would be taken for strided ones, which do not vectorise.
     far, half, one, double = np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns)
-    last, close, stranger, root = np.zeros(columns), np.zeros(columns), np.zeros(columns), np.zeros(columns)
+    last, close, stranger = np.zeros(columns), np.zeros(columns), np.zeros(columns)
     power, value = np.zeros(columns), np.zeros(columns)
     for i in range(rows):
-        own, cluster = slot[row0 + i], clusters[row0 + i]
+        own, cluster, line = slot[row0 + i], clusters[row0 + i], squares[i]
         begin = i + 1 if row0 == column0 else 0
-        line = squares[i]
         for k in range(columns):
-            stranger[k] = 1.0 if clusters[column0 + k] != cluster else 0.0
-        for k in range(begin):
-            stranger[k] = 0.0
-        for k in range(columns):
-            root[k] = stranger[k] * np.sqrt(line[k])
-            far[k] += root[k]
-        for k in range(columns):
-            power[k] = stranger[k] * exp(-line[k] * wide)
-            double[k] += power[k]
+            stranger[k] = 1.0 if clusters[column0 + k] != cluster and k >= begin else 0.0
+        sum_3, sum_2, sum_1 = _gaussians(line, stranger, scales[0], power, half, one, double)
+        sum_0 = _distances(line, stranger, has_slopes, power, far, last)
         if has_slopes:
-            slopes[3, row0 + i] += _sum(power, 0, columns)
-        for k in range(columns):
-            power[k] = (power[k] * power[k]) * (power[k] * power[k])
-            one[k] += power[k]
-        if has_slopes:
-            slopes[2, row0 + i] += _sum(power, 0, columns)
-        for k in range(columns):
-            power[k] = (power[k] * power[k]) * (power[k] * power[k])
-            half[k] += power[k]
-        if has_slopes:
-            slopes[1, row0 + i] += _sum(power, 0, columns)
-            for k in range(columns):
-                power[k] = stranger[k] / root[k] if root[k] > 0.0 else 0.0
-                last[k] += power[k]
-            slopes[0, row0 + i] += _sum(power, 0, columns)
-        else:
-            for k in range(columns):
-                last[k] += stranger[k] * exp(-2.0 * line[k])
+            slopes[0, row0 + i] += sum_0
+            slopes[1, row0 + i] += sum_1
+            slopes[2, row0 + i] += sum_2
+            slopes[3, row0 + i] += sum_3
         for k in range(columns):
             value[k] = stranger[k] * exp(-line[k] * narrow)
             close[k] += value[k]
@@ -212,14 +191,7 @@ def _add(squares, at, slot, starts, clusters, scales, sums, fields, slopes):
             fields[other, row0 + i] += _sum(value, j, end)
             j = end
         if i + 1 == rows or slot[row0 + i + 1] != own:
-            for k in range(columns):
-                other = slot[column0 + k]
-                sums[0, own, other] += far[k]
-                sums[1, own, other] += half[k]
-                sums[2, own, other] += one[k]
-                sums[3, own, other] += double[k]
-                sums[4, own, other] += last[k]
-                fields[own, column0 + k] += close[k]
+            _flush(own, column0, slot, far, half, one, double, last, close, sums, fields)
             if has_slopes:
                 for k in range(columns):
                     slopes[0, column0 + k] += last[k]
@@ -227,6 +199,54 @@ def _add(squares, at, slot, starts, clusters, scales, sums, fields, slopes):
                     slopes[2, column0 + k] += one[k]
                     slopes[3, column0 + k] += double[k]
             far[:] = half[:] = one[:] = double[:] = last[:] = close[:] = 0.0
+
+
+@jit(REDUCE_NUMBERS)
+def _gaussians(line, stranger, scale, power, half, one, double):
+    """Add the Gaussians of a row of a tile, the widest first and the others as its powers; their sums."""
+    columns = len(line)
+    for k in range(columns):
+        power[k] = stranger[k] * exp(-line[k] * scale)
+        double[k] += power[k]
+    widest = _sum(power, 0, columns)
+    for k in range(columns):
+        power[k] = (power[k] * power[k]) * (power[k] * power[k])
+        one[k] += power[k]
+    middle = _sum(power, 0, columns)
+    for k in range(columns):
+        power[k] = (power[k] * power[k]) * (power[k] * power[k])
+        half[k] += power[k]
+    return widest, middle, _sum(power, 0, columns)
+
+
+@jit(REDUCE_NUMBERS)
+def _distances(line, stranger, has_slopes, root, far, last):
+    """Add the distances of a row of a tile, and 1/r, whose sum it is, or the kernel of uniformity."""
+    columns = len(line)
+    for k in range(columns):
+        root[k] = stranger[k] * np.sqrt(line[k])
+        far[k] += root[k]
+    if not has_slopes:
+        for k in range(columns):
+            last[k] += stranger[k] * exp(-2.0 * line[k])
+        return 0.0
+    for k in range(columns):
+        root[k] = stranger[k] / root[k] if root[k] > 0.0 else 0.0
+        last[k] += root[k]
+    return _sum(root, 0, columns)
+
+
+@jit(REDUCE_NUMBERS)
+def _flush(own, column0, slot, far, half, one, double, last, close, sums, fields):
+    """Add what a slot's rows have summed up at the columns of a tile to the slots of these."""
+    for k in range(len(far)):
+        other = slot[column0 + k]
+        sums[0, own, other] += far[k]
+        sums[1, own, other] += half[k]
+        sums[2, own, other] += one[k]
+        sums[3, own, other] += double[k]
+        sums[4, own, other] += last[k]
+        fields[own, column0 + k] += close[k]
 
 
 @jit(REDUCE_NUMBERS, inline="always")
@@ -262,7 +282,12 @@ def _rank(squares, at, nearer, reached, ranks, nearest, least):
         for j in range(columns):
             where[j] = row0 + i if line[j] < below[j] else where[j]
             below[j] = min(line[j], below[j])
-        smallest = line.min()
+        smallest = line[0]
+        for j in range(1, columns):
+            smallest = min(smallest, line[j])
         if smallest < least[row0 + i]:
             least[row0 + i] = smallest
-            nearest[row0 + i] = column0 + np.argmin(line)
+            j = 0
+            while line[j] > smallest:
+                j += 1
+            nearest[row0 + i] = column0 + j

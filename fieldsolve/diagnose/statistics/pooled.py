@@ -14,7 +14,6 @@ from fieldsolve.diagnose.statistics.matching import Matching
 from fieldsolve.diagnose.statistics.pairwise import PairSums
 from fieldsolve.numerics.arrays import Array, Indices
 
-
 _CHUNK = 8192  # rows at a time
 
 

@@ -87,6 +87,7 @@ def recentred_statistics(rows: Array, clusters: Indices, first: Array, bandwidth
     0 for the second's. Distances within a sample do not depend on its mean, and across only inner products enter: with p = Z
     (m_1 - m_2), |x - y - (m_1 - m_2)|^2 = |x - y|^2 - 2 (p_x - p_y) + |m_1 - m_2|^2.
     """
+    first = np.ascontiguousarray(first)
     second = 1 - first
     with threads.one_blas_thread():
         products = rows @ rows.T
