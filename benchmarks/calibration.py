@@ -4,8 +4,8 @@
 
 Pairs x = (c, s u), y = (-c, s v) on the sphere, u and v unit vectors around a common one, with correlation rho of their Gaussian
 components. `nothing`: c = 0; `offset`: c = 0.4, nothing else differs; `shape`: c = 0 and a third of v's components shrunk;
-`both`. What an interval has to cover is the mean of the metric over all samples of the largest size, or of the same size for metrics
-of n. p-values of raw metrics are calibrated where nothing differs, centred ones where there is an offset too.
+`both`. What an interval has to cover is the mean of the metric over all samples of the largest size, or of the same size for
+metrics of n. p-values of raw metrics are calibrated where nothing differs, centred ones where there is an offset too.
 """
 
 import argparse
@@ -118,8 +118,10 @@ def document(found, repeats: int, sizes, dimensions) -> str:
         f"    python -m benchmarks.calibration --repeats {repeats} --write",
         "",
         f"{repeats} samples of each of {number} cells: {', '.join(KINDS)}; n of {', '.join(map(str, sizes))} pairs; d of "
-        f"{', '.join(map(str, dimensions))}; partners' correlation {', '.join(map(str, CORRELATIONS))}; temperature {TAU}. Shares are "
-        "means over the cells of a size (least to largest cell); the last column counts cells that are off by more than 3.3 standard "
+        f"{', '.join(map(str, dimensions))}; partners' correlation {', '.join(map(str, CORRELATIONS))}; temperature "
+        f"{TAU}. Shares are "
+        "means over the cells of a size (least to largest cell); the last column counts cells that are off by more "
+        "than 3.3 standard "
         "errors of their repeats. `benchmarks/calibration.py` says how pairs are made and what has to be covered.",
         "",
         "## Intervals: how often the 95 % interval holds the value",

@@ -1,48 +1,51 @@
-"""Diagnoses and dense sums of embeddings, each in a process of its own, whose peak memory is then its own too."""
+"""Diagnoses of embeddings against the same values in numpy, each in a process of its own: time, processor time, peak memory."""
 
-import resource
+import os
+import subprocess
+import sys
+import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 
-from fieldsolve.diagnose.diagnosis import diagnose
-from fieldsolve.embeddings.modality import modality
+#: The command, once to compile and then to be timed.
+COMMAND = ["-m", "fieldsolve", "diagnose", "--tau", "0.05", "--quiet"]
+
+#: The same values with whole n x n matrices, from the same file.
+DENSE = ["-m", "benchmarks.diagnoses"]
 
 
-def in_a_process(function, *arguments):
-    """What a function returns from a fresh process, and that process's peak resident memory in GiB."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        result = pool.submit(function, *arguments).result()
-        return *result, pool.submit(peak_memory).result()
-
-
-def peak_memory() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def embeddings(count: int) -> list[np.ndarray]:
+def embeddings(count: int) -> np.ndarray:
+    """Matched pairs of 512 components, (2, n, 512)."""
     rng = np.random.default_rng(0)
     content = rng.standard_normal((count, 512), dtype=np.float32)
-    both = [content + rng.standard_normal((count, 512), dtype=np.float32) + offset for offset in (0.3, -0.3)]
-    return [rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in both]
+    both = [content + rng.standard_normal((count, 512), dtype=np.float32) + np.float32(offset) for offset in (0.3, -0.3)]
+    return np.stack([rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in both])
 
 
-def diagnosed(count: int) -> tuple[float, float]:
-    """Seconds of a diagnosis, equilibria included, and of its pass over all pairs; what is compiled is compiled before."""
-    diagnose(*(modality(name, rows) for name, rows in zip("ab", embeddings(100), strict=True)), tau=0.05, resamples=99)
-    both = [modality(name, rows) for name, rows in zip("ab", embeddings(count), strict=True)]
-    ends: list[float] = []
+def timed(arguments: list[str], path: Path) -> tuple[float, float, float]:
+    """Seconds, processor seconds and peak GiB of a whole process of this interpreter."""
     began = time.perf_counter()
-    diagnose(*both, tau=0.05, watch=lambda what, done, total: ends.append(time.perf_counter()) if "pairs" in what else None)
-    return time.perf_counter() - began, ends[-1] - began
+    process = subprocess.Popen([sys.executable, *arguments, str(path)])
+    _, status, used = os.wait4(process.pid, 0)
+    assert status == 0
+    return time.perf_counter() - began, used.ru_utime + used.ru_stime, used.ru_maxrss / 2**20
 
 
-def dense_sums(count: int) -> tuple[float]:
-    """Seconds of what the pass sums up, values only, with whole n x n matrices of numpy."""
-    x, y = embeddings(count)
-    began = time.perf_counter()
+def diagnosed(count: int, dense: bool) -> tuple[tuple[float, float, float], tuple[float, float, float] | None]:
+    """Both of so many pairs, the diagnosis once it is compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "both.npy"
+        np.save(path, embeddings(count))
+        if count <= 2000:
+            timed(COMMAND, path)
+        return timed(COMMAND, path), timed(DENSE, path) if dense else None
+
+
+def dense_values(path: Path) -> None:
+    """What the pass sums up, values only, and effective ranks, with whole matrices of numpy."""
+    x, y = np.load(path)
     for first, second in ((x, x), (y, y), (x, y)):
         products = first @ second.T
         squares = np.maximum(2 - 2 * products, 0)
@@ -56,4 +59,9 @@ def dense_sums(count: int) -> tuple[float]:
     squares = np.maximum(np.sum((x - x.mean(axis=0)) ** 2, axis=1)[:, None] + 1 - 2 * products, 0)
     sums = [np.sqrt(squares).sum(), *(np.exp(-squares * scale).sum() for scale in (0.3, 1.2, 0.07, 10.0))]
     assert np.isfinite(sums).all()
-    return (time.perf_counter() - began,)
+    for rows in (x, y):
+        assert np.linalg.eigvalsh(np.cov(rows.T))[-1] > 0
+
+
+if __name__ == "__main__":
+    dense_values(Path(sys.argv[-1]))

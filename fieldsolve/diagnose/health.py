@@ -17,10 +17,10 @@ POPULAR = 0.01  # share of rows that are the most popular ones
 class Health:
     """Of both modalities each, unless said otherwise.
 
-    copies: the share of rows that are copies of others; ceiling: of recall at 1, what copies of partners leave; spread: the root of
-    the mean squared distance from the centroid; lengths: least and largest length of rows as they were given; junk: the share of
-    pairs whose partner is no nearer than strangers, with a standard error (2,): twice the share of partners in the farther half
-    [Storey 2002]; hubs: the share of queries whose nearest row is one of the most popular 1 % of the modality.
+    copies: the share of rows that are copies of others; ceiling: of recall at 1, what copies of partners leave; spread: the
+    root of the mean squared distance from the centroid; lengths: least and largest length of rows as they were given; junk: the
+    share of pairs whose partner is no nearer than strangers, with a standard error (2,): twice the share of partners in the
+    farther half [Storey 2002]; hubs: the share of queries whose nearest row is one of the most popular 1 % of the modality.
     """
 
     copies: tuple[float, float]

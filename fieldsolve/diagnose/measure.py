@@ -33,7 +33,8 @@ class Measurement:
 
     adjusted: p-values adjusted for their number [Holm 1979]; cosines: to draw, of partners (matched) and of strangers across
     (unmatched) and within modalities (within_a, within_b); groups: how many the clusters were put into; bandwidth: sigma of the
-    middle MMD kernel; tau: of the smoothed metrics; bias: of the sigmoid loss, None for InfoNCE; batch: pairs of the batch that the loss is of.
+    middle MMD kernel; tau: of the smoothed metrics; bias: of the sigmoid loss, None for InfoNCE; batch: pairs of the batch that
+    the loss is of.
     """
 
     metrics: dict[str, Metric]

@@ -191,5 +191,17 @@ def plot_corruption(measured: Measurement, corruptions: tuple[Corruption, ...]) 
         ax.set(title=title.replace("_", " "), ylim=(0, _HEADROOM * ax.get_ylim()[1]))
     panels["retrieval"].legend(frameon=False, fontsize=8)
     figure.supxlabel("probability that a partner is replaced", fontsize=10)
-    figure.suptitle("Retrieval follows the partners, distances of the distributions do not")
+    figure.suptitle(_claim(tables[order[0]], tables[order[-1]], distances))
     return figure
+
+
+def _claim(first: dict[str, Metric], last: dict[str, Metric], distances: tuple[str, ...]) -> str:
+    """What corrupted partners changed: retrieval if it fell below half, distances if their intervals came apart."""
+    falls = last["recall_a_to_b_at_10"].value < first["recall_a_to_b_at_10"].value / 2
+    apart = [
+        one
+        for one in distances
+        if (first[one].ci_low or 0) > (last[one].ci_high or 0) or (last[one].ci_low or 0) > (first[one].ci_high or 0)
+    ]
+    said = "Retrieval follows the partners" if falls else "Retrieval hardly follows the partners"
+    return f"{said}, {', '.join(apart).replace('_', ' ') if apart else 'none of the distances'} moves"

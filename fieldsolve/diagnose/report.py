@@ -18,7 +18,8 @@ _COLUMNS = tuple(field.name for field in fields(Metric))
 
 _PICTURES = {
     "cosines": "The level of partners' cosines says little: what counts is how far they stand out from those of strangers.",
-    "metrics": "How the distributions differ, as they are and centred, beside the noise level of this many pairs: what exchanges of "
+    "metrics": "How the distributions differ, as they are and centred, beside the noise level of this many pairs: what "
+    "exchanges of "
     "partners exceed one time in twenty. Lines are 95 % intervals.",
     "sky": "The pairs on the sphere of their three leading directions, with the potentials that the theory derives from them.",
     "equilibria": "How far apart the theory expects modalities with these potentials at each coupling, and with a penalty.",
@@ -79,7 +80,8 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
         notes = [*diagnosis.notes, *measured.notes]
         parts.append(
             f"<p class=about>{sample.pairs} pairs, {sample.first.rows.shape[1]} dimensions, temperature {diagnosis.tau:g}. "
-            f"Intervals (95 %) from {measured.groups} groups of pairs, p-values from up to {diagnosis.exchanges} exchanges of partners, "
+            f"Intervals (95 %) from {measured.groups} groups of pairs, p-values from up to {diagnosis.exchanges} "
+            "exchanges of partners, "
             f"seed {diagnosis.seed}. {escape(tests_sentence(comparison.summary()['tests']))}"
             f"{''.join(' Note: ' + escape(note) + '.' for note in notes)}</p>"
         )
@@ -140,8 +142,8 @@ figure{margin:2rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}
 
 _FOOT = """<details><summary>How to read this</summary>
 <p>Strangers are rows of different clusters: a pair, a row with its partners, copies. Intervals are for the mean over samples like
-this one; those of metrics of n for samples of this size. Noise level: what exchanges of partners between the modalities exceed one
-time in twenty, at this size and with partners as like as these. Shuffled: with partners passed on at random; "same" for metrics that
-do not use the matching. p: the share of exchanges that reach the value.</p></details>
-<p class=about>Made by fieldsolve.</p></body></html>
+this one; those of metrics of n for samples of this size. Noise level: what exchanges of partners between the modalities exceed
+one time in twenty, at this size and with partners as like as these. Shuffled: with partners passed on at random; "same" for
+metrics that do not use the matching. p: the share of exchanges that reach the value.</p></details> <p class=about>Made by
+fieldsolve.</p></body></html>
 """

@@ -54,15 +54,31 @@ class Verdict:
         return [f"{one.sentence} {one.advice}".strip() for one in self.findings]
 
 
+_FROM_PARTNERS = ("order", "junk", "temperature", "hubs", "weak")
+_FROM_CLOUDS = ("low_rank", "offset", "shape", "spread", "open_distribution")
+
 #: What is only a consequence of what: not said beside it.
 _SILENCES = {
-    "constant": ("collapsed", "order", "duplicates", "junk", "low_rank", "temperature", "hubs", "offset", "shape", "spread", "open_distribution", "weak"),
+    "constant": (
+        "collapsed",
+        "order",
+        "duplicates",
+        "junk",
+        "low_rank",
+        "temperature",
+        "hubs",
+        "offset",
+        "shape",
+        "spread",
+        "open_distribution",
+        "weak",
+    ),
     "collapsed": ("order", "junk", "low_rank", "temperature", "hubs", "offset", "shape", "spread", "open_distribution", "weak"),
     "order": ("junk", "temperature", "hubs", "weak"),
     "junk": ("temperature", "weak"),
     "hubs": ("weak", "offset", "spread", "shape", "open_distribution"),
     "low_rank": ("temperature", "hubs", "weak"),
-}  # fmt: skip
+}
 
 
 def verdict(sample: Sample, measured: Measurement, tau_is_given: bool = True) -> Verdict:
@@ -135,7 +151,8 @@ def _towers(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
     if spread[low] < _COLLAPSED * spread[high]:
         yield Finding(
             "collapsed",
-            f"Embeddings of {names[low]} lie within {spread[low]:.2g} of their mean, those of {names[high]} within {spread[high]:.2g}.",
+            f"Embeddings of {names[low]} lie within {spread[low]:.2g} of their mean, those of {names[high]} within "
+            f"{spread[high]:.2g}.",
             f"The encoder of {names[low]} has collapsed: look at its learning rate, its normalisation and its inputs.",
         )
 
@@ -146,14 +163,16 @@ def _matching(sample: Sample, measured: Measurement) -> Iterator[Finding]:
     if share + 2 * error >= 1:
         yield Finding(
             "order",
-            f"Partners are no nearer to each other than strangers: {share:.0%} +- {2 * error:.0%} of the pairs look unrelated, recall is "
+            f"Partners are no nearer to each other than strangers: {share:.0%} +- {2 * error:.0%} of the pairs look "
+            "unrelated, recall is "
             "at chance.",
             "Are the rows in the same order? Otherwise the model has not learned this matching.",
         )
     elif share - 2 * error > _JUNK and best > _FOUND * (1 - share):
         yield Finding(
             "junk",
-            f"{share:.0%} +- {2 * error:.0%} of the pairs look unrelated: their partners are no nearer than strangers, while the others are "
+            f"{share:.0%} +- {2 * error:.0%} of the pairs look unrelated: their partners are no nearer than strangers, "
+            "while the others are "
             "found.",
             "Look at the pairs with the least cosines, and leave wrong ones out.",
         )
@@ -165,8 +184,10 @@ def _copies(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
         if copies[side] > _COPIES:
             yield Finding(
                 "duplicates",
-                f"{copies[side]:.0%} of the rows of {names[side]} are copies of others: recall@1 into them is at most {ceiling[1 - side]:.3f}.",
-                "Copies are counted as one in intervals and p-values; leave them out of a gallery, or say with --pairs what matches.",
+                f"{copies[side]:.0%} of the rows of {names[side]} are copies of others: recall@1 into them is at most "
+                f"{ceiling[1 - side]:.3f}.",
+                "Copies are counted as one in intervals and p-values; leave them out of a gallery, or say with --pairs "
+                "what matches.",
             )
             return
 
@@ -177,7 +198,8 @@ def _ranks(sample: Sample, measured: Measurement, names: tuple[str, str]) -> Ite
         if rank < _LOW_RANK * most:
             yield Finding(
                 "low_rank",
-                f"{name} uses {rank:.1f} directions of {most} that {len(modality.rows)} rows in {modality.rows.shape[1]} dimensions could.",
+                f"{name} uses {rank:.1f} directions of {most} that {len(modality.rows)} rows in "
+                f"{modality.rows.shape[1]} dimensions could.",
                 "More or harder negatives, a larger batch or a decorrelating term spread it.",
             )
             return
@@ -209,7 +231,8 @@ def _temperature(measured: Measurement) -> Iterator[Finding]:
     interval = "" if best.ci_low is None else f" (95 % interval {best.ci_low:.3g} to {best.ci_high:.3g})"
     yield Finding(
         "temperature",
-        f"The loss of these pairs is least at a temperature of {said}{interval}, {'below' if too_high else 'above'} the {tau:.3g} that was "
+        f"The loss of these pairs is least at a temperature of {said}{interval}, {'below' if too_high else 'above'} the "
+        f"{tau:.3g} that was "
         f"given: there it is {loss.value:.3g} nats, chance is {level:.3g}.",
         "Is it the model's (1/logit scale)? If so, learn or lower it."
         if too_high
@@ -242,7 +265,8 @@ def _distributions(measured: Measurement, names: tuple[str, str]) -> Iterator[Fi
         share = max(0.0, min(1.0, 1 - centred.value / raw.value)) if raw.value > 0 else 1.0
         yield Finding(
             "offset",
-            f"{names[0]} and {names[1]} have centroids {_tested(gap)} apart: {share:.1%} of their energy distance is this offset.",
+            f"{names[0]} and {names[1]} have centroids {_tested(gap)} apart: {share:.1%} of their energy distance is "
+            "this offset.",
             "`fieldsolve move-gap` takes it off and keeps every ranking across modalities; in an index of both modalities it "
             "decides whom queries find.",
         )

@@ -41,9 +41,10 @@ def modality(
     """Embeddings (n, d) of one modality, checked and scaled to unit length.
 
     array: anything that numpy can take; storage: the type they were stored in, if not the array's; precision: of the rows, by
-    default single unless they were stored in double; chosen: the rows that are kept, in their order, all without. All are checked,
-    some thousand at a time, so that a table may be larger than memory. Raises InputError for what is no table of floating-point numbers, rows
-    that are not finite or zero, and, unless `normalize`, rows off the unit sphere by more than the rounding of their storage.
+    default single unless they were stored in double; chosen: the rows that are kept, in their order, all without. All are
+    checked, some thousand at a time, so that a table may be larger than memory. Raises InputError for what is no table of
+    floating-point numbers, rows that are not finite or zero, and, unless `normalize`, rows off the unit sphere by more than the
+    rounding of their storage.
     """
     name, array = printable(name), np.asarray(array)
     storage = check_table(name, array, storage)

@@ -11,7 +11,10 @@ from fieldsolve.numerics.arrays import Array
 
 THEORY = "Cai et al. 2026, arXiv 2601.19597, Def. 4.3 and App. E"
 
-_OF_N = "Of as many rows as there are, as the loss of a batch is: at low temperatures only the nearest count, and more rows bring nearer ones."
+_OF_N = (
+    "Of as many rows as there are, as the loss of a batch is: at low temperatures only the nearest count, and more rows bring "
+    "nearer ones."
+)
 
 DEFINITIONS = (
     *(

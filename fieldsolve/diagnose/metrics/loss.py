@@ -21,7 +21,8 @@ DEFINITIONS = (
         "InfoNCE",
         f"-E s/tau + E (log sum e^(s/tau) over rows + over columns)/2 {_BATCH}",
         _RADFORD,
-        "The loss in nats at the given temperature. Chance is the logarithm of the batch's size: above it, the temperature is too "
+        "The loss in nats at the given temperature. Chance is the logarithm of the batch's size: above it, the "
+        "temperature is too "
         "low for how well partners are known.",
         of_n=True,
     ),
@@ -41,7 +42,8 @@ DEFINITIONS = (
         f"argmin of the loss over tau (and bias) {_BATCH}",
         "Guo et al. 2017, arXiv 1706.04599",
         "Where the loss of these pairs is least: the model's own temperature is near it on data like its training's. 0 where the "
-        "loss falls down to tau = 0.003, the least there is: every partner stands out. No interval where it would span a factor of 10.",
+        "loss falls down to tau = 0.003, the least there is: every partner stands out. No interval where it would span "
+        "a factor of 10.",
         of_n=True,
     ),
     Definition(

@@ -19,8 +19,8 @@ FEWER = 199
 class Metric:
     """A metric's value with its 95 % interval, p-value, noise level and shuffle control, None where it has none.
 
-    noise_level: what it exceeds in one of twenty exchanges of partners whose centroids are taken off, at the same n; shuffled: the value with partners passed
-    on at random; plug_in: the value before its bias is taken off.
+    noise_level: what it exceeds in one of twenty exchanges of partners whose centroids are taken off, at the same n; shuffled:
+    the value with partners passed on at random; plug_in: the value before its bias is taken off.
     """
 
     value: float

@@ -27,7 +27,8 @@ DEFINITIONS = (
         "cosine of the centroids",
         "m_a.m_b/(|m_a| |m_b|), products from pairs of strangers",
         _LIANG,
-        "1 if both means point the same way. With narrow modalities matched cosines cannot be far from this one times both norms.",
+        "1 if both means point the same way. With narrow modalities matched cosines cannot be far from this one times "
+        "both norms.",
     ),
     *(
         Definition(
@@ -36,7 +37,8 @@ DEFINITIONS = (
             f"norm of centroid {one}",
             f"|m_{one}|, its square from pairs of strangers",
             "mean resultant length, Mardia and Jupp 2000",
-            "1 if all rows are the same, 0 if they balance: how narrow the modality's cone is. Trained CLIP models have 0.6 to 0.8.",
+            "1 if all rows are the same, 0 if they balance: how narrow the modality's cone is. Trained CLIP models "
+            "have 0.6 to 0.8.",
             moves=False,
         )
         for one in "ab"

@@ -13,8 +13,8 @@ from fieldsolve.diagnose.statistics.pairwise import DISTANCE
 from fieldsolve.diagnose.statistics.pooled import Pooled
 
 _SHIFTED = (
-    "of the modalities with their own centroids taken off: what differs besides the offset. Centring uses up noise; what it costs "
-    "on average in exchanges is taken off (plug_in: with it)."
+    "of the modalities with their own centroids taken off: what differs besides the offset. Centring uses up noise; what it "
+    "costs on average in exchanges is taken off (plug_in: with it). The p-value is that of at most 256 pairs."
 )
 
 DEFINITIONS = (

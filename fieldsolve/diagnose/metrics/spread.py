@@ -16,7 +16,8 @@ DEFINITIONS = tuple(
         f"effective rank of {one}",
         "exp of the entropy of the singular values of the centred rows, scaled to sum 1",
         "Roy and Vetterli 2007, EUSIPCO",
-        "How many directions the modality uses, at most d or n - 1. Below a tenth of both is a dimensional collapse. It rises with "
+        "How many directions the modality uses, at most d or n - 1. Below a tenth of both is a dimensional collapse. "
+        "It rises with "
         "n until n is far above d: value and interval are those of as many rows. No interval below n = 4 d.",
         moves=False,
         of_n=True,

@@ -17,10 +17,10 @@ _ROUNDING = 1e-9  # of statistics, whose parts are of order 1
 class Estimate:
     """A statistic of independent groups, its value and what each group and each pair of groups adds to it.
 
-    T - E T is, to the order that is kept, sum_g single_g + sum_{g, h} pairs_gh, with pairs symmetric and its diagonal what pairs of
-    clusters within a group add. single: (G,); pairs: (G, G), or None where nothing is of second order; second: the variance of
-    second order where it is known otherwise, from exchanges say; error: the standard error of what was drawn to compute it, of
-    directions say.
+    T - E T is, to the order that is kept, sum_g single_g + sum_{g, h} pairs_gh, with pairs symmetric and its diagonal what
+    pairs of clusters within a group add. single: (G,); pairs: (G, G), or None where nothing is of second order; second: the
+    variance of second order where it is known otherwise, from exchanges say; error: the standard error of what was drawn to
+    compute it, of directions say.
     """
 
     value: float

@@ -1,4 +1,4 @@
-"""Two matched samples after the pass over their pairs: means over pairs of strangers, whatever the kernel, and their exchanges."""
+"""Two matched samples after the pass over their pairs: means over pairs of strangers, and what exchanges make of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ class Pooled:
 
     matching, shuffled: partners as given and passed on at random; hits: (2, depths, N), of both, the chance that a partner is
     among the first k; exchanges: (R, S) or None, slots that count as the first modality's; bandwidth: sigma of the middle
-    Gaussian; tau: the temperature; bias: of the sigmoid loss, None for InfoNCE; strangers: cosines of some rows of different clusters.
+    Gaussian; tau: the temperature; bias: of the sigmoid loss, None for InfoNCE; strangers: cosines of some rows of different
+    clusters.
     """
 
     cloud: Cloud
@@ -63,7 +64,7 @@ class Pooled:
         return _squares_of(counts, lengths, sums) - self._kin_squares(self.cloud.centroids - self.cloud.centroids.mean(axis=0))
 
     def _kin_squares(self, shift: Array) -> Array:
-        """The sum of squared distances of rows of one cluster by slots, (S, S), modalities shifted from where they are centred."""
+        """The sum of squared distances of rows of one cluster by slots, (S, S); shift: (2, d), of centred rows."""
         design, cloud = self.design, self.cloud
         slots = len(design.group)
         order = np.argsort(design.cluster * slots + design.slot_of_row, kind="stable")
@@ -131,7 +132,7 @@ class Pooled:
         return self._totals(self.design.strangers)
 
     def _totals(self, sums: Array) -> tuple[Array, Array, Array]:
-        """Of every exchange the sums across its samples and within each, (R,): quadratic forms, and what they lack of the whole."""
+        """Of every exchange the sums across its samples and within each, (R,): a quadratic form and what is left."""
         assert self.exchanges is not None
         reached = self.exchanges @ sums
         own, whole = np.sum(reached * self.exchanges, axis=1), reached.sum(axis=1)

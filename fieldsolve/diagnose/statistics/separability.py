@@ -19,9 +19,9 @@ _CHUNK = 4096  # rows at a time
 def classify(pooled: Pooled, labels: Array) -> Array:
     """How many rows of each slot cross-validated ridge classification puts on their side, for many labellings at once: (R, S).
 
-    In each fold the direction is (X^T X + I)^-1 (m_1 - m_2) of the training rows centred at their pooled mean, and the threshold is
-    half way between both samples' means; members of a group are always in the same fold. The matrix does not depend on the
-    labels, so that all labellings share one factorisation a fold.
+    In each fold the direction is (X^T X + I)^-1 (m_1 - m_2) of the training rows centred at their pooled mean, and the
+    threshold is half way between both samples' means; members of a group are always in the same fold. The matrix does not
+    depend on the labels, so that all labellings share one factorisation a fold.
 
     labels: (R, S), 1 for slots of the first sample, 0 for the second's. Rows are taken from the middle of both centroids: no
     direction depends on where the origin is.

@@ -49,8 +49,9 @@ def project(cloud: Cloud, directions: Array) -> Array:
 def transport(pooled: Pooled, directions: Array) -> tuple[Estimate, float]:
     """The squared sliced Wasserstein-2 distance of centred samples, and the standard error of its mean over directions.
 
-    Contributions are the potentials of the transport along each direction, phi'(x) = 2 (x - T(x)) [Santambrogio 2015, Prop. 7.17],
-    averaged over directions; taking the means off, W^2 less the square of their difference, tilts them. directions: (d, L).
+    Contributions are the potentials of the transport along each direction, phi'(x) = 2 (x - T(x)) [Santambrogio 2015, Prop.
+    7.17], averaged over directions; taking the means off, W^2 less the square of their difference, tilts them. directions: (d,
+    L).
     """
     projections = project(pooled.cloud, directions)
     split, total = pooled.cloud.first_rows, len(pooled.cloud.rows)

@@ -22,8 +22,8 @@ _PARTS = 128  # of a batch, whose means make standard errors
 class Loss:
     """A loss at one temperature (and bias), of the mean over the pairs of a batch.
 
-    pairs: (n,), what each pair adds; slopes: (n, p), its derivatives by 1/tau and, of a loss with one, by the bias; curvature: (p,
-    p), the mean second derivatives.
+    pairs: (n,), what each pair adds; slopes: (n, p), its derivatives by 1/tau and, of a loss with one, by the bias; curvature:
+    (p, p), the mean second derivatives.
     """
 
     pairs: Array
