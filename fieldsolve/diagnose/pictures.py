@@ -204,4 +204,5 @@ def _claim(first: dict[str, Metric], last: dict[str, Metric], distances: tuple[s
         if (first[one].ci_low or 0) > (last[one].ci_high or 0) or (last[one].ci_low or 0) > (first[one].ci_high or 0)
     ]
     said = "Retrieval follows the partners" if falls else "Retrieval hardly follows the partners"
-    return f"{said}, {', '.join(apart).replace('_', ' ') if apart else 'none of the distances'} moves"
+    moved = ", ".join(apart).replace("_", " ") or "no distance of the distributions"
+    return f"{said}; {moved} {'move' if len(apart) > 1 else 'moves'}"

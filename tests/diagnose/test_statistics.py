@@ -434,9 +434,18 @@ def test_the_best_temperature_is_scipys() -> None:
     expected = minimize_scalar(lambda log: loss_by_hand(cosines, np.exp(log)), bounds=(-2, 6), method="bounded")
     assert tau == pytest.approx(np.exp(-expected.x), rel=1e-4)
     assert low < tau < high < 2 * low
+    for seed in range(20):
+        unrelated = temperature.similarities(*unit(np.random.default_rng(seed).standard_normal((2, 80, 10))))
+        assert temperature.best_temperature(unrelated)[2] == np.inf
     # Partners that all stand out have no best temperature, and strangers none that helps.
     assert temperature.best_temperature(np.eye(30)) == (0.0, 0.0, 0.0)
     assert temperature.best_temperature(1 - np.eye(30)) == (np.inf,) * 3
+
+
+def test_intervals_of_the_best_temperature_cover() -> None:
+    found = np.array([temperature.best_temperature(cosines_of(60, 0.8, seed)) for seed in range(150)])
+    inside = (found[:, 1] <= (middle := np.median(found[:, 0]))) & (middle <= found[:, 2])
+    assert inside.mean() >= 0.91
 
 
 def test_the_sigmoid_loss_and_its_best_temperature_and_bias() -> None:

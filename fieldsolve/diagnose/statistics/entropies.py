@@ -3,7 +3,7 @@
 import numpy as np
 
 from fieldsolve.diagnose.statistics.design import Design
-from fieldsolve.diagnose.statistics.estimate import Estimate, left_out
+from fieldsolve.diagnose.statistics.estimate import Estimate, left_out, without_each
 from fieldsolve.diagnose.statistics.pairwise import PairSums
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
@@ -34,17 +34,13 @@ def _sums_of_logs(design: Design, fields: Array, rows: slice, of: int) -> tuple[
     def work(first: int, last: int) -> None:
         for index in range(first, last):
             at = blocks[index]
-            # Sums of what comes before a group and of what comes after it: no digits are lost where it is nearly all there is.
             by_group = np.add.reduceat(fields[slots, at], begin, axis=0)
-            before, after = np.cumsum(by_group, axis=0), np.cumsum(by_group[::-1], axis=0)[::-1]
-            rest = np.zeros_like(by_group)
-            rest[1:] += before[:-1]
-            rest[:-1] += after[1:]
+            rest = without_each(by_group.T).T
             number = numbers[design.slot_of_row[at]]
             logs = np.log(rest) - np.log(np.maximum(number.sum(axis=1) - number[:, groups].T, 1e-300))
             others = design.group_of_row[at] != groups[:, None]
             without[index, groups] = np.sum(np.where(others, logs, 0.0), axis=1)
-            whole[index] = np.sum(np.log(before[-1]) - np.log(number.sum(axis=1)))
+            whole[index] = np.sum(np.log(by_group.sum(axis=0)) - np.log(number.sum(axis=1)))
 
     threads.over_blocks(work, len(blocks), 8 * (rows.stop - rows.start) * design.groups)
     return float(whole.sum()), without.sum(axis=0)

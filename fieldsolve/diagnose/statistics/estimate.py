@@ -107,6 +107,14 @@ def left_out(value: float, without: Array) -> Estimate:
     return Estimate(value, (1 - 1 / len(without)) * (value - without))
 
 
+def without_each(sums: Array) -> Array:
+    """The sum over all columns but one, for each of them, (R, G): of what is before and after it, so that no digits are lost."""
+    rest = np.zeros_like(sums)
+    rest[:, 1:] += np.cumsum(sums, axis=1)[:, :-1]
+    rest[:, :-1] += np.cumsum(sums[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    return rest
+
+
 def mean(sums: Array | Indices, counts: Array | Indices) -> Estimate:
     """The mean of values whose sums and numbers by group are given, (G,) each: a ratio."""
     value = float(sums.sum() / counts.sum())

@@ -5,7 +5,7 @@ from math import exp, inf, log, sqrt
 
 import numpy as np
 
-from fieldsolve.diagnose.statistics.estimate import Estimate, left_out, student
+from fieldsolve.diagnose.statistics.estimate import Estimate, left_out, without_each
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Rows
 
@@ -15,6 +15,7 @@ LARGEST_TAU = 1e3
 
 _STEPS = 60
 _TOLERANCE = 1e-10  # nats by which the loss may be above its least
+_LEAST_GAIN = 4.0  # nats of all pairs together: of pairs that know nothing, one batch in 200 reaches it
 _PARTS = 128  # of a batch, whose means make standard errors
 
 
@@ -63,23 +64,25 @@ def infonce(cosines: Array, scale: float) -> Loss:
 
 def infonce_value(cosines: Array, scale: float) -> Estimate:
     """Symmetric InfoNCE of a batch with what parts of it contribute, as anchors and as negatives [jackknife]."""
+    return left_out(infonce(cosines, scale).value, _infonce_without(cosines, scale)[0])
+
+
+def _infonce_without(cosines: Array, scale: float) -> tuple[Array, Array]:
+    """The loss and its slope in 1/tau when each part of a batch is left out, as anchors and as negatives, (parts,) both."""
     parts = min(_PARTS, len(cosines))
     part = np.arange(len(cosines)) * parts // len(cosines)
-    begins, matched = np.flatnonzero(np.diff(part, prepend=-1)), scale * np.diagonal(cosines)
-    value, without = infonce(cosines, scale).value, np.zeros(parts)
+    begins, matched = np.flatnonzero(np.diff(part, prepend=-1)), np.diagonal(cosines)
+    anchors = part[:, None] != np.arange(parts)
+    numbers = 2 * (len(cosines) - np.bincount(part))
+    losses, slopes = np.zeros(parts), np.zeros(parts)
     for table in (cosines, cosines.T):
         peak = table.max(axis=1)
-        sums = np.add.reduceat(np.exp(scale * (table - peak[:, None])), begins, axis=1)
-        before, after = np.cumsum(sums, axis=1), np.cumsum(sums[:, ::-1], axis=1)[:, ::-1]
-        rest = np.zeros_like(sums)
-        rest[:, 1:] += before[:, :-1]
-        rest[:, :-1] += after[:, 1:]
-        # Of anchors in the part itself the rest lacks the partner; they are left out.
-        losses = np.where(
-            part[:, None] == np.arange(parts), 0.0, np.log(np.maximum(rest, 1e-300)) + (scale * peak - matched)[:, None]
-        )
-        without += losses.sum(axis=0) / (len(cosines) - np.bincount(part)) / 2
-    return left_out(value, without)
+        weights = np.exp(scale * (table - peak[:, None]))
+        rest = np.maximum(without_each(np.add.reduceat(weights, begins, axis=1)), np.finfo(float).tiny)
+        means = without_each(np.add.reduceat(weights * table, begins, axis=1)) / rest
+        losses += np.sum(anchors * (np.log(rest) + scale * (peak - matched)[:, None]), axis=0) / numbers
+        slopes += np.sum(anchors * (means - matched[:, None]), axis=0) / numbers
+    return losses, slopes
 
 
 def siglip(cosines: Array, scale: float, bias: float) -> Loss:
@@ -111,7 +114,8 @@ def chance(name: str, pairs: int) -> float:
 def best_temperature(cosines: Array) -> tuple[float, float, float]:
     """The temperature that minimises InfoNCE on a batch, and its 95 % interval: (0, 0, 0) where the loss falls to tau = 0.003.
 
-    Newton's method in 1/tau, in which the loss is convex, within a bracket; the interval is the sandwich's, in log tau.
+    Newton's method in 1/tau, in which the loss is convex, within a bracket. The interval, in log tau, comes from leaving parts
+    out and one step from there; (0, inf) where the least loss is not below chance for sure.
     """
     low, high = 1 / LARGEST_TAU, 1 / LEAST_TAU
     matched = np.diagonal(cosines)
@@ -131,9 +135,11 @@ def best_temperature(cosines: Array) -> tuple[float, float, float]:
         if slope**2 <= _TOLERANCE * curvature or onward == scale:
             break
         scale = onward
-    error = _standard_error(here.slopes[:, 0] / curvature) / scale
-    half = student(_PARTS - 1) * error
-    return 1 / scale, exp(-half) / scale, exp(half) / scale if half < log(LARGEST_TAU * scale) else inf
+    if (chance("infonce", len(cosines)) - here.value) * len(cosines) < _LEAST_GAIN:
+        return 1 / scale, 0.0, inf
+    moved = log(scale) - _infonce_without(cosines, scale)[1] / (curvature * scale)
+    low, high = left_out(log(scale), moved).interval()
+    return 1 / scale, exp(-high), exp(-low) if low > -log(LARGEST_TAU) else inf
 
 
 def best_siglip(cosines: Array) -> tuple[float, float]:
@@ -168,7 +174,3 @@ def mean_of_pairs(values: Array) -> Estimate:
     sums, counts = np.bincount(group, values), np.bincount(group)
     value = float(values.mean())
     return Estimate(value, (sums - value * counts) / len(values))
-
-
-def _standard_error(values: Array) -> float:
-    return mean_of_pairs(values).standard_error
