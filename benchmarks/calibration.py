@@ -5,7 +5,8 @@
 Pairs x = (c, s u), y = (-c, s v) on the sphere, u and v unit vectors around a common one, with correlation rho of their Gaussian
 components. `nothing`: c = 0; `offset`: c = 0.4, nothing else differs; `shape`: c = 0 and a third of v's components shrunk;
 `both`. What an interval has to cover is the mean of the metric over all samples of the largest size, or of the same size for
-metrics of n. p-values of raw metrics are calibrated where nothing differs, centred ones where there is an offset too.
+metrics of n; of the best temperature the median. p-values of raw metrics are calibrated where nothing differs, centred ones
+where there is an offset too.
 """
 
 import argparse

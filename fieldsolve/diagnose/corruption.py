@@ -1,7 +1,7 @@
 """Corrupted matchings: partners replaced at random by others of their group, and everything measured again."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,7 +33,7 @@ def corrupt_partners(sample: Sample, how: Replacement, seed: int, again: Callabl
 
     how.groups: of the first modality's rows, as they are in the sample; without them all are one group. What is replaced at a
     probability is replaced at every larger one, by the same row. A row whose group has no other cluster stays. again: measures
-    a sample. Raises InputError.
+    a sample; its p-values are left out. Raises InputError.
     """
     check_probabilities(how.probabilities)
     groups = how.groups
@@ -47,7 +47,11 @@ def corrupt_partners(sample: Sample, how: Replacement, seed: int, again: Callabl
     for probability in how.probabilities:
         rows = np.where(chance < probability, others, own)
         changed = sample.with_second(rows)
-        results.append(Corruption(probability, float(np.mean(rows != own)), again(changed)))
+        measured = again(changed)
+        # Drawn rows are copies that nothing groups: no exchange is one of independent clusters.
+        untested = {name: replace(metric, p_value=None, noise_level=None) for name, metric in measured.metrics.items()}
+        measured = replace(measured, metrics=untested, adjusted={})
+        results.append(Corruption(probability, float(np.mean(rows != own)), measured))
     return results
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from fieldsolve.diagnose.corruption import Corruption, Replacement, check_probabilities, corrupt_partners
 from fieldsolve.diagnose.measure import EXCHANGES, Measurement, measure
 from fieldsolve.diagnose.metrics.metric import plain
-from fieldsolve.diagnose.sample import MOST_CLUSTERS, Sample, match, temperature
-from fieldsolve.diagnose.statistics.temperature import chance
+from fieldsolve.diagnose.sample import MOST_CLUSTERS, Sample, match
+from fieldsolve.diagnose.statistics.temperature import chance, checked_temperature
 from fieldsolve.diagnose.verdict import Verdict, verdict
 from fieldsolve.embeddings.modality import Modality, check_widths, drawn, modality
 from fieldsolve.numerics.arrays import Indices
@@ -44,7 +44,6 @@ class Comparison:
     def summary(self) -> dict[str, Any]:
         """All values, as JSON."""
         measured, said = self.measurement, self.verdict
-        loss = "infonce" if measured.bias is None else "siglip"
         values = {
             "first": self.sample.first.name,
             "second": self.sample.second.name,
@@ -58,7 +57,12 @@ class Comparison:
             "metrics": plain(measured.metrics),
             "tests": {"count": len(measured.adjusted), "holm": measured.adjusted},
             "health": measured.health.summary(),
-            "loss": {"name": loss, "batch": measured.batch, "bias": measured.bias, "chance": chance(loss, measured.batch)},
+            "loss": {
+                "name": measured.loss,
+                "batch": measured.batch,
+                "bias": measured.bias,
+                "chance": chance(measured.loss, measured.batch),
+            },
             "notes": list(measured.notes),
             "corruption": [
                 {"probability": one.probability, "replaced": one.replaced, "metrics": plain(one.measurement.metrics)}
@@ -128,7 +132,7 @@ def diagnose(
     """
     how = corrupt if isinstance(corrupt, Replacement) else Replacement(tuple(corrupt))
     most = MOST_CLUSTERS if pairs is None and how.groups is None else None
-    tau_used, given = temperature(tau), _modalities(modalities, most, seed)
+    tau_used, given = checked_temperature(tau), _modalities(modalities, most, seed)
     _check(given, pairs, how, exchanges)
     if bias is not None and not isfinite(bias):
         raise InputError(f"the bias of the sigmoid loss must be a finite number, not {bias}")

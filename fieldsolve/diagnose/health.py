@@ -14,13 +14,21 @@ POPULAR = 0.01  # share of rows that are the most popular ones
 
 
 @dataclass(frozen=True)
+class Hubs:
+    """The most popular hundredth of the rows of a modality, at least one, and the share of queries whose nearest row they are."""
+
+    rows: int
+    share: float
+
+
+@dataclass(frozen=True)
 class Health:
     """Of both modalities each, unless said otherwise.
 
-    copies: the share of rows that are copies of others; ceiling: of recall at 1, what copies of partners leave; spread: the
-    root of the mean squared distance from the centroid; lengths: least and largest length of rows as they were given; junk: the
-    share of pairs whose partner is no nearer than strangers, with a standard error (2,): twice the share of partners in the
-    farther half [Storey 2002]; hubs: the share of queries whose nearest row is one of the most popular 1 % of the modality.
+    copies: the share of rows that are copies of others; ceiling: of recall at 1, what copies of partners leave; spread: the root
+    of the mean squared distance from the centroid; lengths: least and largest length of rows as they were given; junk: of both
+    together, the share of rows none of whose partners is nearer than strangers, with a standard error [Storey 2002]; hubs: the
+    most popular rows.
     """
 
     copies: tuple[float, float]
@@ -28,7 +36,7 @@ class Health:
     spread: tuple[float, float]
     lengths: tuple[tuple[float, float], tuple[float, float]]
     junk: tuple[float, float]
-    hubs: tuple[float, float]
+    hubs: tuple[Hubs, Hubs]
 
     def summary(self) -> dict[str, Any]:
         """All values, as JSON."""
@@ -45,7 +53,10 @@ def health(sample: Sample, pooled: Pooled) -> Health:
         spread=_both(sqrt(float(pooled.cloud.lengths[side].mean())) for side in sides),
         lengths=(sample.first.lengths, sample.second.lengths),
         junk=_junk(pooled),
-        hubs=(_hubs(pooled.sums.nearest[sides[1]], split), _hubs(pooled.sums.nearest[sides[0]] - split, len(sample.copies[1]))),
+        hubs=(
+            _hubs(pooled.passed.nearest[sides[1]], split),
+            _hubs(pooled.passed.nearest[sides[0]] - split, len(sample.copies[1])),
+        ),
     )
 
 
@@ -69,16 +80,20 @@ def _ceilings(sample: Sample) -> tuple[float, float]:
 
 
 def _junk(pooled: Pooled) -> tuple[float, float]:
-    """Twice the share of rows whose best partner is in the farther half of the other modality, and its standard error."""
-    ahead, level = pooled.sums.ranks[0].astype(float)
+    """Twice the share of rows whose partners are all in the farther part of the other modality, and its standard error.
+
+    The best of m partners that are strangers is beyond the share 1 - 2^(-1/m) of all with probability 1/2.
+    """
+    ahead, level = pooled.passed.ranks[0].astype(float)
     split, total = pooled.cloud.first_rows, len(pooled.cloud.rows)
     others = np.where(np.arange(total) < split, total - split, split)
-    far = ((ahead + level) / 2 > others / 2).astype(float)
+    partners = np.maximum(np.bincount(pooled.matching.partners.ravel(), minlength=total), 1)
+    far = ((ahead + level) / 2 > others * (1 - 0.5 ** (1 / partners))).astype(float)
     share = pooled.mean(far, np.arange(total))
     return min(2 * share.value, 1.0), 2 * max(share.standard_error, 1 / pooled.design.independent)
 
 
-def _hubs(nearest: Indices, rows: int) -> float:
-    """The share of queries that the most popular rows are nearest to."""
-    counts = np.sort(np.bincount(nearest, minlength=rows))[::-1]
-    return float(counts[: max(1, round(POPULAR * rows))].sum() / len(nearest))
+def _hubs(nearest: Indices, rows: int) -> Hubs:
+    """How many rows are the most popular ones, and the share of queries that they are nearest to."""
+    counts, popular = np.sort(np.bincount(nearest, minlength=rows))[::-1], max(1, round(POPULAR * rows))
+    return Hubs(popular, float(counts[:popular].sum() / len(nearest)))

@@ -1,12 +1,12 @@
 """The way of a sample: one pass over its pairs, then every metric, and what its health is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fieldsolve.diagnose.health import Health, health
+from fieldsolve.diagnose.metrics import table
 from fieldsolve.diagnose.metrics.metric import Metric
-from fieldsolve.diagnose.metrics.table import FAMILIES, definitions
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.statistics import ranks
 from fieldsolve.diagnose.statistics.cloud import Cloud
@@ -48,6 +48,17 @@ class Measurement:
     batch: int
     notes: tuple[str, ...]
 
+    @property
+    def loss(self) -> str:
+        """The loss that the temperature, and the bias if there is one, are of."""
+        return "infonce" if self.bias is None else "siglip"
+
+    @property
+    def offset_share(self) -> float:
+        """The share of the energy distance that goes with the centroids, from 0 to 1."""
+        whole, shape = (self.metrics[name].value for name in ("energy_distance", "energy_distance_centred"))
+        return min(max(1 - shape / whole, 0.0), 1.0) if whole > 0 else 0.0
+
 
 def measure(
     sample: Sample, tau: float, bias: float | None = None, exchanges: int = EXCHANGES, seed: int = 0, watch: Watch | None = None
@@ -59,43 +70,58 @@ def measure(
     threads.
     """
     told = watch or (lambda progress: None)
-    rngs = [np.random.default_rng(one) for one in np.random.SeedSequence(seed).spawn(5)]
+    seeds = np.random.SeedSequence(seed).spawn(4 + len(table.FAMILIES))
+    rngs = [np.random.default_rng(one) for one in seeds]
     with threads.one_blas_thread():
         pooled, cosines = _pass(sample, tau, bias, exchanges, rngs[:4], told)
         metrics: dict[str, Metric] = {}
-        for done, family in enumerate(FAMILIES):
-            told(Progress(done, len(FAMILIES), family.definitions[0].group))
-            metrics |= family.measure(pooled, rngs[4])
-    metrics = {name: metrics[name] for name in definitions() if name in metrics}
-    notes = [*sample.notes, *_coarse(sample, pooled.cloud)]
-    undecided = float(np.mean(pooled.hits[0, 0] % 1 > 0))
-    found = health(sample, pooled)
-    if undecided > _NOTABLE and not max(found.copies):
-        notes.append(
-            f"partners of {undecided:.0%} of the rows are as near as strangers, as far as distances have digits: ranks that "
-            "single precision does not decide"
-        )
-    unable = int(np.sum(~pooled.design.exchangeable))
-    if pooled.exchanges is None:
-        notes.append("clusters are too large for exchanges within them: there are no p-values")
-    elif unable:
-        notes.append(
-            f"{unable} of {pooled.design.groups} groups of clusters cannot exchange their modalities, and stay in exchanges"
-        )
+        for done, (family, rng) in enumerate(zip(table.FAMILIES, rngs[4:], strict=True)):
+            told(Progress(done, len(table.FAMILIES), family.name))
+            metrics |= family.measure(pooled, rng)
+    metrics = {name: metrics[name] for name in table.definitions() if name in metrics}
     p_values = {name: metric.p_value for name, metric in metrics.items() if metric.p_value is not None}
-    shown = cosines | {"matched": 1 - pooled.matching.squares / 2}
+    found = health(sample, pooled)
     return Measurement(
-        metrics,
-        holm(p_values),
-        found,
-        shown,
-        pooled.design.groups,
-        pooled.bandwidth.value,
-        tau,
-        bias,
-        min(pooled.design.independent, MOST_PAIRS),
-        tuple(notes),
+        metrics=metrics,
+        adjusted=holm(p_values),
+        health=found,
+        cosines=cosines | {"matched": 1 - pooled.matching.squares / 2},
+        groups=pooled.design.groups,
+        bandwidth=pooled.bandwidth.value,
+        tau=tau,
+        bias=bias,
+        batch=min(pooled.design.independent, MOST_PAIRS),
+        notes=(*sample.notes, *_coarse(sample, pooled.cloud), *_ties(pooled, found), *_unexchanged(pooled, metrics)),
     )
+
+
+def _ties(pooled: Pooled, found: Health) -> list[str]:
+    """What is to be said of ranks that are ties, where copies do not explain them."""
+    undecided = float(np.mean(pooled.hits[0, 0] % 1 > 0))
+    if undecided <= _NOTABLE + max(found.copies):
+        return []
+    return [
+        f"partners of {undecided:.0%} of the rows are as near as strangers, as far as distances have digits: ranks that single "
+        "precision does not decide"
+    ]
+
+
+def _unexchanged(pooled: Pooled, metrics: dict[str, Metric]) -> list[str]:
+    """What is to be said where clusters cannot exchange their modalities."""
+    if pooled.exchanges is None:
+        return [
+            "no cluster can exchange its modalities: there are no p-values, and centred metrics have what centring costs in them"
+        ]
+    unable, notes = int(np.sum(~pooled.design.exchangeable)), []
+    if unable:
+        notes.append(
+            f"{unable} of {pooled.design.groups} groups of clusters cannot exchange their modalities, and stay as they are"
+        )
+    if metrics["energy_distance_centred"].plug_in is None:
+        notes.append(
+            "clusters are too large to be centred anew: centred metrics have no p-values, and what centring costs in them"
+        )
+    return notes
 
 
 def _pass(
@@ -125,17 +151,24 @@ def _coarse(sample: Sample, cloud: Cloud) -> list[str]:
 
 
 def _strangers(sample: Sample, design: Design, rng: np.random.Generator) -> tuple[dict[str, Array], Estimate]:
-    """Cosines of strangers, across and within modalities, and their median distance across; of some rows if there are many."""
+    """Cosines of strangers, across and within modalities, and their median distance across (the root of the mean square
+    where that is 0, 1 where all are); of some rows if there are many.
+    """
     chosen = [np.sort(rng.permutation(len(cluster))[:_SHOWN]) for cluster in sample.clusters]
     rows = [one.rows[at] for one, at in zip((sample.first, sample.second), chosen, strict=True)]
     clusters = [cluster[at] for cluster, at in zip(sample.clusters, chosen, strict=True)]
-    across, within = _squares(*rows), [_squares(one, one)[np.triu_indices(len(one), 1)] for one in rows]
+    across, within = (
+        _squares(*rows),
+        [_squares(one, one)[np.triu(own[:, None] != own, 1)] for one, own in zip(rows, clusters, strict=True)],
+    )
     stranger = clusters[0][:, None] != clusters[1][None, :]
     squares = {"unmatched": across[stranger], "within_a": within[0], "within_b": within[1]}
     group = np.empty(design.independent, dtype=np.int64)
     group[design.cluster] = design.group_of_row
     median = median_estimate(np.sqrt(across), stranger, (group[clusters[0]], group[clusters[1]]), design.groups)
-    return {name: 1 - one / 2 for name, one in squares.items()}, median
+    cosines = {name: 1 - one / 2 for name, one in squares.items()}
+    # Where most distances are 0 their median is no scale; any other is as good where all are.
+    return cosines, median if median.value > 0 else replace(median, value=float(np.sqrt(across.mean())) or 1.0)
 
 
 def _squares(first: Rows, second: Rows) -> Array:

@@ -59,18 +59,23 @@ def plot_cosines(measured: Measurement, names: tuple[str, str]) -> Figure:
 
 
 def plot_metrics(measured: Measurement) -> Figure:
-    """Two-sample metrics, raw and centred, with intervals, beside their noise levels."""
+    """Two-sample metrics, raw and centred, with intervals, beside the raw ones' noise levels."""
     figure = Figure(figsize=(9, 4.4), layout="constrained")
     ax = figure.subplots()
-    drawn = [one for one in definitions().values() if one.is_drawn]
+    drawn = [one for one in definitions().values() if one.in_picture]
     for row, one in enumerate(drawn):
         raw, centred = measured.metrics[one.name], measured.metrics.get(f"{one.name}_centred")
-        _draw_metric(ax, row - 0.14, raw, INK, "raw" if row == 0 else None)
+        _draw_metric(ax, row - 0.14, raw, INK)
         if centred is not None:
-            _draw_metric(ax, row + 0.14, centred, MODALITIES[0], "centred" if row == 1 else None)
+            _draw_metric(ax, row + 0.14, centred, MODALITIES[0])
         if raw.noise_level is not None and raw.noise_level > 0:
-            label = "noise level: one exchange in twenty is above" if row == 0 else None
-            ax.plot(raw.noise_level, row - 0.14, "|", ms=14, color=GREY, mew=2, label=label)
+            ax.plot(raw.noise_level, row - 0.14, "|", ms=14, color=GREY, mew=2)
+    for marker, colour, label in (
+        ("o", INK, "raw"),
+        ("o", MODALITIES[0], "centred"),
+        ("|", GREY, "noise level of raw ones: one exchange in twenty is above"),
+    ):
+        ax.plot([], [], marker, color=colour, label=label)
     ax.set(
         xscale="log",
         yticks=range(len(drawn)),
@@ -79,19 +84,15 @@ def plot_metrics(measured: Measurement) -> Figure:
     )
     ax.invert_yaxis()
     ax.grid(axis="x", color=GREY, lw=0.3)
-    whole, shape = (measured.metrics[name].value for name in ("energy_distance", "energy_distance_centred"))
-    offset = (
-        f"{1 - max(shape, 0.0) / whole:.1%} of their energy distance is offset" if whole > 0 else "their energy distance is 0"
-    )
-    ax.set_title(f"How far the modalities differ: {offset}")
+    ax.set_title(f"How far the modalities differ: {measured.offset_share:.1%} of their energy distance is offset")
     ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 0))
     return figure
 
 
-def _draw_metric(ax: Axes, at: float, metric: Metric, colour: str, label: str | None) -> None:
+def _draw_metric(ax: Axes, at: float, metric: Metric, colour: str) -> None:
     if metric.value <= 0:
         return
-    ax.plot(metric.value, at, "o", ms=5, color=colour, label=label)
+    ax.plot(metric.value, at, "o", ms=5, color=colour)
     if metric.ci_low is not None and metric.ci_high is not None and metric.ci_high > 0:
         ax.plot([max(metric.ci_low, 1e-3 * metric.value), metric.ci_high], [at, at], color=colour, lw=1.5)
 

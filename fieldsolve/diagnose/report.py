@@ -7,10 +7,10 @@ from html import escape
 from pathlib import Path
 
 from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
-from fieldsolve.diagnose.metrics.metric import Metric, plain
-from fieldsolve.diagnose.metrics.table import GROUPS, definitions
+from fieldsolve.diagnose.metrics import table as metrics_table
+from fieldsolve.diagnose.metrics.metric import Family, Metric, plain
 from fieldsolve.diagnose.pictures import figures
-from fieldsolve.diagnose.tables import HEADINGS, MAIN, cells, table, tests_sentence
+from fieldsolve.diagnose.tables import HEADINGS, PAPER, cells, table, tests_sentence
 from fieldsolve.output.pictures import render_all
 from fieldsolve.output.tables import csv_text, in_markdown, markdown
 
@@ -23,7 +23,7 @@ _PICTURES = {
     "partners exceed one time in twenty. Lines are 95 % intervals.",
     "sky": "The pairs on the sphere of their three leading directions, with the potentials that the theory derives from them.",
     "equilibria": "How far apart the theory expects modalities with these potentials at each coupling, and with a penalty.",
-    "corruption": "Corrupted matchings: retrieval follows the partners. The second modality's rows are drawn again, so that its "
+    "corruption": "Corrupted matchings, and what moves with them. The second modality's rows are drawn again, so that its "
     "distribution moves by sampling only.",
 }
 
@@ -48,24 +48,20 @@ def _csv(diagnosis: Diagnosis) -> str:
     for one in diagnosis.comparisons:
         tables = [(0.0, one.measurement), *((corruption.probability, corruption.measurement) for corruption in one.corruptions)]
         for chance, measurement in tables:
-            for name, metric in _ordered(measurement.metrics).items():
+            for name, metric in measurement.metrics.items():
                 cells = [None if (value := getattr(metric, column)) is None else float(value) for column in _COLUMNS]
                 rows.append([one.sample.first.name, one.sample.second.name, chance, name, *cells])
     return csv_text(["first", "second", "corrupted", "metric", *_COLUMNS], rows)
 
 
-def _ordered(metrics: dict[str, Metric]) -> dict[str, Metric]:
-    return {name: metrics[name] for name in definitions() if name in metrics}
-
-
 def _markdown(comparison: Comparison) -> str:
-    rows = table(plain(comparison.measurement.metrics), MAIN)
+    rows = table(plain(comparison.measurement.metrics), PAPER)
     first, second = in_markdown(comparison.sample.first.name), in_markdown(comparison.sample.second.name)
     return f"{first} (a) and {second} (b), {comparison.sample.pairs} pairs\n\n{markdown(rows[0], rows[1:])}"
 
 
 def _latex(comparison: Comparison) -> str:
-    rows = table(plain(comparison.measurement.metrics), MAIN)
+    rows = table(plain(comparison.measurement.metrics), PAPER)
     body = [" & ".join(cell.replace("_", r"\_").replace("%", r"\%") for cell in row) + r" \\" for row in rows]
     return "\n".join([r"\begin{tabular}{lrrrrr}", r"\hline", body[0], r"\hline", *body[1:], r"\hline", r"\end{tabular}", ""])
 
@@ -82,7 +78,7 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
             f"<p class=about>{sample.pairs} pairs, {sample.first.rows.shape[1]} dimensions, temperature {diagnosis.tau:g}. "
             f"Intervals (95 %) from {measured.groups} groups of pairs, p-values from up to {diagnosis.exchanges} "
             "exchanges of partners, "
-            f"seed {diagnosis.seed}. {escape(tests_sentence(comparison.summary()['tests']))}"
+            f"seed {diagnosis.seed}. {escape(tests_sentence(measured.adjusted))}"
             f"{''.join(' Note: ' + escape(note) + '.' for note in notes)}</p>"
         )
         for file, image in images.items():
@@ -91,32 +87,32 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
             parts.append(f"<figure><img alt={name} src='{source}'><figcaption>{_PICTURES[name]}</figcaption></figure>")
         if comparison.place is not None:
             parts.append(f"<h2>Beside the theory</h2>{''.join(f'<p>{escape(one)}</p>' for one in comparison.place.sentences)}")
-        parts.append(_rows(table(plain(measured.metrics), MAIN)))
+        parts.append(_rows(table(plain(measured.metrics), PAPER)))
         parts.append("<details><summary>All metrics, what they are and what is normal</summary>")
-        parts += [_group(group, title, measured.metrics) for group, title in GROUPS.items()]
+        parts += [_family(family, measured.metrics) for family in metrics_table.FAMILIES]
         parts.append("</details>")
         for corruption in comparison.corruptions:
             parts.append(
                 f"<h2>With {corruption.replaced:.1%} of the partners replaced (probability {corruption.probability:g})</h2>"
             )
-            parts.append(_rows(table(plain(corruption.measurement.metrics), MAIN)))
+            parts.append(_rows(table(plain(corruption.measurement.metrics), PAPER)))
     parts.append(_FOOT)
     return "\n".join(parts)
 
 
-def _group(group: str, title: str, metrics: dict[str, Metric]) -> str:
+def _family(family: Family, metrics: dict[str, Metric]) -> str:
     lines = ["".join(f"<th>{heading}</th>" for heading in ("metric", *HEADINGS, "what it says, and what is normal"))]
-    for name, metric in _ordered(metrics).items():
-        one = definitions()[name]
-        if one.group != group:
+    for one in family.definitions:
+        if one.name not in metrics:
             continue
+        metric = metrics[one.name]
         texts = cells(asdict(metric))
         if metric.shuffled is None and not one.moves:
             texts[-1] = "same"
         numbers = "".join(f"<td class=number>{escape(text)}</td>" for text in texts)
         meaning = f"<b>{escape(one.formula)}</b> ({escape(one.source)}). {escape(one.meaning)}"
-        lines.append(f"<td title='{escape(name)}'>{escape(one.title)}</td>{numbers}<td class=meaning>{meaning}</td>")
-    return f"<h2>{escape(title)}</h2><table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
+        lines.append(f"<td title='{escape(one.name)}'>{escape(one.title)}</td>{numbers}<td class=meaning>{meaning}</td>")
+    return f"<h2>{escape(family.title)}</h2><table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
 def _rows(rows: list[list[str]]) -> str:

@@ -1,7 +1,6 @@
 """Matched embeddings of two modalities: what is accepted, and which row belongs to which."""
 
 from dataclasses import dataclass, replace
-from math import isfinite
 
 import numpy as np
 
@@ -44,7 +43,7 @@ class Sample:
     def with_second(self, rows: Indices) -> "Sample":
         """The same matching with the second modality's rows replaced by others of them."""
         second = replace(self.second, rows=np.ascontiguousarray(self.second.rows[rows]))
-        return replace(self, second=second, copies=(self.copies[0], self.copies[1][rows]))
+        return replace(self, second=second, copies=(self.copies[0], _numbered(self.copies[1][rows])))
 
     def draw(self, most: int, rng: np.random.Generator, labels: Indices | None = None) -> tuple["Sample", Indices | None]:
         """The sample, or so many of its clusters drawn at random, said in its notes; with labels of the first modality's rows.
@@ -63,7 +62,7 @@ class Sample:
         )
         number = np.cumsum(chosen) - 1
         modalities = [replace(one, rows=one.rows[at]) for one, at in zip((self.first, self.second), kept, strict=True)]
-        copies = [np.unique(one[at], return_inverse=True)[1].ravel() for one, at in zip(self.copies, kept, strict=True)]
+        copies = [_numbered(one[at]) for one, at in zip(self.copies, kept, strict=True)]
         clusters = [number[one[at]] for one, at in zip(self.clusters, kept, strict=True)]
         sample = Sample(
             modalities[0],
@@ -81,7 +80,8 @@ def match(first: Modality, second: Modality, partners: Indices | None = None) ->
 
     A row may have several partners, as an image with five captions, but not partners that have others themselves. Rows without
     any are left out. Copies of rows are no independent pairs: they are found and put into one cluster, unless too few are left.
-    Raises InputError for unequal dimensions or counts, indices out of range, and too few pairs.
+    Raises InputError for unequal dimensions or counts; pairs that are no whole numbers in two columns, point outside, are
+    listed twice or match many to many; and too few pairs.
     """
     if first.rows.shape[1] != second.rows.shape[1]:
         raise InputError(
@@ -133,7 +133,12 @@ def match(first: Modality, second: Modality, partners: Indices | None = None) ->
 def _copies(rows: Rows) -> Indices:
     """Which distinct row each row is, numbered from 0: copies are the same in every bit."""
     whole = np.ascontiguousarray(rows).view([("", f"V{rows.itemsize * rows.shape[1]}")])[:, 0]
-    return np.asarray(np.unique(whole, return_inverse=True)[1].ravel(), dtype=np.int64)
+    return _numbered(whole)
+
+
+def _numbered(values: np.ndarray) -> Indices:
+    """Values replaced by numbers from 0, the same for the same."""
+    return np.asarray(np.unique(values, return_inverse=True)[1].ravel(), dtype=np.int64)
 
 
 def _clusters(links: Indices, items: tuple[Indices, Indices]) -> tuple[Indices, Indices]:
@@ -182,21 +187,3 @@ def _checked(partners: Indices, sizes: tuple[int, int], names: tuple[str, str]) 
     if len(distinct) < len(partners):
         raise InputError(f"{len(partners) - len(distinct)} pairs are listed more than once; list each once")
     return np.asarray(distinct.T, dtype=np.int64)
-
-
-def temperature(tau: float | None) -> float:
-    """The temperature that is used. Raises InputError for values out of range."""
-    if tau is None:
-        return DEFAULT_TAU
-    if not (isfinite(tau) and tau >= LEAST_TAU):
-        raise InputError(
-            f"the temperature must be at least {LEAST_TAU} (a logit scale of at most {1 / LEAST_TAU:.0f}), not {tau:.4g}"
-        )
-    return tau
-
-
-#: Below, exp((cosine - 1)/tau) of opposite rows is no longer a number of double precision.
-LEAST_TAU = 0.003
-
-#: Where CLIP's training starts.
-DEFAULT_TAU = 0.07

@@ -2,27 +2,26 @@
 
 from typing import Any
 
+from fieldsolve.diagnose.statistics.estimate import SIGNIFICANT
 from fieldsolve.diagnose.statistics.ranks import DEPTHS
 from fieldsolve.output.tables import short
 
 HEADINGS = ("value", "95 % interval", "p", "noise level", "shuffled")
 
 #: What a terminal shows.
-FEW = (
+TERMINAL = (
     *("centroid_gap", "energy_distance", "energy_distance_centred", "smoothed_symmetric_kl", "cosine_matched_mean"),
     *("cosine_unmatched_mean", "recall_a_to_b_at_1", "recall_b_to_a_at_1", "infonce", "siglip", "best_temperature"),
 )
 
 #: What tables for papers show.
-MAIN = (
+PAPER = (
     *("centroid_gap", "energy_distance", "energy_distance_centred", "mmd2_one", "sliced_w2", "linear_separability"),
     *("smoothed_symmetric_kl", "cosine_matched_mean", "cosine_unmatched_mean", "relative_modality_gap", "alignment"),
     *("uniformity_a", "uniformity_b", "effective_rank_a", "effective_rank_b"),
     *(f"recall_{direction}_at_{depth}" for direction in ("a_to_b", "b_to_a") for depth in DEPTHS),
     *("infonce", "siglip", "best_temperature"),
 )
-
-_SIGNIFICANT = 0.05
 
 
 def table(metrics: dict[str, Any], names: tuple[str, ...]) -> list[list[str]]:
@@ -37,12 +36,11 @@ def cells(metric: dict[str, Any]) -> list[str]:
     return [short(metric["value"], 4), interval, *(short(metric[name], 4) for name in ("p_value", "noise_level", "shuffled"))]
 
 
-def tests_sentence(tests: dict[str, Any]) -> str:
-    """How many p-values there are, and which hold together."""
-    adjusted = tests["holm"]
+def tests_sentence(adjusted: dict[str, float]) -> str:
+    """How many p-values there are, and which hold together; from those that are adjusted for their number."""
     if not adjusted:
         return "There are no p-values."
-    lost = [name for name, value in adjusted.items() if value > _SIGNIFICANT]
+    lost = [name for name, value in adjusted.items() if value > SIGNIFICANT]
     held = len(adjusted) - len(lost)
     if not lost:
         return f"{len(adjusted)} p-values; all hold together at 5 % (Holm)."

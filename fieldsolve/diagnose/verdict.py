@@ -5,18 +5,15 @@ What would make every other number mean something else comes first, and silences
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
 
-from fieldsolve.diagnose.health import POPULAR
 from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metrics.metric import Metric
 from fieldsolve.diagnose.sample import Sample
-from fieldsolve.diagnose.statistics.estimate import holm
+from fieldsolve.diagnose.statistics.estimate import SIGNIFICANT, holm
 from fieldsolve.diagnose.statistics.temperature import LEAST_TAU, chance
 
 MOST_FINDINGS = 5
 
-_SIGNIFICANT = 0.05
 _COLLAPSED = 0.05  # of one modality's spread to the other's
 _CONSTANT = 1e-5  # spread of unit rows
 _COPIES = 0.01  # share of rows
@@ -25,6 +22,7 @@ _JUNK = 0.1  # share of pairs that is worth looking at
 _FOUND = 0.6  # of the other pairs, whose partners are among the first ten: they are no junk then
 _OFF_UNIT = 0.02  # of lengths
 _TEMPERATURE = 3.0  # factor off the best
+_LEFT = 0.1  # of the loss at chance
 _CROWDED = 0.2  # share of queries that the most popular rows take
 _SPREAD = 1.05  # ratio of mean distances within
 _PARALLEL = 0.8  # of the gap is a difference of the centroids' lengths
@@ -59,21 +57,8 @@ _FROM_CLOUDS = ("low_rank", "offset", "shape", "spread", "open_distribution")
 
 #: What is only a consequence of what: not said beside it.
 _SILENCES = {
-    "constant": (
-        "collapsed",
-        "order",
-        "duplicates",
-        "junk",
-        "low_rank",
-        "temperature",
-        "hubs",
-        "offset",
-        "shape",
-        "spread",
-        "open_distribution",
-        "weak",
-    ),
-    "collapsed": ("order", "junk", "low_rank", "temperature", "hubs", "offset", "shape", "spread", "open_distribution", "weak"),
+    "constant": ("duplicates", *_FROM_PARTNERS, *_FROM_CLOUDS),
+    "collapsed": (*_FROM_PARTNERS, *_FROM_CLOUDS),
     "order": ("junk", "temperature", "hubs", "weak"),
     "junk": ("temperature", "weak"),
     "hubs": ("weak", "offset", "spread", "shape", "open_distribution"),
@@ -91,12 +76,13 @@ def verdict(sample: Sample, measured: Measurement, tau_is_given: bool = True) ->
             silent.update(_SILENCES.get(one.code, ()))
     if not found:
         found = [_nothing(measured)]
+    found = found[:MOST_FINDINGS]
     first = found[0]
     recall = ", ".join(f"{measured.metrics[name].value:.3g}" for name in ("recall_a_to_b_at_1", "recall_b_to_a_at_1"))
     gap = measured.metrics["centroid_gap"]
     more = f" ({len(found) - 1} more below)" if len(found) > 1 else ""
     summary = f"{_headline(first)}{more}. Centroid gap {_short(gap.value)}, recall@1 {recall}."
-    return Verdict(summary, tuple(found[:MOST_FINDINGS]))
+    return Verdict(summary, tuple(found))
 
 
 _HEADLINES = {
@@ -184,7 +170,7 @@ def _copies(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
         if copies[side] > _COPIES:
             yield Finding(
                 "duplicates",
-                f"{copies[side]:.0%} of the rows of {names[side]} are copies of others: recall@1 into them is at most "
+                f"{copies[side]:.1%} of the rows of {names[side]} are copies of others: recall@1 into them is at most "
                 f"{ceiling[1 - side]:.3f}.",
                 "Copies are counted as one in intervals and p-values; leave them out of a gallery, or say with --pairs "
                 "what matches.",
@@ -218,34 +204,32 @@ def _lengths(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]
 
 def _temperature(measured: Measurement) -> Iterator[Finding]:
     metrics, tau = measured.metrics, measured.tau
-    best, loss = metrics["best_temperature"], metrics["siglip" if measured.bias is not None else "infonce"]
-    level = chance("siglip" if measured.bias is not None else "infonce", measured.batch)
-    if not isfinite(best.value):
+    best, loss, level = metrics["best_temperature"], metrics[measured.loss], chance(measured.loss, measured.batch)
+    if best.value == 0:
+        # The loss falls all the way down: the temperature is too high where there is much left to fall.
+        too_high, said = tau > _TEMPERATURE * LEAST_TAU and loss.value > _LEFT * level, f"{LEAST_TAU:g} or below"
+        too_low = False
+    elif best.ci_low is None or best.ci_high is None:
         return
-    lowest = best.value if best.value > 0 else LEAST_TAU
-    is_outside = best.ci_low is None or best.ci_high is None or not best.ci_low <= tau <= best.ci_high
-    too_high = tau > _TEMPERATURE * lowest and is_outside and (best.value > 0 or loss.value > level / 10)
-    if not too_high and not (tau < lowest / _TEMPERATURE and is_outside):
-        return
-    said = f"{best.value:.3g}" if best.value > 0 else f"{LEAST_TAU:g} or below"
-    interval = "" if best.ci_low is None else f" (95 % interval {best.ci_low:.3g} to {best.ci_high:.3g})"
-    yield Finding(
-        "temperature",
-        f"The loss of these pairs is least at a temperature of {said}{interval}, {'below' if too_high else 'above'} the "
-        f"{tau:.3g} that was "
-        f"given: there it is {loss.value:.3g} nats, chance is {level:.3g}.",
-        "Is it the model's (1/logit scale)? If so, learn or lower it."
-        if too_high
-        else "Is it the model's (1/logit scale)? If so, raise it.",
-    )
+    else:
+        too_high, too_low = tau > max(_TEMPERATURE * best.value, best.ci_high), tau < min(best.value / _TEMPERATURE, best.ci_low)
+        said = f"{best.value:.3g} (95 % interval {best.ci_low:.3g} to {best.ci_high:.3g})"
+    if too_high or too_low:
+        yield Finding(
+            "temperature",
+            f"The loss of these pairs is least at a temperature of {said}, {'below' if too_high else 'above'} the {tau:.3g} that "
+            f"was given: there it is {loss.value:.3g} nats, chance is {level:.3g}.",
+            f"Is it the model's (1/logit scale)? If so, learn or {'lower' if too_high else 'raise'} it.",
+        )
 
 
 def _hubs(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
-    for name, share in zip(names, measured.health.hubs, strict=True):
-        if share > _CROWDED:
+    for name, hubs in zip(names, measured.health.hubs, strict=True):
+        if hubs.share > _CROWDED:
+            rows = f"{hubs.rows} rows" if hubs.rows > 1 else "One row"
             yield Finding(
                 "hubs",
-                f"{POPULAR:.0%} of the rows of {name} are nearest to {share:.0%} of the queries.",
+                f"{rows} of {name} {'are' if hubs.rows > 1 else 'is'} nearest to {hubs.share:.0%} of the queries.",
                 "Scale similarities by how popular rows are (inverted softmax, CSLS), or take the centroids off.",
             )
             return
@@ -262,7 +246,7 @@ def _distributions(measured: Measurement, names: tuple[str, str]) -> Iterator[Fi
         yield spread
         return
     if "centroid_gap" in sure:
-        share = max(0.0, min(1.0, 1 - centred.value / raw.value)) if raw.value > 0 else 1.0
+        share = measured.offset_share
         yield Finding(
             "offset",
             f"{names[0]} and {names[1]} have centroids {_tested(gap)} apart: {share:.1%} of their energy distance is "
@@ -273,7 +257,7 @@ def _distributions(measured: Measurement, names: tuple[str, str]) -> Iterator[Fi
         if spread is not None:
             yield spread
         elif "energy_distance_centred" in sure:
-            share = centred.value / raw.value
+            share = 1 - share
             how = "a little " if share < _SMALL_SHARE else ""
             yield Finding(
                 "shape",
@@ -325,7 +309,7 @@ def _sure(measured: Measurement) -> set[str]:
     """What differs for sure: p-values that hold together; without any, intervals that leave 0 out."""
     metrics = {name: measured.metrics[name] for name in ("centroid_gap", "energy_distance", "energy_distance_centred")}
     p_values = {name: one.p_value for name, one in metrics.items() if one.p_value is not None}
-    held = {name for name, value in holm(p_values).items() if value <= _SIGNIFICANT}
+    held = {name for name, value in holm(p_values).items() if value <= SIGNIFICANT}
     return held | {name for name, one in metrics.items() if one.p_value is None and one.ci_low is not None and one.ci_low > 0}
 
 

@@ -94,14 +94,21 @@ def unit_blocks(name: str, array: np.ndarray, normalize: bool, storage: str) -> 
             lengths[begin:end] = length = np.linalg.norm(block, axis=1)
             block /= length[:, None]
         # Refused at the first chunk that has any, so that a file of zeros is not gone through to its end.
-        seen = lengths[:end]
-        _refuse(name, array, ~np.isfinite(seen), "have values that are not finite (or too large)", "leave those pairs out")
-        _refuse(name, array, seen == 0, "are zero and have no direction", "leave those pairs out")
-        off = np.abs(seen - 1) > ROUNDING[storage]
-        if off.any() and (not normalize or _has_unit_columns(array, storage)):
-            spread = f"lengths from {seen.min():.6g} to {seen.max():.6g}"
-            _refuse(name, array, off, f"are not of unit length ({spread})", _remedy(array, storage))
+        with np.errstate(invalid="ignore"):
+            is_unit = np.abs(length - 1) <= ROUNDING[storage]
+        if not is_unit.all():
+            _refuse_lengths(name, array, lengths[:end], normalize, storage)
         yield begin, block, length
+
+
+def _refuse_lengths(name: str, array: np.ndarray, seen: Array, normalize: bool, storage: str) -> None:
+    """Raise InputError for rows whose lengths, as far as they are seen, are not finite, zero, or off 1 without `normalize`."""
+    _refuse(name, array, ~np.isfinite(seen), "have values that are not finite (or too large)", "leave those pairs out")
+    _refuse(name, array, seen == 0, "are zero and have no direction", "leave those pairs out")
+    off = np.abs(seen - 1) > ROUNDING[storage]
+    if off.any() and (not normalize or _has_unit_columns(array, storage)):
+        spread = f"lengths from {seen.min():.6g} to {seen.max():.6g}"
+        _refuse(name, array, off, f"are not of unit length ({spread})", _remedy(array, storage))
 
 
 def check_widths(named: Sequence[tuple[str, tuple[int, ...]]]) -> None:

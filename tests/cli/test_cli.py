@@ -250,7 +250,7 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     np.save(tmp_path / first, rows)
     np.save(tmp_path / second, rows[:, ::-1])
     done = subprocess.run(
-        [sys.executable, "-m", "fieldsolve", "diagnose", first, second, "--normalize", "--tau", "0.1", "-o", "out"],
+        [sys.executable, "-m", "fieldsolve", "diagnose", first, second, "--normalize", "--tau", "0.1", "--theory", "-o", "out"],
         cwd=tmp_path, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "utf-8"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

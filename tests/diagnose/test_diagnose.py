@@ -23,9 +23,14 @@ from fieldsolve.cli import main
 from fieldsolve.diagnose.corruption import Replacement, corrupt_partners
 from fieldsolve.diagnose.diagnosis import diagnose
 from fieldsolve.diagnose.measure import measure
+from fieldsolve.diagnose.metrics import table
+from fieldsolve.diagnose.metrics.metric import FEWER, Definition, Family, Metric
 from fieldsolve.diagnose.metrics.table import definitions, documentation
 from fieldsolve.diagnose.report import files
-from fieldsolve.diagnose.sample import FEWEST_PAIRS, match, temperature
+from fieldsolve.diagnose.sample import FEWEST_PAIRS, MOST_CLUSTERS, match
+from fieldsolve.diagnose.statistics.design import LARGEST_PERMUTED, MOST_SLOTS
+from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.diagnose.statistics.temperature import checked_temperature
 from fieldsolve.diagnose.theory import COUPLINGS, place_sample
 from fieldsolve.embeddings.files import read_modalities
 from fieldsolve.embeddings.modality import Modality, modality
@@ -313,8 +318,8 @@ def test_a_modality_against_itself_and_two_points_have_verdicts(both: Array, tmp
 
 
 def test_temperatures() -> None:
-    assert temperature(0.2) == 0.2
-    assert temperature(None) == 0.07
+    assert checked_temperature(0.2) == 0.2
+    assert checked_temperature(None) == 0.07
 
 
 def sample_of(both: Array) -> tuple[Modality, Modality]:
@@ -448,7 +453,8 @@ def test_json_has_every_metric_and_repeats(both: Array, tmp_path: Path) -> None:
     first, second = (run(source, "--json", "--exchanges", "99", "--threads", count).stdout for count in ("1", "2"))
     assert first == second
     summary = json.loads(first)
-    assert set(summary["metrics"]) <= set(definitions())
+    optional = {"alignment_within_a", "alignment_within_b", "siglip", "best_bias"}
+    assert set(summary["metrics"]) == set(definitions()) - optional
     assert summary["metrics"]["cosine_matched_mean"]["p_value"] is None
     assert summary["tests"]["count"] == sum(one["p_value"] is not None for one in summary["metrics"].values())
     assert "sphere" not in summary
@@ -497,5 +503,29 @@ def test_many_pairs_are_drawn_from(both: Array, tmp_path: Path, monkeypatch: pyt
     assert diagnose(*both, tau=0.2, corrupt=groups, exchanges=99).comparisons[0].corruptions[0].replaced > 0.2
 
 
+def test_a_family_of_metrics_is_one_file_and_one_line(both: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = Definition("farthest", "farthest pair", "max r", "this test", "How far rows are apart at most.", moves=False)
+
+    def measured(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
+        return {"farthest": Metric(2 * float(np.sqrt(pooled.cloud.lengths.max())))}
+
+    monkeypatch.setattr(table, "FAMILIES", (*table.FAMILIES, Family("extent", "Extent", (definition,), measured)))
+    (source,) = as_npy(both, tmp_path)
+    found = run(source, "--tau", "0.2", "--exchanges", "99", "-o", tmp_path / "out", "--json")
+    assert json.loads(found.stdout)["metrics"]["farthest"]["value"] > 0
+    assert "farthest" in (tmp_path / "out" / "metrics.csv").read_text()
+    assert "How far rows are apart" in (tmp_path / "out" / "report.html").read_text()
+    assert "`farthest`" in documentation()
+
+
 def test_the_documentation_has_every_definition() -> None:
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    for number, said in (
+        (LARGEST_PERMUTED, f"more than {LARGEST_PERMUTED} rows"),
+        (MOST_CLUSTERS, f"{MOST_CLUSTERS:,}".replace(",", " ")),
+        (MOST_SLOTS, f"{MOST_SLOTS} slots"),
+        (FEWER, f"first {FEWER}"),
+    ):
+        assert said in text, number
+    assert f"at most {FEWER} of costly ones" in " ".join(run("--help").output.split())
     assert documentation().strip() in (ROOT / "docs" / "metrics.md").read_text()

@@ -90,10 +90,10 @@ def test_exchanges_are_statistics_of_exchanged_rows(pooled: Pooled) -> None:
     assert pooled.exchanges is not None
     sigma = pooled.bandwidth.value
     found = {
-        "distance": pooled.exchanged(pooled.sums.sums[DISTANCE]), "gaussian": pooled.exchanged(pooled.sums.sums[ONE]),
+        "distance": pooled.exchanged(pooled.passed.kernels[DISTANCE]), "gaussian": pooled.exchanged(pooled.passed.kernels[ONE]),
         "square": pooled.exchanged(pooled.squares), "centred": pooled.exchanged(pooled.centred_squares),
     }  # fmt: skip
-    divergences = entropies.exchanged_divergence(design, pooled.sums, pooled.exchanges)
+    divergences = entropies.exchanged_divergence(design, pooled.passed, pooled.exchanges)
     for at in range(3):
         first = pooled.exchanges[at][design.slot_of_row] > 0
         expected = {
@@ -111,9 +111,9 @@ def test_exchanges_are_statistics_of_exchanged_rows(pooled: Pooled) -> None:
 
 
 def test_an_exchange_that_changes_nothing_has_the_observed_statistic(pooled: Pooled) -> None:
-    observed = pooled.contrast(pooled.sums.sums[DISTANCE]).value
+    observed = pooled.contrast(pooled.passed.kernels[DISTANCE]).value
     same = Pooled(**{**vars_of(pooled), "exchanges": pooled.design.is_first[None]})
-    assert same.exchanged(pooled.sums.sums[DISTANCE])[0] == pytest.approx(observed, rel=1e-12)
+    assert same.exchanged(pooled.passed.kernels[DISTANCE])[0] == pytest.approx(observed, rel=1e-12)
 
 
 def vars_of(pooled: Pooled) -> dict[str, object]:
@@ -127,12 +127,9 @@ def test_paired_statistics_are_unbiased_whatever_partners_are() -> None:
         rng = np.random.default_rng(seed)
         content = rng.standard_normal((40, 8))
         x, y = (unit(content + 0.1 * rng.standard_normal((40, 8))) for _ in "ab")
-        values.append(pooled_of(match(modality("a", x), modality("b", y))).contrast(pooled_sums(x, y)).value)
+        one = pooled_of(match(modality("a", x), modality("b", y)))
+        values.append(one.contrast(one.passed.kernels[DISTANCE]).value)
     assert abs(np.mean(values)) < 3 * np.std(values) / np.sqrt(60)
-
-
-def pooled_sums(x: Array, y: Array) -> Array:
-    return pooled_of(match(modality("a", x), modality("b", y))).sums.sums[DISTANCE]
 
 
 @pytest.mark.parametrize("groups", [12, 40])
@@ -161,7 +158,7 @@ def test_estimates_add_and_go_through_functions() -> None:
     assert total.value == pytest.approx(2 * values[1].mean())
     assert total.standard_error == pytest.approx(2 * values[1].std(ddof=1) / np.sqrt(30))
     assert one.through(np.log(one.value), 1 / one.value).standard_error == pytest.approx(one.standard_error / one.value)
-    assert one.and_error(0.3).interval()[1] - one.value == pytest.approx(student(29) * np.hypot(one.standard_error, 0.3))
+    assert one.with_error(0.3).interval()[1] - one.value == pytest.approx(student(29) * np.hypot(one.standard_error, 0.3))
 
 
 def test_students_quantiles_are_those_of_scipy() -> None:
@@ -191,10 +188,16 @@ def test_quantiles_have_intervals_that_hold_them() -> None:
     inside = 0
     for seed in range(300):
         values = np.random.default_rng(seed).standard_normal(80)
-        value, low, high = quantile_interval(values, np.arange(80), 80, 0.5)
+        value, low, high = quantile_interval(values, np.arange(80), 80, 80, 0.5)
         assert low <= value <= high
         inside += low <= 0 <= high
     assert inside / 300 == pytest.approx(0.95, abs=0.04)
+
+
+def test_quantiles_of_many_pairs_are_as_sure_as_these_are() -> None:
+    values = np.random.default_rng(0).standard_normal(12_800)
+    _, low, high = quantile_interval(values, np.arange(12_800) % 128, 128, 12_800, 0.5)
+    assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(np.pi / 2 / 12_800), rel=0.3)
 
 
 def test_the_median_moves_as_its_first_order_says() -> None:
@@ -298,16 +301,16 @@ def test_exchanges_of_transport_are_those_of_optimal_transport(pooled: Pooled) -
     found = sliced.exchanged(pooled, pooled.exchanges[:3], np.random.default_rng(5))
     directions = sliced.orthonormal_directions(5, 16, np.random.default_rng(5))
     centred = np.asarray(pooled.cloud.rows)
-    stretched = recentred.stretch(centred, pooled.design.cluster, pooled.exchanges[:3][:, pooled.design.slot_of_row])
+    along = recentred.stretch(centred @ directions, pooled.design.cluster, pooled.exchanges[:3][:, pooled.design.slot_of_row])
     for at, labels in enumerate(pooled.exchanges[:3]):
         first = labels[pooled.design.slot_of_row] > 0
         for rows, costs in ((rows_of(pooled), found.given), (centred, found.centred)):
             expected = ot.sliced_wasserstein_distance(rows[first], rows[~first], projections=directions, p=2)
             assert np.sqrt(costs[at + 1]) == pytest.approx(expected, rel=1e-9)
-        x, y = (stretched[side] - stretched[side].mean(axis=0) for side in (first, ~first))
         # Along these directions the stretch is that of their own scatter.
-        expected = ot.sliced_wasserstein_distance(x, y, projections=directions, p=2)
-        assert np.sqrt(found.recentred[at + 1]) == pytest.approx(expected, rel=0.1)
+        sides = [along[side] - along[side].mean(axis=0) for side in (first, ~first)]
+        costs = [ot.wasserstein_1d(x, y, p=2) for x, y in zip(sides[0].T, sides[1].T, strict=True)]
+        assert found.recentred[at + 1] == pytest.approx(np.mean(costs), rel=1e-9)
 
 
 def test_recentred_samples_are_those_with_their_means_taken_off() -> None:
@@ -344,19 +347,22 @@ def test_stretched_rows_keep_their_scatter(captions: int) -> None:
 
 def test_costs_and_noise_of_centring_fall_like_the_number_of_clusters(monkeypatch: pytest.MonkeyPatch) -> None:
     one = pooled_of(sample(250, 4, 8), 199)
-    whole = recentred.tests(one, 199, np.random.default_rng(0))
-    monkeypatch.setattr(recentred, "MOST_ROWS", 200)
-    part = recentred.tests(one, 199, np.random.default_rng(0))
+    whole = recentred.exchange(one, 199, np.random.default_rng(0))
+    monkeypatch.setattr(recentred, "MOST_ROWS", 250)
+    part = recentred.exchange(one, 199, np.random.default_rng(0))
     assert whole is not None
     assert part is not None
-    spread = np.sqrt(whole.variance)
-    np.testing.assert_allclose(part.costs, whole.costs, atol=3 * spread.max())
-    np.testing.assert_allclose(np.sqrt(part.variance)[:3], spread[:3], rtol=0.5)
+    assert (whole.share, part.share) == (1, 0.5)
+    spread = whole.exchanged.std(axis=0)
+    for at, name in enumerate(recentred.STATISTICS[:3]):
+        assert part.share * part.exchanged[:, at].mean() == pytest.approx(whole.exchanged[:, at].mean(), abs=spread[at]), name
+        assert whole.exchanged[:, at].mean() < -spread[at], name
+        assert part.share * part.exchanged[:, at].std() == pytest.approx(spread[at], rel=0.5), name
 
 
 def test_few_fitting_clusters_are_not_tested(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recentred, "MOST_ROWS", 30)
-    assert recentred.tests(pooled_of(sample(60, 4, 8)), 20, np.random.default_rng(0)) is None
+    assert recentred.exchange(pooled_of(sample(60, 4, 8)), 20, np.random.default_rng(0)) is None
 
 
 def offset_pairs(count: int, dimension: int, noise: float, seed: int) -> tuple[Array, Array]:
@@ -378,7 +384,7 @@ def test_a_pure_offset_has_no_shape(count: int, dimension: int, noise: float) ->
             match(*(modality(name, rows) for name, rows in zip("ab", offset_pairs(count, dimension, noise, seed), strict=True))),
             60,
         )
-        tests = recentred.tests(one, 60, np.random.default_rng(seed))
+        tests = recentred.exchange(one, 60, np.random.default_rng(seed))
         assert tests is not None
         for name, observed, exchanged in zip(recentred.STATISTICS, tests.observed, tests.exchanged.T, strict=True):
             found.setdefault(name, []).append(p_value(float(observed), exchanged))
@@ -386,6 +392,23 @@ def test_a_pure_offset_has_no_shape(count: int, dimension: int, noise: float) ->
         # 0.05 expected: above 0.13 of 100, or 0.2 of 20, is one in a thousand.
         assert np.mean(np.array(values) <= 0.05) <= (0.13 if repeats == 100 else 0.2), name
         assert np.mean(values) == pytest.approx(0.5, abs=0.15 if repeats == 100 else 0.3), name
+
+
+def test_captions_that_could_stand_for_their_image_have_uniform_p_values() -> None:
+    found: dict[str, list[float]] = {}
+    for seed in range(100):
+        rng = np.random.default_rng([3, seed])
+        content = rng.standard_normal((40, 1, 6)) + 1.0
+        rows = unit(content + 0.7 * rng.standard_normal((40, 4, 6)))
+        pairs = np.stack([np.repeat(np.arange(40), 3), np.arange(120)], axis=1)
+        one = match(modality("a", rows[:, 0]), modality("b", rows[:, 1:].reshape(120, 6)), pairs)
+        for name, metric in measuring.measure(one, TAU, exchanges=99, seed=seed).metrics.items():
+            if metric.p_value is not None:
+                found.setdefault(name, []).append(metric.p_value)
+    assert len(found) == 14
+    for name, values in found.items():
+        assert np.mean(np.array(values) <= 0.05) <= 0.13, name
+        assert np.mean(values) == pytest.approx(0.5, abs=0.12), name
 
 
 def test_effective_ranks_move_as_their_first_order_says() -> None:
@@ -456,10 +479,21 @@ def test_the_sigmoid_loss_and_its_best_temperature_and_bias() -> None:
         return float(np.sum(np.logaddexp(0, -signs * (at[0] * cosines + at[1]))) / 60)
 
     assert temperature.siglip(cosines, 12.0, -8.0).value == pytest.approx(by_hand(np.array([12.0, -8.0])), rel=1e-12)
-    found = temperature.best_siglip(cosines)
+    (tau, low, high), bias = temperature.best_siglip(cosines)
     expected = minimize(by_hand, (10.0, -10.0), method="BFGS", options={"gtol": 1e-9}).x
-    assert (1 / found[0], found[1]) == pytest.approx(tuple(expected), rel=1e-3)
-    assert temperature.best_siglip(np.eye(30)) == (0.0, -np.inf)
+    assert (1 / tau, bias) == pytest.approx(tuple(expected), rel=1e-3)
+    assert low < tau < high < 3 * low
+    assert temperature.best_siglip(np.eye(30)) == ((0.0, 0.0, 0.0), -np.inf)
+    assert temperature.best_siglip(1 - np.eye(30))[0] == (np.inf,) * 3
+
+
+def test_standard_errors_of_the_sigmoid_loss_are_those_of_batches() -> None:
+    batches = [cosines_of(60, 0.8, seed) for seed in range(150)]
+    found = [temperature.siglip_value(one, 12.0, -8.0) for one in batches]
+    assert np.mean([one.standard_error for one in found]) == pytest.approx(np.std([one.value for one in found]), rel=0.2)
+    best = np.array([temperature.best_siglip(one)[0] for one in batches])
+    middle = np.median(best[:, 0])
+    assert np.mean((best[:, 1] <= middle) & (middle <= best[:, 2])) >= 0.88
 
 
 def test_chance_levels_are_losses_of_embeddings_that_know_nothing() -> None:
@@ -471,7 +505,7 @@ def test_chance_levels_are_losses_of_embeddings_that_know_nothing() -> None:
 @given(st.integers(0, 3), st.integers(0, 4), st.integers(1, 3))
 def test_chances_of_ties_are_those_of_drawing(ahead: int, strangers: int, partners: int) -> None:
     squares, best = np.full(partners, 0.5), np.full(partners + 1, 0.5)
-    matching = Matching(np.stack([np.zeros(partners, np.int64), np.arange(1, partners + 1)]), squares, squares, best, best)
+    matching = Matching(np.stack([np.zeros(partners, np.int64), np.arange(1, partners + 1)]), squares, best, best)
     counts = np.array([[ahead] + [0] * partners, [ahead + strangers + partners] + [1] * partners], dtype=np.int32)
     found = ranks.hits(counts, matching, np.full(partners + 1, 1e-9))[:, 0]
     rng = np.random.default_rng(7)

@@ -91,12 +91,17 @@ def open_distribution() -> Both:
     return x, y
 
 
+def two_constant_towers() -> Both:
+    return tuple(np.tile(np.eye(D)[[k]], (N, 1)) for k in (0, 1))  # type: ignore[return-value]
+
+
 MADE: dict[str, tuple[Callable[[], Both], set[str]]] = {
     "offset": (pure_offset, {"offset"}),
     "wrong pairing": (wrong_pairing, {"order"}),
     "low-rank cone": (low_rank_cone, {"low_rank"}),
     "one tower collapsed": (one_tower_collapsed, {"collapsed"}),
     "constant tower": (constant_tower, {"constant"}),
+    "two constant towers": (two_constant_towers, {"constant"}),
     "spread": (wider, {"spread"}),
     "hubs": (crowded, {"hubs"}),
     "duplicates": (copies, {"duplicates"}),
@@ -120,6 +125,34 @@ def test_a_verdict_has_the_cause_and_no_other(name: str) -> None:
     one = compared(*make())
     assert codes(one) == expected, one.verdict.sentences
     assert one.verdict.summary.count("\n") == 0
+
+
+def test_captions_of_other_images_are_in_another_order() -> None:
+    rng = np.random.default_rng(1)
+    x, y = unit(rng.standard_normal((100, D))), unit(rng.standard_normal((500, D)))
+    pairs = np.stack([np.repeat(np.arange(100), 5), np.arange(500)], axis=1)
+    for first, second, matched in ((x, y, pairs), (y, x, pairs[:, ::-1])):
+        one = diagnose(modality("a", first), modality("b", second), tau=TAU, pairs=matched, exchanges=99).comparisons[0]
+        assert codes(one) == {"order"}
+        share, error = one.measurement.health.junk
+        assert abs(share - 1) < 3 * error
+
+
+def test_few_pairs_that_say_nothing_of_the_temperature_are_left_alone() -> None:
+    for seed in range(8):
+        one = compared(*healthy(seed, noise=1.5, count=24))
+        if one.measurement.metrics["best_temperature"].ci_low is None and one.measurement.metrics["best_temperature"].value > 0:
+            assert "temperature" not in codes(one)
+
+
+def test_the_summary_counts_what_is_listed() -> None:
+    x, y = healthy()
+    lengths = np.random.default_rng(0).uniform(0.5, 2, (N, 1))
+    rows = lifted(np.concatenate([x[:-20], x[:20]]), 0.5), lifted(np.concatenate([y[:-20], y[:20]]), -0.5)
+    first, second = (modality(name, side * lengths, normalize=True) for name, side in zip("ab", rows, strict=True))
+    said = diagnose(first, second, tau=5.0, exchanges=199).comparisons[0].verdict
+    assert len(said.findings) > 2
+    assert f"({len(said.findings) - 1} more below)" in said.summary
 
 
 @pytest.mark.parametrize("factor", [10, 0.1])

@@ -43,7 +43,7 @@ from fieldsolve.cli.values import Between, FileName
     type=click.IntRange(99, 100_000),
     default=999,
     show_default=True,
-    help="Exchanges of partners for p-values; at most 299 of costly ones.",
+    help="Exchanges of partners for p-values; at most 199 of costly ones.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn.")
 @result_options("report.html, summary.json, metrics.csv, table.md, table.tex and figures", has_figure=False)
@@ -91,17 +91,18 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
             from fieldsolve.diagnose.report import files
 
             write_files(output, found.summary(), files(found), options["force"])
-    print_diagnosis(found.summary(), options["as_json"], options["quiet"])
+    summary = found.summary()
+    print_diagnosis(summary, options["as_json"], options["quiet"])
     if output is not None and not options["quiet"] and not options["as_json"]:
         say(f"written to {output}/: {', '.join(sorted(path.name for path in output.iterdir()))}", err=True)
     if not options["quiet"]:
-        for note in found.summary()["notes"]:
+        for note in summary["notes"]:
             say(f"note: {note}", err=True)
 
 
 def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     """Print one JSON object, what was found with a few metrics, or nothing."""
-    from fieldsolve.diagnose.tables import FEW, table, tests_sentence
+    from fieldsolve.diagnose.tables import TERMINAL, table, tests_sentence
     from fieldsolve.output.tables import align, to_json
 
     if as_json:
@@ -117,9 +118,9 @@ def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None
         for sentence in one.get("theory", []):
             say(f"- {sentence}")
         say("")
-        for line in align([row[:-1] for row in table(one["metrics"], FEW)]):
+        for line in align([row[:-1] for row in table(one["metrics"], TERMINAL)]):
             say(line)
-        say(tests_sentence(one["tests"]))
+        say(tests_sentence(one["tests"]["holm"]))
 
 
 def _bias(loss: str, bias: float | None) -> float | None:

@@ -15,7 +15,6 @@ _WANG = "Wang and Isola 2020, arXiv 2005.10242"
 DEFINITIONS = (
     Definition(
         "alignment",
-        "alignment",
         "alignment across",
         "E|x - y|^2 of matched rows = 2 - 2 (mean matched cosine)",
         _WANG,
@@ -24,7 +23,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"alignment_within_{one}",
-            "alignment",
             f"alignment within {one}",
             f"E|z - z'|^2 of different rows of {one} of one cluster",
             _WANG,
@@ -36,7 +34,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"uniformity_{one}",
-            "alignment",
             f"uniformity of {one}",
             f"log E exp(-2 |z - z'|^2) over strangers of {one}",
             _WANG,
@@ -48,7 +45,6 @@ DEFINITIONS = (
     ),
     Definition(
         "uniformity_across",
-        "alignment",
         "uniformity across",
         "log E exp(-2 |x - y|^2) over strangers across modalities",
         _WANG,
@@ -56,7 +52,6 @@ DEFINITIONS = (
     ),
     Definition(
         "relative_modality_gap",
-        "alignment",
         "relative modality gap",
         "p/(p + w), p = E(1 - x.y)/2 of matched rows, w = the mean of E(1 - z.z')/2 over strangers within both modalities",
         "Schrodi et al. 2024, arXiv 2404.07983",
@@ -74,7 +69,7 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
         "alignment": of_estimate(matched, shuffled=control),
         "relative_modality_gap": replace(of_estimate(_share(matched, within)), shuffled=control / (control + within.value)),
     }
-    sums = pooled.sums.sums[UNIFORMITY]
+    sums = pooled.passed.kernels[UNIFORMITY]
     kernel = pooled.shuffled_across(sums, lambda squares: np.exp(-2 * squares))
     for name, estimate, shuffled in (
         ("across", pooled.across(sums), float(np.log(kernel))),
@@ -125,4 +120,4 @@ def _scatter(rows: Rows) -> float:
     return float(np.sum((rows - rows.mean(axis=0, dtype=np.float64)) ** 2))
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("alignment", "Alignment and uniformity", DEFINITIONS, measure)

@@ -17,7 +17,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"cosine_matched_{suffix}",
-            "cosines",
             f"matched cosines, {title}",
             "x_i.y_i of matched rows",
             _RADFORD,
@@ -29,7 +28,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"cosine_unmatched_{suffix}",
-            "cosines",
             f"unmatched cosines, {title}",
             "x_i.y_j of strangers" + ("" if suffix == "mean" else ", of at most 700 rows of each modality"),
             _RADFORD,
@@ -40,7 +38,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"cosine_within_{one}_mean",
-            "cosines",
             f"mean cosine within {one}",
             f"E x.x' over strangers of {one}",
             "Ethayarajh 2019, arXiv 1909.00512",
@@ -64,7 +61,7 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     }
     group = pooled.design.group_of_row[rows]
     for name, level in QUANTILES.items():
-        value = quantile_interval(1 - squares / 2, group, pooled.design.groups, level)
+        value = quantile_interval(1 - squares / 2, group, pooled.design.groups, pooled.design.independent, level)
         control = float(np.quantile(1 - shuffled / 2, level, method="inverted_cdf"))
         found[f"cosine_matched_{name}"] = Metric(*value, shuffled=control)
     for name, estimate in (
@@ -90,4 +87,4 @@ def _spread(variance: Estimate, shuffled: float) -> Metric:
     return Metric(value, float(np.exp(low)), float(np.exp(high)), shuffled=shuffled)
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("cosines", "Cosines", DEFINITIONS, measure)

@@ -1,5 +1,6 @@
 """Distribution: whether the modalities are alike. Energy distance, MMD, sliced transport, a classifier."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -7,29 +8,28 @@ import numpy as np
 from fieldsolve.diagnose.metrics.metric import FEWER, Definition, Family, Metric, exchanges, of_estimate, of_square
 from fieldsolve.diagnose.statistics import separability, sliced
 from fieldsolve.diagnose.statistics.estimate import Estimate, mean, noise_level, p_value, share_interval
-from fieldsolve.diagnose.statistics.pairwise import DISTANCE, DOUBLE, HALF, ONE
+from fieldsolve.diagnose.statistics.pairwise import DISTANCE, DOUBLE, FACTORS, HALF, ONE
 from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.numerics.arrays import Array
 
 SZEKELY = "Szekely and Rizzo 2013, doi 10.1016/j.jspi.2013.03.018"
 GRETTON = "Gretton et al. 2012, JMLR 13:723"
 BONNEEL = "Bonneel et al. 2015, doi 10.1007/s10851-014-0506-3"
 
 #: The Gaussians exp(-factor r^2/sigma^2) by name: their place among the kernels, and the factor.
-GAUSSIANS = {"mmd2_half": (HALF, 2.0), "mmd2_one": (ONE, 0.5), "mmd2_double": (DOUBLE, 0.125)}
+GAUSSIANS = dict(zip(("mmd2_half", "mmd2_one", "mmd2_double"), zip((HALF, ONE, DOUBLE), FACTORS, strict=True), strict=True))
 
 DEFINITIONS = (
     Definition(
         "energy_distance",
-        "distribution",
         "energy distance",
         "2 E|X - Y| - E|X - X'| - E|Y - Y'| over pairs of strangers",
         SZEKELY,
         "0 if and only if both modalities have one distribution. Offsets dominate it: compare the centred one.",
-        is_drawn=True,
+        in_picture=True,
     ),
     Definition(
         "energy_cross",
-        "distribution",
         "its part across",
         "E|X - Y| over pairs of strangers across modalities",
         SZEKELY,
@@ -38,7 +38,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"energy_within_{one}",
-            "distribution",
             f"its part within {one}",
             f"E|{letter} - {letter}'| over pairs of strangers",
             SZEKELY,
@@ -50,19 +49,17 @@ DEFINITIONS = (
     *(
         Definition(
             f"mmd2_{name}",
-            "distribution",
             f"MMD^2, bandwidth {factor}",
             f"E k(X, X') + E k(Y, Y') - 2 E k(X, Y) over pairs of strangers, k = exp(-|x - y|^2/(2 sigma^2)), sigma = {factor} "
             "times the median distance across",
             GRETTON,
             "0 for one distribution; at most 2. Small bandwidths see fine structure, large ones the offset.",
-            is_drawn=True,
+            in_picture=True,
         )
         for name, factor in (("half", "0.5"), ("one", "1"), ("double", "2"))
     ),
     Definition(
         "sliced_w2",
-        "distribution",
         "sliced Wasserstein-2",
         "root of (centroid gap)^2/d plus the mean over orthonormal directions of W_2^2 of the centred projections; a whole basis "
         "for up to 640 000 projections, at least 64 directions",
@@ -71,11 +68,10 @@ DEFINITIONS = (
         "of the populations. Its interval includes the error of its directions; its p-value is from 16.",
         moves=False,
         of_n=True,
-        is_drawn=True,
+        in_picture=True,
     ),
     Definition(
         "linear_separability",
-        "distribution",
         "linear separability",
         "balanced accuracy of ridge classification (penalty 1) of the modality, 5-fold cross-validated by cluster, not below 0.5",
         "Lopez-Paz and Oquab 2017, arXiv 1610.06545",
@@ -88,7 +84,7 @@ DEFINITIONS = (
 
 def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them."""
-    found, sums, centred = {}, pooled.sums.sums, pooled.sums.centred_sums
+    found, sums, centred = {}, pooled.passed.kernels, pooled.passed.centred_kernels
     across = pooled.across(sums[DISTANCE])
     control = pooled.shuffled_across(sums[DISTANCE], np.sqrt)
     found["energy_distance"] = of_estimate(
@@ -121,13 +117,13 @@ def with_bandwidth(pooled: Pooled, squared: dict[str, Estimate]) -> dict[str, Es
     """
     half, one, double = (squared[name].value for name in GAUSSIANS)
     slopes = {"mmd2_half": 4 * one - 3 * half - double, "mmd2_one": double - half, "mmd2_double": half - 4 * one + 3 * double}
-    share = pooled.bandwidth.through(0.0, 0.5 / np.log(2) / pooled.bandwidth.value) if pooled.bandwidth.value > 0 else None
-    return squared if share is None else {name: one + slopes[name] * share for name, one in squared.items()}
+    share = pooled.bandwidth.through(0.0, 0.5 / np.log(2) / pooled.bandwidth.value)
+    return {name: one + slopes[name] * share for name, one in squared.items()}
 
 
-def gaussian(factor: float, bandwidth: float):  # type: ignore[no-untyped-def]
+def gaussian(factor: float, bandwidth: float) -> Callable[[Array], Array]:
     """exp(-factor r^2/bandwidth^2) as a function of squared distances."""
-    return lambda squares: np.exp(-factor / bandwidth**2 * squares)
+    return lambda squares: np.asarray(np.exp(-factor / bandwidth**2 * squares))
 
 
 def transport(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
@@ -137,11 +133,11 @@ def transport(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     m_b|^2/d: so an offset has no error of its directions.
     """
     dimension, cloud = pooled.cloud.rows.shape[1], pooled.cloud
-    number = sliced.directions_for(dimension, max(cloud.first_rows, len(cloud.rows) - cloud.first_rows))
+    number = sliced.number_of_directions(dimension, max(cloud.first_rows, len(cloud.rows) - cloud.first_rows))
     centred, error = sliced.transport(pooled, sliced.orthonormal_directions(dimension, number, rng))
     offset = (0.5 / dimension) * pooled.contrast(pooled.squares)
     whole = centred + offset.through(float(np.sum(cloud.shift**2)) / dimension, 1.0)
-    found = {"sliced_w2": of_square(whole.and_error(error)), "sliced_w2_centred": of_square(centred.and_error(error))}
+    found = {"sliced_w2": of_square(whole.with_error(error)), "sliced_w2_centred": of_square(centred.with_error(error))}
     if pooled.exchanges is not None:
         costs = sliced.exchanged(pooled, pooled.exchanges[:FEWER], rng)
         for name, (tested, noise) in zip(found, ((costs.given, costs.centred), (costs.recentred, costs.recentred)), strict=True):
@@ -157,7 +153,7 @@ def classified(pooled: Pooled) -> Metric:
     if pooled.exchanges is not None:
         labels = np.concatenate([labels, pooled.exchanges[:FEWER]])
     correct = separability.classify(pooled, labels)
-    accuracies = separability.balanced_accuracy(correct, design.counts, labels)
+    accuracies = separability.balanced_accuracy(correct[1:], design.counts, labels[1:])
     sides = [
         mean(design.by_group(correct[0] * (design.side == side)), design.by_group(design.counts * (design.side == side)))
         for side in (0, 1)
@@ -166,7 +162,7 @@ def classified(pooled: Pooled) -> Metric:
     value, low, high = (max(one, 0.5) for one in (share.value, *share_interval(share, design.independent)))
     if pooled.exchanges is None:
         return Metric(value, low, high)
-    return Metric(value, low, high, p_value(share.value, accuracies[1:]), max(noise_level(accuracies[1:]), 0.5))
+    return Metric(value, low, high, p_value(share.value, accuracies), max(noise_level(accuracies), 0.5))
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("distribution", "Distribution: whether the modalities are alike", DEFINITIONS, measure)

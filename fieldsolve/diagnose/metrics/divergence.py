@@ -20,7 +20,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"cross_entropy_{one}_{other}",
-            "divergence",
             f"cross-entropy of {one} with {other if one != other else 'itself'}",
             f"-E_{one} log K q_{other}, K the von Mises-Fisher kernel exp(cos/tau)/V, over strangers",
             THEORY,
@@ -36,7 +35,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"smoothed_kl_{one}_{other}",
-            "divergence",
             f"smoothed KL, {one} to {other}",
             f"E_{one} [log K q_{one} - log K q_{other}]",
             THEORY,
@@ -48,21 +46,20 @@ DEFINITIONS = (
     ),
     Definition(
         "smoothed_symmetric_kl",
-        "divergence",
         "smoothed symmetric KL",
         "sum of both directions, D_K = int (q_a - q_b)(log K q_a - log K q_b)",
         THEORY,
         "What symmetric InfoNCE carries with a negative sign: the larger, the lower the loss. 0 if the modalities coincide at "
         f"this temperature. It grows like 1/tau. {_OF_N}",
         of_n=True,
-        is_drawn=True,
+        in_picture=True,
     ),
 )
 
 
 def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them."""
-    design, sums = pooled.design, pooled.sums
+    design, sums = pooled.design, pooled.passed
     peak = Kernel("cosine", pooled.tau).log_peak(pooled.cloud.rows.shape[1] - 1)
     own = pooled.own_entropies
     found = {
@@ -101,4 +98,4 @@ def _kernels(pooled: Pooled, matching: Matching, side: int) -> tuple[Array, Arra
     return matching.partners[side], np.exp(-0.5 / pooled.tau * matching.squares)
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("divergence", "Divergence: what the loss sees", DEFINITIONS, measure)

@@ -12,12 +12,11 @@ from fieldsolve.numerics.arrays import Array
 _RADFORD = "Radford et al. 2021, arXiv 2103.00020"
 _ZHAI = "Zhai et al. 2023, arXiv 2303.15343"
 _WIDE = 10.0  # intervals of the best temperature that say nothing
-_BATCH = "in one batch of all pairs, of 1024 drawn at random where there are more"
+_BATCH = "in one batch with a pair of each cluster, 1024 drawn at random where there are more"
 
 DEFINITIONS = (
     Definition(
         "infonce",
-        "loss",
         "InfoNCE",
         f"-E s/tau + E (log sum e^(s/tau) over rows + over columns)/2 {_BATCH}",
         _RADFORD,
@@ -28,7 +27,6 @@ DEFINITIONS = (
     ),
     Definition(
         "siglip",
-        "loss",
         "sigmoid loss",
         f"-E sum log sigmoid(+-(s/tau + b)) {_BATCH}; only with --loss siglip",
         _ZHAI,
@@ -37,7 +35,6 @@ DEFINITIONS = (
     ),
     Definition(
         "best_temperature",
-        "loss",
         "temperature of the least loss",
         f"argmin of the loss over tau (and bias) {_BATCH}",
         "Guo et al. 2017, arXiv 1706.04599",
@@ -47,8 +44,9 @@ DEFINITIONS = (
         of_n=True,
     ),
     Definition(
-        "best_bias", "loss", "bias of the least loss", f"argmin of the sigmoid loss over tau and bias {_BATCH}", _ZHAI,
-        "Beside best_temperature; only with --loss siglip.", of_n=True,
+        "best_bias", "bias of the least loss", f"argmin of the sigmoid loss over tau and bias {_BATCH}", _ZHAI,
+        "Beside best_temperature; only with --loss siglip. Infinite (null) where partners are separated without error.",
+        of_n=True,
     ),
 )  # fmt: skip
 
@@ -57,28 +55,23 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     """The loss at the given temperature (and bias), and where it is least."""
     cosines = batch(pooled, rng)
     if pooled.bias is not None:
-        here = temperature.siglip(cosines, 1 / pooled.tau, pooled.bias)
-        tau, bias = temperature.best_siglip(cosines)
-        return {
-            "siglip": of_estimate(temperature.mean_of_pairs(here.pairs)),
-            "best_temperature": Metric(tau),
-            "best_bias": Metric(bias),
-        }
-    tau, low, high = temperature.best_temperature(cosines)
-    has_interval = isfinite(tau) and tau > 0 and high < _WIDE * low
-    return {
-        "infonce": of_estimate(temperature.infonce_value(cosines, 1 / pooled.tau)),
-        "best_temperature": Metric(tau, low, high) if has_interval else Metric(tau),
-    }
+        best, bias = temperature.best_siglip(cosines)
+        loss = {"siglip": of_estimate(temperature.siglip_value(cosines, 1 / pooled.tau, pooled.bias)), "best_bias": Metric(bias)}
+    else:
+        best = temperature.best_temperature(cosines)
+        loss = {"infonce": of_estimate(temperature.infonce_value(cosines, 1 / pooled.tau))}
+    tau, low, high = best
+    has_interval = isfinite(tau) and low > 0 and high < _WIDE * low
+    return loss | {"best_temperature": Metric(tau, low, high) if has_interval else Metric(tau)}
 
 
 def batch(pooled: Pooled, rng: np.random.Generator) -> Array:
-    """Cosines of a batch of pairs, one of each cluster, (n, n)."""
-    partners = pooled.matching.partners
+    """Cosines of a batch of pairs, one of each cluster drawn at random, (n, n)."""
+    partners = rng.permutation(pooled.matching.partners, axis=1)
     chosen = np.unique(pooled.design.cluster[partners[0]], return_index=True)[1]
     chosen = np.sort(rng.permutation(chosen)[: temperature.MOST_PAIRS])
     sides = [pooled.cloud.rows[rows[chosen]] + centroid for rows, centroid in zip(partners, pooled.cloud.centroids, strict=True)]
     return temperature.similarities(*sides)
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("loss", "Loss", DEFINITIONS, measure)

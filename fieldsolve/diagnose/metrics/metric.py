@@ -36,26 +36,30 @@ class Metric:
 class Definition:
     """A metric as docs/metrics.md, the report and the tables describe it.
 
-    name: as in the JSON; group: what it is about; title: a few words; formula; source; meaning: what it says, and what is normal.
+    name: as in the JSON; title: a few words; formula; source; meaning: what it says, and what is normal.
     moves: whether it depends on which rows match, if only by whose pairs are left out; of_n: whether it is that of so many
-    rows, not of infinitely many; is_drawn: whether the picture of the distributions has it.
+    rows, not of infinitely many; in_picture: whether the picture of the distributions has it.
     """
 
     name: str
-    group: str
     title: str
     formula: str
     source: str
     meaning: str
     moves: bool = True
     of_n: bool = False
-    is_drawn: bool = False
+    in_picture: bool = False
 
 
 @dataclass(frozen=True)
 class Family:
-    """Metrics that are computed together: their definitions, and the function that measures them."""
+    """Metrics that are computed together: what they are about, their definitions, and the function that measures them.
 
+    name: as in tables of families; title: as a heading. A family may measure metrics that are defined in another.
+    """
+
+    name: str
+    title: str
     definitions: tuple[Definition, ...]
     measure: Callable[[Pooled, np.random.Generator], dict[str, Metric]]
 

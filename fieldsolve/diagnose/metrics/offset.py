@@ -13,17 +13,15 @@ _LIANG = "Liang et al. 2022, arXiv 2203.02053"
 DEFINITIONS = (
     Definition(
         "centroid_gap",
-        "offset",
         "centroid gap",
         "|m_a - m_b|, m the mean of the unit rows; |m_a - m_b|^2 from pairs of strangers, without the noise of the means "
         "(plug_in: with it)",
         _LIANG,
         "How far apart the modalities' means are, from 0 to 2. Trained CLIP models have 0.7 to 1.0; 0.05 or less is closed.",
-        is_drawn=True,
+        in_picture=True,
     ),
     Definition(
         "centroid_cosine",
-        "offset",
         "cosine of the centroids",
         "m_a.m_b/(|m_a| |m_b|), products from pairs of strangers",
         _LIANG,
@@ -33,7 +31,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"centroid_norm_{one}",
-            "offset",
             f"norm of centroid {one}",
             f"|m_{one}|, its square from pairs of strangers",
             "mean resultant length, Mardia and Jupp 2000",
@@ -77,4 +74,4 @@ def _angle(product: Estimate, first: Estimate, second: Estimate) -> Metric:
     return Metric(*(float(np.clip(one, -1.0, 1.0)) for one in (value, low, high)))
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("offset", "Offset: where the modalities are", DEFINITIONS, measure)

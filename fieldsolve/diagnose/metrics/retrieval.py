@@ -10,7 +10,6 @@ from fieldsolve.diagnose.statistics.ranks import DEPTHS
 DEFINITIONS = tuple(
     Definition(
         f"recall_{one}_to_{other}_at_{depth}",
-        "retrieval",
         f"recall@{depth}, {one} to {other}",
         f"share of rows of {one} that have a partner among the {depth} rows of {other} with the largest cosines; ties broken at "
         "random, in expectation",
@@ -38,4 +37,4 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     return found
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("retrieval", "Retrieval", DEFINITIONS, measure)

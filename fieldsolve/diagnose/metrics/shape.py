@@ -14,14 +14,13 @@ from fieldsolve.diagnose.statistics.pooled import Pooled
 
 _SHIFTED = (
     "of the modalities with their own centroids taken off: what differs besides the offset. Centring uses up noise; what it "
-    "costs on average in exchanges is taken off (plug_in: with it). The p-value is that of at most 256 pairs."
+    "costs on average in exchanges is taken off (plug_in: with it). The p-value is from clusters of at most 512 rows."
 )
 
 DEFINITIONS = (
     *(
         Definition(
             f"{name}_centred",
-            "shape",
             f"{title}, centred",
             f"{name} of x - m_a and y - m_b, same bandwidths",
             source,
@@ -36,7 +35,6 @@ DEFINITIONS = (
     ),
     Definition(
         "sliced_w2_centred",
-        "shape",
         "sliced Wasserstein-2, centred",
         "sliced_w2 of x - m_a and y - m_b",
         BONNEEL,
@@ -47,7 +45,6 @@ DEFINITIONS = (
     *(
         Definition(
             f"{name}_centred",
-            "shape",
             f"{title}, centred",
             f"{name} of x - m_a and y - m_b, kernel exp(-|x - y|^2/(2 tau))",
             THEORY,
@@ -70,28 +67,27 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     slope; the variance of second order is that of exchanges, which centring lowers. p-values, that variance and the cost of
     centring are from exchanges of some clusters, see `recentred`.
     """
-    tests = None if pooled.exchanges is None else recentred.tests(pooled, min(FEWER, len(pooled.exchanges)), rng)
+    tests = None if pooled.exchanges is None else recentred.exchange(pooled, min(FEWER, len(pooled.exchanges)), rng)
+    if tests is None:
+        return {f"{name}_centred": of_estimate(estimate) for name, estimate in _estimates(pooled).items()}
     found = {}
+    exchanged = dict(zip(recentred.STATISTICS, tests.exchanged.T, strict=True))
+    observed = dict(zip(recentred.STATISTICS, tests.observed, strict=True))
     for name, estimate in _estimates(pooled).items():
-        if tests is None:
-            found[f"{name}_centred"] = of_estimate(estimate)
-            continue
         # Either direction of a divergence pays half of what centring costs both.
-        is_whole = name in recentred.STATISTICS
-        at, part = (recentred.STATISTICS.index(name), 1.0) if is_whole else (-1, 0.5)
-        value, variance = estimate.value - part * float(tests.costs[at]), part**2 * float(tests.variance[at])
-        metric = replace(of_estimate(replace(estimate, value=value, second=variance)), plug_in=estimate.value)
-        if is_whole:
-            exchanged = tests.exchanged[:, at]
-            level = noise_level(exchanged - exchanged.mean()) * np.sqrt(variance / exchanged.var()) if variance > 0 else 0.0
-            metric = replace(metric, p_value=p_value(float(tests.observed[at]), exchanged), noise_level=float(level))
+        costs = tests.share * (exchanged[name] if name in exchanged else exchanged["smoothed_symmetric_kl"] / 2)
+        corrected = replace(estimate, value=estimate.value - float(costs.mean()), second=float(costs.var()))
+        metric = replace(of_estimate(corrected), plug_in=estimate.value)
+        if name in exchanged:
+            p, level = p_value(float(observed[name]), exchanged[name]), noise_level(costs - costs.mean())
+            metric = replace(metric, p_value=p, noise_level=level)
         found[f"{name}_centred"] = metric
     return found
 
 
 def _estimates(pooled: Pooled) -> dict[str, Estimate]:
     """Centred distances and divergences before the cost of centring is taken off."""
-    sums, centred = pooled.sums.sums, pooled.sums.centred_sums
+    sums, centred = pooled.passed.kernels, pooled.passed.centred_kernels
     found = {"energy_distance": pooled.contrast(sums[DISTANCE], centred[DISTANCE]) + 2 * _through_means(pooled, 0, -1.0)}
     squared = {}
     for name, (kernel, factor) in GAUSSIANS.items():
@@ -99,7 +95,7 @@ def _estimates(pooled: Pooled) -> dict[str, Estimate]:
         squared[name] = -1.0 * (pooled.contrast(sums[kernel], centred[kernel]) + 2 * slope)
     found |= with_bandwidth(pooled, squared)
     for name, side in (("smoothed_kl_a_b", 0), ("smoothed_kl_b_a", 1)):
-        across = entropies.cross_entropy(pooled.design, pooled.sums, side, 1 - side, centred=True)
+        across = entropies.cross_entropy(pooled.design, pooled.passed, side, 1 - side, centred=True)
         found[name] = across - pooled.own_entropies[side]
     found["smoothed_symmetric_kl"] = found["smoothed_kl_a_b"] + found["smoothed_kl_b_a"]
     return found
@@ -110,11 +106,11 @@ def _through_means(pooled: Pooled, kernel: int, factor: float) -> Estimate:
     factor E w (x - y): w = 1/r for distances (factor -1), the Gaussian itself for exp(-r^2/(2 s^2)) (factor 1/s^2).
     """
     design, cloud, split = pooled.design, pooled.cloud, pooled.cloud.first_rows
-    weights = pooled.sums.slopes[kernel]
+    weights = pooled.passed.slopes[kernel]
     slope = weights[:split] @ cloud.rows[:split] - weights[split:] @ cloud.rows[split:]
     number = float((design.strangers * (design.is_first[:, None] * (1 - design.is_first))).sum())
     signed = np.where(design.side == 0, 1 / split, -1 / (len(cloud.rows) - split))
-    return Estimate(0.0, factor / number * design.by_group(signed * (pooled.centred_sums @ slope)))
+    return Estimate(0.0, factor / number * design.by_group(signed * (pooled.row_sums @ slope)))
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("shape", "Shape: whether they are alike but for the offset", DEFINITIONS, measure)

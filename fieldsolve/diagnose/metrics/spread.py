@@ -12,7 +12,6 @@ FEWEST_ROWS = 4
 DEFINITIONS = tuple(
     Definition(
         f"effective_rank_{one}",
-        "spread",
         f"effective rank of {one}",
         "exp of the entropy of the singular values of the centred rows, scaled to sum 1",
         "Roy and Vetterli 2007, EUSIPCO",
@@ -37,4 +36,4 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     return found
 
 
-FAMILY = Family(DEFINITIONS, measure)
+FAMILY = Family("spread", "Spread", DEFINITIONS, measure)

@@ -16,18 +16,6 @@ FAMILIES: tuple[Family, ...] = (
     spread.FAMILY,
 )
 
-GROUPS = {
-    "offset": "Offset: where the modalities are",
-    "distribution": "Distribution: whether the modalities are alike",
-    "shape": "Shape: whether they are alike but for the offset",
-    "divergence": "Divergence: what the loss sees",
-    "cosines": "Cosines",
-    "alignment": "Alignment and uniformity",
-    "retrieval": "Retrieval",
-    "loss": "Loss",
-    "spread": "Spread",
-}
-
 
 def definitions() -> dict[str, Definition]:
     """All definitions by the names of their metrics, in the order of tables."""
@@ -37,11 +25,10 @@ def definitions() -> dict[str, Definition]:
 def documentation() -> str:
     """The tables of docs/metrics.md."""
     lines = []
-    for group, title in GROUPS.items():
-        lines += [f"## {title}", "", "| metric | definition | source | meaning, and what is normal |", "|---|---|---|---|"]
-        for one in definitions().values():
-            if one.group == group:
-                cells = (one.formula, one.source, f"{one.meaning}{' *Of n.*' if one.of_n else ''}")
-                lines.append(f"| `{one.name}` | {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+    for family in FAMILIES:
+        lines += [f"## {family.title}", "", "| metric | definition | source | meaning, and what is normal |", "|---|---|---|---|"]
+        for one in family.definitions:
+            cells = (one.formula, one.source, f"{one.meaning}{' *Of n.*' if one.of_n else ''}")
+            lines.append(f"| `{one.name}` | {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
         lines.append("")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""How a sample can be resampled: clusters in groups, rows in slots, and the exchanges that leave a null sample what it is."""
+"""How a sample is laid out: clusters in groups, rows in slots, and the exchanges of modalities within clusters."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,8 +7,8 @@ import numpy as np
 
 from fieldsolve.numerics.arrays import Array, Indices
 
-MOST_SLOTS = 256
-LARGEST_PERMUTED = 16  # members of a cluster of one row with its partners; those of larger ones are not exchanged
+MOST_SLOTS = 256  # about: each kind of cluster has a group at least
+LARGEST_PERMUTED = 16  # rows of a cluster that change places one by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +65,6 @@ class Design:
     def group_of_row(self) -> Indices:
         """The group of each pooled row."""
         return self.group[self.slot_of_row]
-
-    @cached_property
-    def members(self) -> Indices:
-        """How many rows of each modality the cluster of a pooled row has, (2, N)."""
-        first_rows = int(self.starts[self.first])
-        sides = self.cluster[:first_rows], self.cluster[first_rows:]
-        return np.stack([np.bincount(one, minlength=self.independent)[self.cluster] for one in sides])
 
     @cached_property
     def kin(self) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 from fieldsolve.numerics.arrays import Array, Indices
 
 LEVEL = 0.95
+SIGNIFICANT = 0.05  # of p-values
 NORMAL = 1.959963984540054  # the normal quantile of that level
 
 _ROUNDING = 1e-9  # of statistics, whose parts are of order 1
@@ -30,12 +31,16 @@ class Estimate:
     error: float = 0.0
 
     def __add__(self, other: "Estimate") -> "Estimate":
+        if self.second is not None or other.second is not None:
+            raise ValueError("the variance of second order of a sum does not follow from those of its parts")
         pairs = [one.pairs for one in (self, other) if one.pairs is not None]
-        return Estimate(self.value + other.value, self.single + other.single, sum(pairs[1:], pairs[0]) if pairs else None)
+        both = sum(pairs[1:], pairs[0]) if pairs else None
+        return Estimate(self.value + other.value, self.single + other.single, both, None, hypot(self.error, other.error))
 
     def __mul__(self, factor: float) -> "Estimate":
         pairs = None if self.pairs is None else factor * self.pairs
-        return Estimate(factor * self.value, factor * self.single, pairs)
+        second = None if self.second is None else factor**2 * self.second
+        return Estimate(factor * self.value, factor * self.single, pairs, second, abs(factor) * self.error)
 
     __rmul__ = __mul__
 
@@ -46,8 +51,8 @@ class Estimate:
         """The estimate of a function of this one, whose value and derivative there are given [delta method]."""
         return replace(slope * self, value=value)
 
-    def and_error(self, error: float) -> "Estimate":
-        """The same with a further standard error, independent of the sample."""
+    def with_error(self, error: float) -> "Estimate":
+        """The same with the standard error of what was drawn to compute it, which is independent of the sample."""
         return replace(self, error=error)
 
     @property
@@ -87,7 +92,7 @@ class Estimate:
 
 
 def student(freedom: int) -> float:
-    """The quantile of Student's distribution at 0.975, to 1e-6 from 10 degrees of freedom on [Abramowitz and Stegun 26.7.5].
+    """The quantile of Student's distribution at 0.975, to 1e-5 from 10 degrees of freedom on [Abramowitz and Stegun 26.7.5].
 
     An expansion in 1/freedom, so that a diagnosis need not load scipy for one number.
     """
@@ -134,15 +139,15 @@ def share_interval(estimate: Estimate, count: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def quantile_interval(values: Array, groups: Indices, number: int, level: float) -> tuple[float, float, float]:
+def quantile_interval(values: Array, groups: Indices, number: int, count: int, level: float) -> tuple[float, float, float]:
     """A quantile with its 95 % interval: that of the share below it, carried back by the quantiles [Woodruff 1952].
 
-    values, groups: (m,); number: of groups.
+    values, groups: (m,); number: of groups; count: of independent clusters.
     """
     order = np.sort(values)
     at = float(order[min(int(np.ceil(level * len(order) - 1e-9)), len(order)) - 1])
     share = mean(np.bincount(groups, values <= at, number), np.bincount(groups, minlength=number).astype(float))
-    low, high = share_interval(replace(share, value=level), number)
+    low, high = share_interval(replace(share, value=level), count)
     ends = [order[int(np.clip(np.ceil(one * len(order)) - 1, 0, len(order) - 1))] for one in (low, high)]
     return at, float(ends[0]), float(ends[1])
 

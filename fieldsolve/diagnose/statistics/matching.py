@@ -11,21 +11,15 @@ from fieldsolve.numerics.arrays import Array, Indices
 
 @dataclass(frozen=True, eq=False)
 class Matching:
-    """Partners among the pooled rows (2, m), and their squared distances (m,), as they are and with both modalities centred.
+    """Partners among the pooled rows (2, m), and their squared distances (m,).
 
     best, closest: the least one of each row to a partner, (N,), as they are and centred.
     """
 
     partners: Indices
     squares: Array
-    centred: Array
     best: Array
     closest: Array
-
-    @property
-    def cosines(self) -> Array:
-        """Of partners, (m,): rows are unit vectors."""
-        return np.asarray(1 - self.squares / 2)
 
 
 def matchings(
@@ -53,12 +47,12 @@ def matchings(
     passed = by_second[(ends - counts)[given][owners] + within]
     both = partners, np.stack([owners, passed])
     pooled = [np.stack([places[0][one], offset + places[1][other]]) for one, other in both]
-    return tuple(_matching(cloud, one) for one in pooled)  # type: ignore[return-value]
+    return _matching(cloud, pooled[0]), _matching(cloud, pooled[1])
 
 
 def _matching(cloud: Cloud, partners: Indices) -> Matching:
     squares, centred = (cloud.squares(partners[0], partners[1], shift) for shift in (cloud.shift, np.zeros_like(cloud.shift)))
-    return Matching(partners, squares, centred, _least(cloud, partners, squares), _least(cloud, partners, centred))
+    return Matching(partners, squares, _least(cloud, partners, squares), _least(cloud, partners, centred))
 
 
 def _least(cloud: Cloud, partners: Indices, squares: Array) -> Array:

@@ -21,6 +21,9 @@ _LEAST_ROWS = 1024  # in a superblock
 #: The kernels whose sums are kept, by their place: distance, three Gaussians, the one of uniformity.
 DISTANCE, HALF, ONE, DOUBLE, UNIFORMITY = range(5)
 
+#: The Gaussians are exp(-factor r^2/sigma^2): of half of sigma, of sigma, of twice sigma.
+FACTORS = (2.0, 0.5, 0.125)
+
 
 #: Distances of rows whose squared distance, both centred, is below this share of their squared lengths come from differences:
 #: what is left of inner products has lost these digits.
@@ -31,16 +34,17 @@ CLOSE = 1e-3
 class PairSums:
     """What the pass leaves: sums over pairs of rows of different clusters.
 
-    sums: (5, S, S), of each kernel over ordered pairs of rows of two slots. fields: (S, N), partition fields [Def 2.1] at every
-    pooled row: the sum of exp((z.z' - 1)/tau) over the rows z' of a slot. centred_sums, centred_fields: the same of pairs across
-    the modalities, both centred, with 1/r in the last kernel's place; slopes: (4, N), at every row its sums of 1/r and the
-    Gaussians over the other modality, both centred. ranks: (matchings, 2, N), how many rows of the other modality are nearer than
-    the row's own limit, and how many at least as near; nearest: (N,), which one is nearest.
+    kernels: (5, S, S), the sums of each kernel over ordered pairs of rows of two slots. fields: (S, N), partition fields [Def
+    2.1] at every pooled row: the sum of exp((z.z' - 1)/tau) over the rows z' of a slot. centred_kernels: (4, S, S), without the
+    last,
+    centred_fields: the same of pairs across the modalities, both centred; slopes: (4, N), at every row its sums of 1/r and the
+    Gaussians over the other modality, both centred. ranks: (matchings, 2, N), how many rows of the other modality are nearer
+    than the row's own limit, and how many at least as near; nearest: (N,), which one is nearest.
     """
 
-    sums: Array
+    kernels: Array
     fields: Array
-    centred_sums: Array
+    centred_kernels: Array
     centred_fields: Array
     slopes: Array
     ranks: Counts
@@ -57,15 +61,15 @@ def pair_sums(cloud: Cloud, design: Design, bandwidth: float, tau: float, limits
     rows, lengths, first_rows = cloud.rows, cloud.lengths, cloud.first_rows
     total, count = len(rows), len(design.group)
     result = PairSums(
-        sums=np.zeros((5, count, count)),
+        kernels=np.zeros((5, count, count)),
         fields=np.zeros((count, total)),
-        centred_sums=np.zeros((5, count, count)),
+        centred_kernels=np.zeros((4, count, count)),
         centred_fields=np.zeros((count, total)),
         slopes=np.zeros((4, total)),
         ranks=np.zeros((len(limits[0]), 2, total), dtype=np.int32),
         nearest=np.zeros(total, dtype=np.int64),
     )
-    scales = np.array([1 / (8 * bandwidth**2), 0.5 / tau])
+    scales = np.array([FACTORS[-1] / bandwidth**2, 0.5 / tau])
     layout = design.slot_of_row, design.starts, design.cluster, scales
     offsets, still, nothing, least = cloud.offsets(), np.zeros(rows.shape[1]), np.zeros((4, 0)), np.full(total, np.inf)
 
@@ -74,12 +78,12 @@ def pair_sums(cloud: Cloud, design: Design, bandwidth: float, tau: float, limits
         at = block.start, other.start
         if block.start < first_rows <= other.start:
             squares = _squares(products, at, rows, lengths, lengths, still)
-            _add(squares, at, *layout, result.centred_sums, result.centred_fields, result.slopes)
+            _add(squares, at, *layout, result.centred_kernels, result.centred_fields, result.slopes)
             squares = _squares(products, at, rows, lengths, offsets, cloud.shift)
             _rank(squares, at, *limits, result.ranks, result.nearest, least)
         else:
             squares = _squares(products, at, rows, lengths, lengths, still)
-        _add(squares, at, *layout, result.sums, result.fields, nothing)
+        _add(squares, at, *layout, result.kernels, result.fields, nothing)
 
     def work(begin: int, end: int, matches: list[tuple[slice, slice]]) -> None:
         for one, other in matches[begin:end]:
@@ -96,7 +100,7 @@ def pair_sums(cloud: Cloud, design: Design, bandwidth: float, tau: float, limits
             threads.over_blocks(work, len(matches), size * rows.shape[1], matches)
             done += len(matches)
             watch(Progress(done, pairs, "pairs"))
-    for sums in (result.sums, result.centred_sums):
+    for sums in (result.kernels, result.centred_kernels):
         sums[:] = sums + np.swapaxes(sums, 1, 2)
     return result
 
@@ -160,7 +164,7 @@ def _add(squares, at, slot, starts, clusters, scales, sums, fields, slopes):
     """Add the pairs of rows of different clusters in a tile; on the diagonal those above it.
 
     Everything is taken over whole rows of the tile, which vectorises, and added to slots where one ends. slopes: (4, N) sums at
-    each row of 1/r and the Gaussians, (4, 0) where they are not wanted; with them the last sums are of 1/r.
+    each row of 1/r and the Gaussians, (4, 0) where they are not wanted; with them the last kernel is not.
     """
     rows, columns = squares.shape
     row0, column0 = at
@@ -245,7 +249,8 @@ def _flush(own, column0, slot, far, half, one, double, last, close, sums, fields
         sums[1, own, other] += half[k]
         sums[2, own, other] += one[k]
         sums[3, own, other] += double[k]
-        sums[4, own, other] += last[k]
+        if len(sums) > 4:
+            sums[4, own, other] += last[k]
         fields[own, column0 + k] += close[k]
 
 

@@ -21,15 +21,15 @@ _CHUNK = 8192  # rows at a time
 class Pooled:
     """The pooled rows of two modalities in their design's order, and everything that metrics are made of.
 
-    matching, shuffled: partners as given and passed on at random; hits: (2, depths, N), of both, the chance that a partner is
-    among the first k; exchanges: (R, S) or None, slots that count as the first modality's; bandwidth: sigma of the middle
-    Gaussian; tau: the temperature; bias: of the sigmoid loss, None for InfoNCE; strangers: cosines of some rows of different
-    clusters.
+    passed: what the pass over all pairs left; matching, shuffled: partners as given and passed on at random; hits: (2, depths,
+    N), of both, the chance that a partner is among the first k; exchanges: (R, S) or None, slots that count as the first
+    modality's; bandwidth: sigma of the middle Gaussian; tau: the temperature; bias: of the sigmoid loss, None for InfoNCE;
+    strangers: cosines of some rows of different clusters.
     """
 
     cloud: Cloud
     design: Design
-    sums: PairSums
+    passed: PairSums
     matching: Matching
     shuffled: Matching
     hits: Array
@@ -40,7 +40,7 @@ class Pooled:
     strangers: Array
 
     @cached_property
-    def centred_sums(self) -> Array:
+    def row_sums(self) -> Array:
         """Of the centred rows by slot, (S, d)."""
         rows, places = self.cloud.rows, self.design.slot_of_row
         result = np.zeros((len(self.design.group), rows.shape[1]))
@@ -59,8 +59,8 @@ class Pooled:
         design, counts = self.design, self.design.counts
         away = (self.cloud.centroids - self.cloud.centroids.mean(axis=0))[design.side]
         lengths = np.bincount(design.slot_of_row, self.cloud.lengths, len(counts)).astype(np.float64)
-        lengths += 2 * np.sum(away * self.centred_sums, axis=1) + counts * np.sum(away**2, axis=1)
-        sums = self.centred_sums + counts[:, None] * away
+        lengths += 2 * np.sum(away * self.row_sums, axis=1) + counts * np.sum(away**2, axis=1)
+        sums = self.row_sums + counts[:, None] * away
         return _squares_of(counts, lengths, sums) - self._kin_squares(self.cloud.centroids - self.cloud.centroids.mean(axis=0))
 
     def _kin_squares(self, shift: Array) -> Array:
@@ -86,7 +86,7 @@ class Pooled:
     @cached_property
     def own_entropies(self) -> tuple[Estimate, Estimate]:
         """The cross-entropy of either modality with itself, see `cross_entropy`."""
-        return cross_entropy(self.design, self.sums, 0, 0), cross_entropy(self.design, self.sums, 1, 1)
+        return cross_entropy(self.design, self.passed, 0, 0), cross_entropy(self.design, self.passed, 1, 1)
 
     def across(self, sums: Array) -> Estimate:
         """The mean over strangers of different modalities of what is summed up by slots, (S, S)."""
@@ -102,7 +102,6 @@ class Pooled:
         total, numbers = ((one * mask) for one in (sums, self.design.strangers))
         value = float(total.sum() / numbers.sum())
         parts = self._by_groups(total - value * numbers) / numbers.sum()
-        # Pairs within groups are a share of 1/G of all; what is seen between groups stands for them.
         return Estimate(value, np.zeros(self.design.groups), (parts + parts.T) / 2)
 
     def _by_groups(self, table: Array) -> Array:
@@ -148,17 +147,15 @@ class Pooled:
     def centred_squares(self) -> Array:
         """The same as `squares` of rows that are centred, each less the centroid of its modality."""
         lengths = np.bincount(self.design.slot_of_row, self.cloud.lengths, len(self.design.group)).astype(np.float64)
-        return _squares_of(self.design.counts, lengths, self.centred_sums) - self._kin_squares(
-            np.zeros_like(self.cloud.centroids)
-        )
+        return _squares_of(self.design.counts, lengths, self.row_sums) - self._kin_squares(np.zeros_like(self.cloud.centroids))
 
-    def shuffled_across(self, sums: Array, kernel: Callable[[Array], Array], *, centred: bool = False) -> float:
+    def shuffled_across(self, sums: Array, kernel: Callable[[Array], Array]) -> float:
         """The mean across with partners passed on: over strangers and former partners, less who are partners then.
 
         kernel: of squared distances.
         """
         mask = self.design.is_first[:, None] * (1 - self.design.is_first)
-        given, passed = ((one.centred if centred else one.squares) for one in (self.matching, self.shuffled))
+        given, passed = self.matching.squares, self.shuffled.squares
         total = float((sums * mask).sum()) + float(np.sum(kernel(given))) - float(np.sum(kernel(passed)))
         return total / (float((self.design.strangers * mask).sum()) + len(given) - len(passed))
 

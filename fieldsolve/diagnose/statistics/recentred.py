@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldsolve.diagnose.statistics.design import Design, arrange
+from fieldsolve.diagnose.statistics.pairwise import FACTORS
 from fieldsolve.diagnose.statistics.pooled import Pooled
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
@@ -23,21 +24,20 @@ STATISTICS = ("energy_distance", "mmd2_half", "mmd2_one", "mmd2_double", "smooth
 
 
 @dataclass(frozen=True, eq=False)
-class Tests:
-    """What exchanges of some clusters say.
+class Recentred:
+    """What exchanges of some clusters say of statistics that are centred anew.
 
-    observed: (5,), the statistics of these clusters; exchanged: (R, 5), of their exchanges; costs: (5,), what centring costs a
-    statistic of all clusters on average; variance: (5,), of a statistic of all clusters where nothing differs.
+    observed: (5,), the statistics of these clusters; exchanged: (R, 5), of their exchanges; share: of all clusters, so that
+    costs of centring and standard deviations are this share of those of exchanges.
     """
 
     observed: Array
     exchanged: Array
-    costs: Array
-    variance: Array
+    share: float
 
 
-def tests(pooled: Pooled, number: int, rng: np.random.Generator) -> Tests | None:
-    """Exchanges of as many clusters as fit into MOST_ROWS, and what they say of all: costs and standard deviations fall like 1/n.
+def exchange(pooled: Pooled, number: int, rng: np.random.Generator) -> Recentred | None:
+    """Exchanges of as many clusters as fit into MOST_ROWS, centred anew.
 
     None where too few clusters fit, or none can be exchanged.
     """
@@ -60,8 +60,7 @@ def tests(pooled: Pooled, number: int, rng: np.random.Generator) -> Tests | None
     observed = recentred_statistics(rows, design.cluster, given, pooled.bandwidth.value, pooled.tau)[0]
     stretched = stretch(rows, design.cluster, first)
     exchanged = recentred_statistics(stretched, design.cluster, first, pooled.bandwidth.value, pooled.tau)
-    share = count / pooled.design.independent
-    return Tests(observed, exchanged, share * exchanged.mean(axis=0), share**2 * exchanged.var(axis=0))
+    return Recentred(observed, exchanged, count / pooled.design.independent)
 
 
 def stretch(rows: Array, clusters: Indices, first: Array) -> Array:
@@ -75,9 +74,13 @@ def stretch(rows: Array, clusters: Indices, first: Array) -> Array:
     differences = rows - means[clusters]
     n, m = float(first[0].sum()), float(len(rows) - first[0].sum())
     shifts = (first / n - (1 - first) / m) @ differences
-    scatter = float(np.sum(differences**2))
-    lost = n * m / (n + m) * float(np.mean(np.sum(shifts**2, axis=1)))
-    return np.asarray(rows - differences + differences * np.sqrt(scatter / (scatter - lost)) if lost < scatter else rows)
+    return np.asarray(rows + (stretch_factor(float(np.sum(differences**2)), (n, m), np.sum(shifts**2, axis=1)) - 1) * differences)
+
+
+def stretch_factor(scatter: float, counts: tuple[float, float], squared_shifts: Array) -> float:
+    """sqrt(T/(T - mean n m/(n + m) |m_1 - m_2|^2)): T the differences' scatter, the shifts those of exchanges, (R,)."""
+    lost = counts[0] * counts[1] / (counts[0] + counts[1]) * float(squared_shifts.mean())
+    return float(np.sqrt(scatter / (scatter - lost))) if lost < scatter else 1.0
 
 
 def recentred_statistics(rows: Array, clusters: Indices, first: Array, bandwidth: float, tau: float) -> Array:
@@ -98,7 +101,7 @@ def recentred_statistics(rows: Array, clusters: Indices, first: Array, bandwidth
         stranger = (clusters[:, None] != clusters).astype(np.float64)
         counts = np.stack([first @ stranger, second @ stranger])
         within = np.zeros((len(first), 4))
-        for index, factor in enumerate((None, 2.0, 0.5, 0.125)):
+        for index, factor in enumerate((None, *FACTORS)):
             kernel = stranger * (np.sqrt(squares) if factor is None else np.exp(-factor / bandwidth**2 * squares))
             for sample, count in zip((first, second), counts, strict=True):
                 within[:, index] += np.sum((sample @ kernel) * sample, axis=1) / np.sum(count * sample, axis=1)

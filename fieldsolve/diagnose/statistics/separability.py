@@ -29,7 +29,7 @@ def classify(pooled: Pooled, labels: Array) -> Array:
     cloud, design = pooled.cloud, pooled.design
     rows, away = cloud.rows, cloud.centroids - cloud.centroids.mean(axis=0)
     counts, fold = design.counts, design.group % FOLDS
-    sums = pooled.centred_sums + counts[:, None] * away[design.side]
+    sums = pooled.row_sums + counts[:, None] * away[design.side]
     with threads.one_blas_thread():
         moments = _moments(cloud, design, fold)
         correct = np.zeros(labels.shape)

@@ -8,6 +8,7 @@ from fieldsolve.diagnose.statistics.cloud import Cloud
 from fieldsolve.diagnose.statistics.design import Design
 from fieldsolve.diagnose.statistics.estimate import Estimate
 from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.diagnose.statistics.recentred import stretch_factor
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.compiled import REDUCE_NUMBERS, jit
@@ -21,7 +22,7 @@ _PARTS = 16  # of the directions, whose potentials are summed up apart
 _FEW = 16  # directions along which exchanges are gone over
 
 
-def directions_for(dimension: int, rows: int) -> int:
+def number_of_directions(dimension: int, rows: int) -> int:
     """How many directions are taken for so many rows of a modality."""
     return max(FEWEST_DIRECTIONS, min(dimension, _PROJECTIONS // rows))
 
@@ -63,9 +64,9 @@ def transport(pooled: Pooled, directions: Array) -> tuple[Estimate, float]:
                 line = projections[direction]
                 orders = np.argsort(line[:split]), np.argsort(line[split:])
                 xs, ys = line[:split][orders[0]], line[split:][orders[1]]
-                costs[direction] = _potentials(xs, ys, *(out := (np.empty(len(xs)), np.empty(len(ys)))))
+                out = np.empty(len(xs)), np.empty(len(ys))
                 apart = xs.mean() - ys.mean()
-                costs[direction] -= apart**2
+                costs[direction] = _potentials(xs, ys, *out) - apart**2
                 potentials[part, orders[0]] += out[0] - 2 * apart * xs
                 potentials[part, split + orders[1]] += out[1] + 2 * apart * ys
 
@@ -98,8 +99,15 @@ def exchanged(pooled: Pooled, exchanges: Array, rng: np.random.Generator) -> Cos
     labels = np.concatenate([design.is_first[None], exchanges])
     projections = project(cloud, directions)
     centred = projections - (cloud.centroids @ directions)[design.side[design.slot_of_row]].T
-    recentred = _costs(centred, design, labels[:1])[1], _costs(_stretched(design, centred, exchanges), design, exchanges)[1]
-    return Costs(_costs(projections, design, labels)[0], _costs(centred, design, labels)[0], np.concatenate(recentred))
+    given, recentred = (
+        _costs(centred, design, labels[:1])[1],
+        _costs(_stretched(design, centred, exchanges), design, exchanges)[1],
+    )
+    return Costs(
+        given=_costs(projections, design, labels)[0],
+        centred=_costs(centred, design, labels)[0],
+        recentred=np.concatenate([given, recentred]),
+    )
 
 
 def _stretched(design: Design, centred: Array, exchanges: Array) -> Array:
@@ -110,8 +118,8 @@ def _stretched(design: Design, centred: Array, exchanges: Array) -> Array:
     sums = np.stack([np.bincount(design.slot_of_row, line, len(design.group)) for line in differences])
     n, m = np.bincount(design.side, design.counts)
     shifts = (exchanges / n - (1 - exchanges) / m) @ sums.T
-    scatter, lost = np.sum(differences**2), n * m / (n + m) * np.mean(np.sum(shifts**2, axis=1))
-    return np.asarray(centred - differences + differences * np.sqrt(scatter / (scatter - lost)) if lost < scatter else centred)
+    factor = stretch_factor(float(np.sum(differences**2)), (float(n), float(m)), np.sum(shifts**2, axis=1))
+    return np.asarray(centred + (factor - 1) * differences)
 
 
 def _costs(projections: Array, design: Design, labels: Array) -> tuple[Array, Array]:

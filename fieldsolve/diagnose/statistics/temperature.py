@@ -1,22 +1,35 @@
 """Contrastive losses of batches of matched pairs: their values, and the temperature and bias that minimise them."""
 
 from dataclasses import dataclass
-from math import exp, inf, log, sqrt
+from math import exp, inf, isfinite, log, sqrt
 
 import numpy as np
 
 from fieldsolve.diagnose.statistics.estimate import Estimate, left_out, without_each
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Rows
+from fieldsolve.numerics.errors import InputError
 
 MOST_PAIRS = 1024  # of a batch
-LEAST_TAU = 0.003
+LEAST_TAU = 0.003  # below, exp((cosine - 1)/tau) of opposite rows is no number of double precision
+DEFAULT_TAU = 0.07  # where CLIP's training starts
 LARGEST_TAU = 1e3
 
 _STEPS = 60
 _TOLERANCE = 1e-10  # nats by which the loss may be above its least
 _LEAST_GAIN = 4.0  # nats of all pairs together: of pairs that know nothing, one batch in 200 reaches it
 _PARTS = 128  # of a batch, whose means make standard errors
+
+
+def checked_temperature(tau: float | None) -> float:
+    """The temperature that is used, DEFAULT_TAU without one. Raises InputError for values out of range."""
+    if tau is None:
+        return DEFAULT_TAU
+    if not (isfinite(tau) and tau >= LEAST_TAU):
+        raise InputError(
+            f"the temperature must be at least {LEAST_TAU} (a logit scale of at most {1 / LEAST_TAU:.0f}), not {tau:.4g}"
+        )
+    return tau
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,27 +108,34 @@ def siglip(cosines: Array, scale: float, bias: float) -> Loss:
     losses = np.logaddexp(0.0, -signs * logits)
     errors = -signs / (1 + np.exp(np.clip(signs * logits, -700, 700)))
     spread = np.abs(errors) * (1 - np.abs(errors))
-
-    def halves(table: Array) -> Array:
-        return np.asarray((table.sum(axis=0) + table.sum(axis=1)) / 2)
-
+    slopes = np.stack([_halves(errors * cosines), _halves(errors)], axis=1)
     curvature = np.array([[np.sum(spread * cosines**2), np.sum(spread * cosines)], [np.sum(spread * cosines), np.sum(spread)]])
-    slopes = np.stack([halves(errors * cosines), halves(errors)], axis=1)
-    return Loss(halves(losses), slopes, curvature / len(cosines))
+    return Loss(_halves(losses), slopes, curvature / len(cosines))
+
+
+def siglip_value(cosines: Array, scale: float, bias: float) -> Estimate:
+    """The sigmoid loss of a batch with what parts of it contribute: a pair takes its row and its column with it."""
+    loss = siglip(cosines, scale, bias)
+    own = np.logaddexp(0.0, -(scale * np.diagonal(cosines) + bias))
+    return mean_of_pairs(2 * loss.pairs - own).through(loss.value, 1.0)
+
+
+def _halves(table: Array) -> Array:
+    """Half of the sum of each row and of the column of the same number."""
+    return np.asarray((table.sum(axis=0) + table.sum(axis=1)) / 2)
 
 
 def chance(name: str, pairs: int) -> float:
     """The loss of embeddings that know nothing of partners: InfoNCE's log n; SigLIP's with its best bias, n times an entropy."""
-    if name == "infonce":
-        return log(pairs)
-    return log(pairs) - (pairs - 1) * log(1 - 1 / pairs)
+    return {"infonce": log(pairs), "siglip": log(pairs) - (pairs - 1) * log(1 - 1 / pairs)}[name]
 
 
 def best_temperature(cosines: Array) -> tuple[float, float, float]:
     """The temperature that minimises InfoNCE on a batch, and its 95 % interval: (0, 0, 0) where the loss falls to tau = 0.003.
 
     Newton's method in 1/tau, in which the loss is convex, within a bracket. The interval, in log tau, comes from leaving parts
-    out and one step from there; (0, inf) where the least loss is not below chance for sure.
+    out and one step from there; its ends are 0 and inf where the least loss is not below chance for sure. All three are inf
+    where the loss falls to tau = 1000: partners are farther than strangers.
     """
     low, high = 1 / LARGEST_TAU, 1 / LEAST_TAU
     matched = np.diagonal(cosines)
@@ -124,7 +144,7 @@ def best_temperature(cosines: Array) -> tuple[float, float, float]:
         return 0.0, 0.0, 0.0
     if float(infonce(cosines, low).slopes.mean()) > 0:
         return inf, inf, inf
-    scale = 1 / 0.07
+    scale = 1 / DEFAULT_TAU
     for _ in range(_STEPS):
         here = infonce(cosines, scale)
         slope = float(here.slopes.mean())
@@ -142,29 +162,32 @@ def best_temperature(cosines: Array) -> tuple[float, float, float]:
     return 1 / scale, exp(-high), exp(-low) if low > -log(LARGEST_TAU) else inf
 
 
-def best_siglip(cosines: Array) -> tuple[float, float]:
-    """The temperature and bias that minimise the sigmoid loss on a batch: (0, -inf) where partners are separated without error.
+def best_siglip(cosines: Array) -> tuple[tuple[float, float, float], float]:
+    """The temperature that minimises the sigmoid loss on a batch, its 95 % interval, and the bias there.
 
-    Newton's method with halved steps on a convex function.
+    ((0, 0, 0), -inf) where partners are separated without error; temperatures are inf where the loss is least at 1/tau <= 0.
+    Newton's method with halved steps on a convex function; the interval, in log tau, is that of its last step by pairs.
     """
     if np.diagonal(cosines).min() > np.where(np.eye(len(cosines)) > 0, -np.inf, cosines).max():
-        return 0.0, -inf
-    at = np.array([10.0, -10.0])
-    value = siglip(cosines, *at).value
+        return (0.0, 0.0, 0.0), -inf
+    at, here = np.array([10.0, -10.0]), siglip(cosines, 10.0, -10.0)
     for _ in range(_STEPS):
-        here = siglip(cosines, *at)
         step = np.linalg.lstsq(here.curvature, here.slopes.mean(axis=0), rcond=1e-14)[0]
-        factor = 1.0
-        while factor > 1e-6 and (value_there := siglip(cosines, *(at - factor * step)).value) > value:
-            factor /= 2
-        if factor <= 1e-6:
+        while (there := siglip(cosines, *(at - step))).value > here.value and np.abs(step).max() > _TOLERANCE:
+            step = step / 2
+        if there.value >= here.value - _TOLERANCE:
             break
-        at, value = at - factor * step, value_there
+        at, here = at - step, there
         if at[0] > 1 / LEAST_TAU:
-            return 0.0, -inf
-        if np.max(np.abs(step)) < 1e-7 * max(1.0, float(np.abs(at).max())):
-            break
-    return (float(1 / at[0]), float(at[1])) if at[0] > 0 else (inf, float(at[1]))
+            return (0.0, 0.0, 0.0), -inf
+    if at[0] <= 1 / LARGEST_TAU:
+        return (inf, inf, inf), float(at[1])
+    # A pair takes its row and its column with it.
+    errors = 1 / (1 + np.exp(at[0] * np.diagonal(cosines) + at[1]))
+    own = -np.stack([errors * np.diagonal(cosines), errors], axis=1)
+    moved = (2 * here.slopes - own) @ np.linalg.pinv(here.curvature)[0] / at[0]
+    low, high = mean_of_pairs(moved).through(log(at[0]), 1.0).interval()
+    return (1 / float(at[0]), exp(-high), exp(-low) if low > -log(LARGEST_TAU) else inf), float(at[1])
 
 
 def mean_of_pairs(values: Array) -> Estimate:
