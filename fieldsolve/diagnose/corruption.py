@@ -37,10 +37,11 @@ def corrupt_partners(sample: Sample, how: Replacement, seed: int, again: Callabl
     """
     check_probabilities(how.probabilities)
     groups = how.groups
-    first_of_cluster = np.unique(sample.clusters[0], return_index=True)[1]
-    by_cluster = np.zeros(sample.independent, dtype=np.int64) if groups is None else groups[first_of_cluster]
+    labels = np.zeros(len(sample.second.rows), dtype=np.int64)
+    if groups is not None:
+        labels[sample.partners[1]] = groups[sample.partners[0]]
     rng = np.random.default_rng([seed, 1])
-    others = _others(sample.clusters[1], by_cluster[sample.clusters[1]], rng)
+    others = _others(sample.clusters[1], labels, rng)
     chance = rng.random(len(others))
     own = np.arange(len(others))
     results = []

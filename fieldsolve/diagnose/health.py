@@ -12,10 +12,29 @@ from fieldsolve.numerics.arrays import Indices
 
 POPULAR = 0.01  # share of rows that are the most popular ones
 
+_TOP = 0.1  # share of rows that are the nearest ones
+
+
+@dataclass(frozen=True)
+class Unrelated:
+    """Rows whose partners are no nearer than strangers [Storey 2002].
+
+    share: twice that of rows whose partners are in the farther half, with its standard error; between: the same from the nearer
+    half less its nearest tenth: near the share if other partners are among the nearest, larger if all are merely nearer. chance:
+    of a partner among ten.
+    """
+
+    share: float
+    error: float
+    between: float
+    chance: float
+
 
 @dataclass(frozen=True)
 class Hubs:
-    """The most popular hundredth of the rows of a modality, at least one, and the share of queries whose nearest row they are."""
+    """The most popular hundredth of a modality's distinct rows, at least one, and the share of queries of which they are the
+    nearest strangers.
+    """
 
     rows: int
     share: float
@@ -26,37 +45,31 @@ class Health:
     """Of both modalities each, unless said otherwise.
 
     copies: the share of rows that are copies of others; ceiling: of recall at 1, what copies of partners leave; spread: the root
-    of the mean squared distance from the centroid; lengths: least and largest length of rows as they were given; junk: of both
-    together, the share of rows none of whose partners is nearer than strangers, with a standard error [Storey 2002]; hubs: the
-    most popular rows.
+    of the mean squared distance from the centroid; lengths: least and largest length of rows as they were given; unrelated: of
+    both together; hubs: the most popular rows.
     """
 
     copies: tuple[float, float]
     ceiling: tuple[float, float]
     spread: tuple[float, float]
     lengths: tuple[tuple[float, float], tuple[float, float]]
-    junk: tuple[float, float]
+    unrelated: Unrelated
     hubs: tuple[Hubs, Hubs]
 
     def summary(self) -> dict[str, Any]:
         """All values, as JSON."""
-        return {name: list(value) for name, value in asdict(self).items()}
+        return asdict(self)
 
 
 def health(sample: Sample, pooled: Pooled) -> Health:
     """What the pass over all pairs and the sample itself tell of its health."""
-    split = pooled.cloud.first_rows
-    sides = slice(0, split), slice(split, len(pooled.cloud.rows))
     return Health(
         copies=_both(1 - (int(one.max()) + 1) / len(one) for one in sample.copies),
         ceiling=_ceilings(sample),
-        spread=_both(sqrt(float(pooled.cloud.lengths[side].mean())) for side in sides),
+        spread=_both(sqrt(float(pooled.cloud.lengths[side].mean())) for side in pooled.cloud.parts),
         lengths=(sample.first.lengths, sample.second.lengths),
-        junk=_junk(pooled),
-        hubs=(
-            _hubs(pooled.passed.nearest[sides[1]], split),
-            _hubs(pooled.passed.nearest[sides[0]] - split, len(sample.copies[1])),
-        ),
+        unrelated=_unrelated(pooled),
+        hubs=(_hubs(pooled, sample.copies[0], 0), _hubs(pooled, sample.copies[1], 1)),
     )
 
 
@@ -79,21 +92,32 @@ def _ceilings(sample: Sample) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def _junk(pooled: Pooled) -> tuple[float, float]:
-    """Twice the share of rows whose partners are all in the farther part of the other modality, and its standard error.
+def _unrelated(pooled: Pooled) -> Unrelated:
+    """Rows whose partners are where strangers are.
 
-    The best of m partners that are strangers is beyond the share 1 - 2^(-1/m) of all with probability 1/2.
+    The best of m partners that are strangers has a rank with the tail (1 - u)^m, u its share of all: 1 - (1 - u)^m is uniform.
     """
     ahead, level = pooled.passed.ranks[0].astype(float)
     split, total = pooled.cloud.first_rows, len(pooled.cloud.rows)
     others = np.where(np.arange(total) < split, total - split, split)
     partners = np.maximum(np.bincount(pooled.matching.partners.ravel(), minlength=total), 1)
-    far = ((ahead + level) / 2 > others * (1 - 0.5 ** (1 / partners))).astype(float)
-    share = pooled.mean(far, np.arange(total))
-    return min(2 * share.value, 1.0), 2 * max(share.standard_error, 1 / pooled.design.independent)
+    chance = 1 - (1 - (ahead + level) / 2 / others) ** partners
+    rows = np.arange(total)
+    far = pooled.mean((chance > 0.5).astype(float), rows)
+    between = pooled.mean(((chance > _TOP) & (chance <= 0.5)).astype(float), rows)
+    return Unrelated(
+        share=min(2 * far.value, 1.0),
+        error=2 * max(far.standard_error, 1 / pooled.design.independent),
+        between=between.value / (0.5 - _TOP),
+        chance=float(np.mean(1 - (1 - np.minimum(partners / others, 1.0)) ** 10)),
+    )
 
 
-def _hubs(nearest: Indices, rows: int) -> Hubs:
-    """How many rows are the most popular ones, and the share of queries that they are nearest to."""
-    counts, popular = np.sort(np.bincount(nearest, minlength=rows))[::-1], max(1, round(POPULAR * rows))
-    return Hubs(popular, float(counts[:popular].sum() / len(nearest)))
+def _hubs(pooled: Pooled, copies: Indices, side: int) -> Hubs:
+    """The most popular rows of a modality, copies taken for one, by the clusters of the other's queries."""
+    design, queries = pooled.design, pooled.cloud.parts[1 - side]
+    places = pooled.passed.nearest[queries] - pooled.cloud.parts[side].start
+    weight = 1 / np.bincount(design.cluster[queries], minlength=design.independent)[design.cluster[queries]]
+    counts = np.sort(np.bincount(copies[design.orders[side]][places], weight, int(copies.max()) + 1))[::-1]
+    popular = max(1, round(POPULAR * len(counts)))
+    return Hubs(popular, float(counts[:popular].sum() / weight.sum()))

@@ -6,7 +6,7 @@ import numpy as np
 
 from fieldsolve.diagnose.health import Health, health
 from fieldsolve.diagnose.metrics import table
-from fieldsolve.diagnose.metrics.metric import Metric
+from fieldsolve.diagnose.metrics.metric import Definition, Metric
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.statistics import ranks
 from fieldsolve.diagnose.statistics.cloud import Cloud
@@ -23,6 +23,7 @@ from fieldsolve.numerics.progress import Progress, Watch
 EXCHANGES = 999
 
 _NOTABLE = 0.01  # share of rows whose first rank is a tie
+_LARGE, _UNEVEN = 0.05, 3.0  # share of the rows, and times what all clusters alike have
 _COARSE = 1e-5  # spread of rows whose differences are of few digits in single precision
 _SHOWN = 700  # rows of each modality whose cosines make the distributions' quantiles and pictures, and the bandwidth
 
@@ -78,7 +79,7 @@ def measure(
         for done, (family, rng) in enumerate(zip(table.FAMILIES, rngs[4:], strict=True)):
             told(Progress(done, len(table.FAMILIES), family.name))
             metrics |= family.measure(pooled, rng)
-    metrics = {name: metrics[name] for name in table.definitions() if name in metrics}
+    metrics = {name: _cut(metrics[name], one) for name, one in table.definitions().items() if name in metrics}
     p_values = {name: metric.p_value for name, metric in metrics.items() if metric.p_value is not None}
     found = health(sample, pooled)
     return Measurement(
@@ -91,8 +92,15 @@ def measure(
         tau=tau,
         bias=bias,
         batch=min(pooled.design.independent, MOST_PAIRS),
-        notes=(*sample.notes, *_coarse(sample, pooled.cloud), *_ties(pooled, found), *_unexchanged(pooled, metrics)),
+        notes=(*sample.notes, *_coarse(sample, pooled.cloud), *_ties(pooled, found), *_lopsided(pooled, metrics)),
     )
+
+
+def _cut(metric: Metric, definition: Definition) -> Metric:
+    """The metric with its interval cut to what it can be."""
+    if metric.ci_low is None or metric.ci_high is None:
+        return metric
+    return replace(metric, ci_low=max(metric.ci_low, definition.least), ci_high=min(metric.ci_high, definition.most))
 
 
 def _ties(pooled: Pooled, found: Health) -> list[str]:
@@ -106,16 +114,15 @@ def _ties(pooled: Pooled, found: Health) -> list[str]:
     ]
 
 
-def _unexchanged(pooled: Pooled, metrics: dict[str, Metric]) -> list[str]:
-    """What is to be said where clusters cannot exchange their modalities."""
-    if pooled.exchanges is None:
-        return [
-            "no cluster can exchange its modalities: there are no p-values, and centred metrics have what centring costs in them"
-        ]
-    unable, notes = int(np.sum(~pooled.design.exchangeable)), []
-    if unable:
+def _lopsided(pooled: Pooled, metrics: dict[str, Metric]) -> list[str]:
+    """What is to be said where single clusters decide."""
+    largest = max(float(np.bincount(pooled.design.cluster[side]).max()) / (side.stop - side.start) for side in pooled.cloud.parts)
+    notes = []
+    if largest > _LARGE and largest * pooled.design.independent > _UNEVEN:
         notes.append(
-            f"{unable} of {pooled.design.groups} groups of clusters cannot exchange their modalities, and stay as they are"
+            f"one cluster has {largest:.0%} of the rows of a modality: means are largely its own, and intervals too "
+            "narrow; give fewer "
+            "rows of it"
         )
     if metrics["energy_distance_centred"].plug_in is None:
         notes.append(

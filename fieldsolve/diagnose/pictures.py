@@ -9,6 +9,7 @@ from fieldsolve.diagnose.diagnosis import Comparison
 from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metrics.metric import Metric
 from fieldsolve.diagnose.metrics.table import definitions
+from fieldsolve.diagnose.statistics.estimate import SIGNIFICANT
 from fieldsolve.diagnose.theory import Place
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.output.pictures import verbatim
@@ -84,8 +85,14 @@ def plot_metrics(measured: Measurement) -> Figure:
     )
     ax.invert_yaxis()
     ax.grid(axis="x", color=GREY, lw=0.3)
-    ax.set_title(f"How far the modalities differ: {measured.offset_share:.1%} of their energy distance is offset")
-    ax.legend(frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=(0, 0))
+    p = measured.metrics["energy_distance"].p_value
+    said = (
+        f"{measured.offset_share:.1%} of their energy distance is offset"
+        if p is None or p <= SIGNIFICANT
+        else "no more than noise"
+    )
+    ax.set_title(f"How far the modalities differ: {said}")
+    ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3)
     return figure
 
 
@@ -189,21 +196,21 @@ def plot_corruption(measured: Measurement, corruptions: tuple[Corruption, ...]) 
             colour = MODALITIES[index]
             ax.plot(chances[order], values, "o-", ms=4, color=colour, label=name.replace("_", " "))
             ax.fill_between(chances[order], low, high, color=colour, alpha=0.2, lw=0)
-        ax.set(title=title.replace("_", " "), ylim=(0, _HEADROOM * ax.get_ylim()[1]))
+        ax.set(title=title.replace("_", " "), ylim=(min(0, ax.get_ylim()[0]), _HEADROOM * ax.get_ylim()[1]))
     panels["retrieval"].legend(frameon=False, fontsize=8)
     figure.supxlabel("probability that a partner is replaced", fontsize=10)
-    figure.suptitle(_claim(tables[order[0]], tables[order[-1]], distances))
+    figure.suptitle(_claim(tables[order[0]], tables[order[-1]], float(chances[order[-1]]), distances))
     return figure
 
 
-def _claim(first: dict[str, Metric], last: dict[str, Metric], distances: tuple[str, ...]) -> str:
-    """What corrupted partners changed: retrieval if it fell below half, distances if their intervals came apart."""
-    falls = last["recall_a_to_b_at_10"].value < first["recall_a_to_b_at_10"].value / 2
+def _claim(first: dict[str, Metric], last: dict[str, Metric], chance: float, distances: tuple[str, ...]) -> str:
+    """What replaced partners changed: retrieval if it fell by about their share, distances if their intervals came apart."""
+    before, after = (one["recall_a_to_b_at_10"].value for one in (first, last))
     apart = [
         one
         for one in distances
         if (first[one].ci_low or 0) > (last[one].ci_high or 0) or (last[one].ci_low or 0) > (first[one].ci_high or 0)
     ]
-    said = "Retrieval follows the partners" if falls else "Retrieval hardly follows the partners"
+    said = "Retrieval follows the partners" if after <= before * (1 - chance / 2) else "Retrieval hardly follows the partners"
     moved = ", ".join(apart).replace("_", " ") or "no distance of the distributions"
     return f"{said}; {moved} {'move' if len(apart) > 1 else 'moves'}"

@@ -42,6 +42,8 @@ def tests_sentence(adjusted: dict[str, float]) -> str:
         return "There are no p-values."
     lost = [name for name, value in adjusted.items() if value > SIGNIFICANT]
     held = len(adjusted) - len(lost)
+    if len(lost) == len(adjusted) and min(adjusted.values()) < 1:
+        return f"{len(adjusted)} p-values; none hold together at 5 % (Holm); more than {20 * len(adjusted)} --exchanges can tell."
     if not lost:
         return f"{len(adjusted)} p-values; all hold together at 5 % (Holm)."
     listed = f"all but {', '.join(lost)}" if held > len(lost) else ", ".join(one for one in adjusted if one not in lost)

@@ -179,6 +179,8 @@ def _equilibrium(place: Place) -> str:
         f"coupling 0 and {most:.3f} at coupling 1 (CLIP); the sample's energy is {place.excess[0]:.3g} and "
         f"{place.excess[-1]:.3g} nats above them."
     )
+    if least > 2 * observed:
+        return f"{said} The potentials alone hold a larger gap than is there."
     if least > 0.5 * observed:
         return (
             f"{said} The potentials alone hold a gap of that size: each modality is pulled to where its partners are, across "

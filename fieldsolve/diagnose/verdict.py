@@ -19,13 +19,16 @@ _CONSTANT = 1e-5  # spread of unit rows
 _COPIES = 0.01  # share of rows
 _LOW_RANK = 0.1  # of the most that n rows in d dimensions can have
 _JUNK = 0.1  # share of pairs that is worth looking at
-_FOUND = 0.6  # of the other pairs, whose partners are among the first ten: they are no junk then
+_MIXED = 1.3  # times: partners that are merely nearer than strangers make the nearer half fuller
+_ABOVE_CHANCE = 2.0  # times the chance of a partner among ten
+_UNIQUE = 0.9  # recall above which hubs take nothing
 _OFF_UNIT = 0.02  # of lengths
 _TEMPERATURE = 3.0  # factor off the best
-_LEFT = 0.1  # of the loss at chance
+_LEFT, _ABOVE = 0.1, 1.5  # of the loss at chance
 _CROWDED = 0.2  # share of queries that the most popular rows take
 _SPREAD = 1.05  # ratio of mean distances within
 _PARALLEL = 0.8  # of the gap is a difference of the centroids' lengths
+_SELDOM = 0.5  # recall among ten
 _SMALL_SHARE = 0.02  # of the energy distance
 _FEW = 1e-2  # below, three decimals are too few
 
@@ -112,7 +115,7 @@ def _findings(sample: Sample, measured: Measurement, tau_is_given: bool) -> Iter
     """Everything that there is evidence for, in the order of importance."""
     names = sample.first.name, sample.second.name
     yield from _towers(measured, names)
-    yield from _matching(sample, measured)
+    yield from _matching(measured)
     yield from _copies(measured, names)
     yield from _ranks(sample, measured, names)
     yield from _lengths(measured, names)
@@ -143,23 +146,22 @@ def _towers(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
         )
 
 
-def _matching(sample: Sample, measured: Measurement) -> Iterator[Finding]:
-    share, error = measured.health.junk
-    best = max(measured.metrics[f"recall_{way}_at_10"].value for way in ("a_to_b", "b_to_a"))
-    if share + 2 * error >= 1:
+def _matching(measured: Measurement) -> Iterator[Finding]:
+    found = measured.health.unrelated
+    margin = 2 * found.error
+    recalls = [measured.metrics[f"recall_{way}_at_10"] for way in ("a_to_b", "b_to_a")]
+    is_chance = all((one.ci_low or 0.0) <= _ABOVE_CHANCE * found.chance for one in recalls)
+    said = f"{found.share:.0%} +- {margin:.0%} of the rows have partners that are no nearer than strangers"
+    if found.share + margin >= 1 and is_chance:
         yield Finding(
             "order",
-            f"Partners are no nearer to each other than strangers: {share:.0%} +- {2 * error:.0%} of the pairs look "
-            "unrelated, recall is "
-            "at chance.",
+            f"Partners are not nearer to each other than strangers, as far as can be seen: {said}, recall is at chance.",
             "Are the rows in the same order? Otherwise the model has not learned this matching.",
         )
-    elif share - 2 * error > _JUNK and best > _FOUND * (1 - share):
+    elif found.share - margin > _JUNK and found.between < _MIXED * found.share:
         yield Finding(
             "junk",
-            f"{share:.0%} +- {2 * error:.0%} of the pairs look unrelated: their partners are no nearer than strangers, "
-            "while the others are "
-            "found.",
+            f"{said}, while others are found.",
             "Look at the pairs with the least cosines, and leave wrong ones out.",
         )
 
@@ -172,8 +174,7 @@ def _copies(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
                 "duplicates",
                 f"{copies[side]:.1%} of the rows of {names[side]} are copies of others: recall@1 into them is at most "
                 f"{ceiling[1 - side]:.3f}.",
-                "Copies are counted as one in intervals and p-values; leave them out of a gallery, or say with --pairs "
-                "what matches.",
+                "Leave them out of a gallery, or say with --pairs what matches.",
             )
             return
 
@@ -214,6 +215,12 @@ def _temperature(measured: Measurement) -> Iterator[Finding]:
     else:
         too_high, too_low = tau > max(_TEMPERATURE * best.value, best.ci_high), tau < min(best.value / _TEMPERATURE, best.ci_low)
         said = f"{best.value:.3g} (95 % interval {best.ci_low:.3g} to {best.ci_high:.3g})"
+    if not (too_high or too_low) and loss.value > _ABOVE * level:
+        yield Finding(
+            "temperature",
+            f"The loss of these pairs is {loss.value:.3g} nats at what was given, above chance, {level:.3g}.",
+            "Are temperature and bias the model's?",
+        )
     if too_high or too_low:
         yield Finding(
             "temperature",
@@ -224,12 +231,13 @@ def _temperature(measured: Measurement) -> Iterator[Finding]:
 
 
 def _hubs(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
-    for name, hubs in zip(names, measured.health.hubs, strict=True):
-        if hubs.share > _CROWDED:
+    for name, way, hubs in zip(names, ("b_to_a", "a_to_b"), measured.health.hubs, strict=True):
+        if hubs.share > _CROWDED and measured.metrics[f"recall_{way}_at_1"].value < _UNIQUE:
             rows = f"{hubs.rows} rows" if hubs.rows > 1 else "One row"
             yield Finding(
                 "hubs",
-                f"{rows} of {name} {'are' if hubs.rows > 1 else 'is'} nearest to {hubs.share:.0%} of the queries.",
+                f"{rows} of {name} {'are' if hubs.rows > 1 else 'is'} the nearest "
+                f"stranger{'s' if hubs.rows > 1 else ''} of {hubs.share:.0%} of the queries.",
                 "Scale similarities by how popular rows are (inverted softmax, CSLS), or take the centroids off.",
             )
             return
@@ -287,11 +295,14 @@ def _spread(measured: Measurement, names: tuple[str, str]) -> Finding | None:
 
 
 def _weak(measured: Measurement) -> Iterator[Finding]:
+    found = measured.health.unrelated
     best = max(measured.metrics[f"recall_{way}_at_10"].value for way in ("a_to_b", "b_to_a"))
-    if best < 0.5:
+    if best < _SELDOM and found.share + 2 * found.error < 1:
         yield Finding(
             "weak",
-            f"Partners are among the nearest ten for {best:.0%} of the queries at most, nearer than strangers all the same.",
+            f"Partners are nearer than most strangers, but among the nearest ten for {best:.0%} of the queries at most "
+            "(chance is "
+            f"{found.chance:.1%}).",
             "More training or cleaner pairs come before the gap.",
         )
 

@@ -28,7 +28,7 @@ from fieldsolve.diagnose.metrics.metric import FEWER, Definition, Family, Metric
 from fieldsolve.diagnose.metrics.table import definitions, documentation
 from fieldsolve.diagnose.report import files
 from fieldsolve.diagnose.sample import FEWEST_PAIRS, MOST_CLUSTERS, match
-from fieldsolve.diagnose.statistics.design import LARGEST_PERMUTED, MOST_SLOTS
+from fieldsolve.diagnose.statistics.design import MOST_GROUPS
 from fieldsolve.diagnose.statistics.pooled import Pooled
 from fieldsolve.diagnose.statistics.temperature import checked_temperature
 from fieldsolve.diagnose.theory import COUPLINGS, place_sample
@@ -521,9 +521,8 @@ def test_a_family_of_metrics_is_one_file_and_one_line(both: Array, tmp_path: Pat
 def test_the_documentation_has_every_definition() -> None:
     text = (ROOT / "docs" / "metrics.md").read_text()
     for number, said in (
-        (LARGEST_PERMUTED, f"more than {LARGEST_PERMUTED} rows"),
         (MOST_CLUSTERS, f"{MOST_CLUSTERS:,}".replace(",", " ")),
-        (MOST_SLOTS, f"{MOST_SLOTS} slots"),
+        (MOST_GROUPS, f"{MOST_GROUPS} groups"),
         (FEWER, f"first {FEWER}"),
     ):
         assert said in text, number

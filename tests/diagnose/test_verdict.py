@@ -1,5 +1,6 @@
 """Verdicts on data made for them: the cause that is there, and no other."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,8 +135,61 @@ def test_captions_of_other_images_are_in_another_order() -> None:
     for first, second, matched in ((x, y, pairs), (y, x, pairs[:, ::-1])):
         one = diagnose(modality("a", first), modality("b", second), tau=TAU, pairs=matched, exchanges=99).comparisons[0]
         assert codes(one) == {"order"}
-        share, error = one.measurement.health.junk
-        assert abs(share - 1) < 3 * error
+        found = one.measurement.health.unrelated
+        assert abs(found.share - 1) < 3 * found.error
+
+
+def test_perfect_retrieval_has_no_hubs() -> None:
+    rng = np.random.default_rng(0)
+    owner = np.concatenate([np.zeros(500, dtype=int), np.arange(1, 30)])
+    x = unit(rng.standard_normal((30, 12)))
+    y = unit(x[owner] + 0.02 * rng.standard_normal((len(owner), 12)))
+    pairs = np.stack([owner, np.arange(len(owner))], axis=1)
+    one = diagnose(modality("a", x), modality("b", y), tau=TAU, pairs=pairs, exchanges=99).comparisons[0]
+    assert "hubs" not in codes(one)
+    assert any("intervals too narrow" in note for note in one.measurement.notes)
+
+
+@pytest.mark.parametrize("noise", [1.2, 1.5])
+def test_weak_pairs_are_no_junk(noise: float) -> None:
+    for seed in range(6):
+        assert "junk" not in codes(compared(*healthy(seed, noise, 60)))
+
+
+def test_few_good_pairs_among_many_are_not_another_order() -> None:
+    x, y = healthy(count=1000)
+    y[40:] = y[40:][np.random.default_rng(0).permutation(960)]
+    assert "order" not in codes(compared(x, y))
+
+
+def test_concentrated_spectra_in_single_precision_have_not_collapsed() -> None:
+    rng = np.random.default_rng(0)
+    scale = 1 / np.arange(1, 257)
+    rows = unit(rng.standard_normal((1100, 256)) * scale).astype(np.float32)
+    metrics = compared(rows, unit(rows + 0.02 * rng.standard_normal((1100, 256)) * scale).astype(np.float32)).measurement.metrics
+    singular = np.linalg.svd(rows.astype(float) - rows.mean(axis=0), compute_uv=False)
+    shares = singular / singular.sum()
+    assert metrics["effective_rank_a"].value == pytest.approx(np.exp(-np.sum(shares * np.log(shares))), rel=1e-4)
+
+
+def test_shares_of_the_offset_are_shares() -> None:
+    rng = np.random.default_rng(0)
+    classes = rng.permutation(600) < 300
+    more = classes | (rng.random(600) < 0.2)
+    content = 0.01 * rng.standard_normal((600, 24))
+    rows = [np.column_stack([which, ~which, content + 0.002 * rng.standard_normal((600, 24))]) for which in (more, classes)]
+    one = compared(*map(unit, rows))
+    for share in re.findall(r"(-?[0-9.]+)%", " ".join(one.verdict.sentences)):
+        assert 0 <= float(share) <= 100
+
+
+def test_differences_at_small_scale_are_differences() -> None:
+    rng = np.random.default_rng(0)
+    middle = unit(rng.standard_normal((1, 8)))
+    x, y = (unit(middle + away * np.eye(8)[3] + 1e-5 * rng.standard_normal((200, 8))) for away in (0, 3e-5))
+    metrics = compared(x, y).measurement.metrics
+    for name in ("centroid_gap", "energy_distance", "mmd2_one", "smoothed_symmetric_kl"):
+        assert metrics[name].p_value == 1 / 200, name
 
 
 def test_few_pairs_that_say_nothing_of_the_temperature_are_left_alone() -> None:

@@ -19,6 +19,8 @@ DEFINITIONS = (
         "E|x - y|^2 of matched rows = 2 - 2 (mean matched cosine)",
         _WANG,
         "0 if partners coincide; offsets alone add about the squared centroid gap. Trained CLIP models have 1.3 to 1.6.",
+        least=0.0,
+        most=4.0,
     ),
     *(
         Definition(
@@ -28,6 +30,8 @@ DEFINITIONS = (
             _WANG,
             "How close five captions of one image are, say; only for many-to-one matchings and copies.",
             moves=False,
+            least=0.0,
+            most=4.0,
         )
         for one in "ab"
     ),
@@ -40,6 +44,7 @@ DEFINITIONS = (
             "-4 for a uniform density in many dimensions (exp(-2 |z - z'|^2) at distance sqrt(2)), 0 for a point. Lower is more "
             "spread.",
             moves=False,
+            most=0.0,
         )
         for one in "ab"
     ),
@@ -49,6 +54,7 @@ DEFINITIONS = (
         "log E exp(-2 |x - y|^2) over strangers across modalities",
         _WANG,
         "As within, between modalities: lower than within is the gap.",
+        most=0.0,
     ),
     Definition(
         "relative_modality_gap",
@@ -57,6 +63,8 @@ DEFINITIONS = (
         "Schrodi et al. 2024, arXiv 2404.07983",
         "Partners' distance as a share of itself plus the distance of strangers within a modality. Well below 0.5: partners are "
         "closer than strangers; above 0.5: even partners are farther than strangers of one modality.",
+        least=0.0,
+        most=1.0,
     ),
 )
 

@@ -22,6 +22,8 @@ DEFINITIONS = (
             _RADFORD,
             "Matched cosines of trained CLIP models are 0.2 to 0.35: the offset caps them. Their level means nothing without the "
             "unmatched ones.",
+            least=0.0 if suffix == "sd" else -1.0,
+            most=1.0,
         )
         for suffix, title in _TITLES.items()
     ),
@@ -32,6 +34,8 @@ DEFINITIONS = (
             "x_i.y_j of strangers" + ("" if suffix == "mean" else ", of at most 700 rows of each modality"),
             _RADFORD,
             "What matched cosines have to exceed; the mean is the product of the centroids.",
+            least=-1.0,
+            most=1.0,
         )
         for suffix, title in _TITLES.items()
     ),
@@ -44,6 +48,8 @@ DEFINITIONS = (
             "The squared norm of the centroid: how narrow the cone is. Larger within than across is the modality gap seen in "
             "cosines.",
             moves=False,
+            least=-1.0,
+            most=1.0,
         )
         for one in "ab"
     ),

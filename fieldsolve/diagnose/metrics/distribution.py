@@ -34,6 +34,8 @@ DEFINITIONS = (
         "E|X - Y| over pairs of strangers across modalities",
         SZEKELY,
         "The mean distance across; sqrt(2) for orthogonal modalities.",
+        least=0.0,
+        most=2.0,
     ),
     *(
         Definition(
@@ -43,6 +45,8 @@ DEFINITIONS = (
             SZEKELY,
             "The mean distance within a modality: its spread.",
             moves=False,
+            least=0.0,
+            most=2.0,
         )
         for one, letter in zip("ab", "XY", strict=True)
     ),
@@ -55,6 +59,7 @@ DEFINITIONS = (
             GRETTON,
             "0 for one distribution; at most 2. Small bandwidths see fine structure, large ones the offset.",
             in_picture=True,
+            most=2.0,
         )
         for name, factor in (("half", "0.5"), ("one", "1"), ("double", "2"))
     ),
@@ -91,6 +96,7 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
         energy := pooled.contrast(sums[DISTANCE]),
         exchanges(pooled, sums[DISTANCE], centred[DISTANCE]),
         energy.value + 2 * (control - across.value),
+        across.value,
     )
     found["energy_cross"] = of_estimate(across, shuffled=control)
     for side, letter in enumerate("ab"):
@@ -104,6 +110,7 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
             squared,
             exchanges(pooled, sums[kernel], centred[kernel], -1.0),
             squared.value - 2 * (control - pooled.across(sums[kernel]).value),
+            1.0,
         )
     found |= transport(pooled, rng)
     found["linear_separability"] = classified(pooled)
@@ -138,31 +145,25 @@ def transport(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     offset = (0.5 / dimension) * pooled.contrast(pooled.squares)
     whole = centred + offset.through(float(np.sum(cloud.shift**2)) / dimension, 1.0)
     found = {"sliced_w2": of_square(whole.with_error(error)), "sliced_w2_centred": of_square(centred.with_error(error))}
-    if pooled.exchanges is not None:
-        costs = sliced.exchanged(pooled, pooled.exchanges[:FEWER], rng)
-        for name, (tested, noise) in zip(found, ((costs.given, costs.centred), (costs.recentred, costs.recentred)), strict=True):
-            p, level = p_value(float(tested[0]), tested[1:]), float(np.sqrt(noise_level(noise[1:])))
-            found[name] = replace(found[name], p_value=p, noise_level=level)
+    costs = sliced.exchanged(pooled, pooled.exchanges.few(FEWER), rng)
+    for name, (tested, noise) in zip(found, ((costs.given, costs.centred), (costs.recentred, costs.recentred)), strict=True):
+        p, level = p_value(float(tested[0]), tested[1:]), float(np.sqrt(noise_level(noise[1:])))
+        found[name] = replace(found[name], p_value=p, noise_level=level)
     return found
 
 
 def classified(pooled: Pooled) -> Metric:
     """Linear separability; its interval holds the classifiers fixed, its p-value trains them anew."""
     design = pooled.design
-    labels = design.is_first[None]
-    if pooled.exchanges is not None:
-        labels = np.concatenate([labels, pooled.exchanges[:FEWER]])
-    correct = separability.classify(pooled, labels)
-    accuracies = separability.balanced_accuracy(correct[1:], design.counts, labels[1:])
+    given, drawn = separability.classify(pooled, design.as_given), pooled.exchanges.few(FEWER)
+    accuracies = separability.balanced_accuracy(separability.classify(pooled, drawn), design.counts, drawn)
     sides = [
-        mean(design.by_group(correct[0] * (design.side == side)), design.by_group(design.counts * (design.side == side)))
+        mean(design.by_group(given[0] * (design.side == side)), design.by_group(design.counts * (design.side == side)))
         for side in (0, 1)
     ]
     share = 0.5 * (sides[0] + sides[1])
     value, low, high = (max(one, 0.5) for one in (share.value, *share_interval(share, design.independent)))
-    if pooled.exchanges is None:
-        return Metric(value, low, high)
-    return Metric(value, low, high, p_value(share.value, accuracies), max(noise_level(accuracies), 0.5))
+    return Metric(value, low, high, p_value(share.value, accuracies, 1.0), max(noise_level(accuracies), 0.5))
 
 
 FAMILY = Family("distribution", "Distribution: whether the modalities are alike", DEFINITIONS, measure)

@@ -82,14 +82,14 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     controls = shuffled[0] - found[0, 0].value, shuffled[1] - found[1, 1].value
     metrics["smoothed_kl_a_b"] = of_estimate(forth, shuffled=controls[0])
     metrics["smoothed_kl_b_a"] = of_estimate(back, shuffled=controls[1])
-    exchanged = None
-    if pooled.exchanges is not None:
-        few = pooled.exchanges[:FEWER]
-        exchanged = (
-            entropies.exchanged_divergence(design, sums, few),
-            entropies.exchanged_divergence(design, sums, few, centred=True),
-        )
-    metrics["smoothed_symmetric_kl"] = of_estimate(forth + back, exchanged, sum(controls))
+    few = pooled.exchanges.few(FEWER)
+    exchanged = (
+        entropies.exchanged_divergence(design, sums, few),
+        entropies.exchanged_divergence(design, sums, few, centred=True),
+    )
+    # What the logarithms of kernels differ by.
+    scale = min(1.0, pooled.bandwidth.value**2 / pooled.tau)
+    metrics["smoothed_symmetric_kl"] = of_estimate(forth + back, exchanged, sum(controls), scale)
     return metrics
 
 

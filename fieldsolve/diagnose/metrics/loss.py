@@ -23,16 +23,16 @@ DEFINITIONS = (
         "The loss in nats at the given temperature. Chance is the logarithm of the batch's size: above it, the "
         "temperature is too "
         "low for how well partners are known.",
-        of_n=True,
-    ),
+        of_n=True, least=0.0,
+),
     Definition(
         "siglip",
         "sigmoid loss",
         f"-E sum log sigmoid(+-(s/tau + b)) {_BATCH}; only with --loss siglip",
         _ZHAI,
         "The loss in nats at the given temperature and bias.",
-        of_n=True,
-    ),
+        of_n=True, least=0.0,
+),
     Definition(
         "best_temperature",
         "temperature of the least loss",

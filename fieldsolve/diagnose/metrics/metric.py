@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,9 @@ class Definition:
     """A metric as docs/metrics.md, the report and the tables describe it.
 
     name: as in the JSON; title: a few words; formula; source; meaning: what it says, and what is normal.
-    moves: whether it depends on which rows match, if only by whose pairs are left out; of_n: whether it is that of so many
-    rows, not of infinitely many; in_picture: whether the picture of the distributions has it.
+    least, most: the ends of what it can be, to which intervals are cut; moves: whether it depends on which rows match, if only
+    by whose pairs are left out; of_n: whether it is that of so many rows, not of infinitely many; in_picture: whether the
+    picture of the distributions has it.
     """
 
     name: str
@@ -46,6 +47,8 @@ class Definition:
     formula: str
     source: str
     meaning: str
+    least: float = -inf
+    most: float = inf
     moves: bool = True
     of_n: bool = False
     in_picture: bool = False
@@ -69,26 +72,31 @@ def plain(metrics: dict[str, Metric]) -> dict[str, Any]:
     return {name: asdict(metric) for name, metric in metrics.items()}
 
 
+#: Statistics of exchanges of rows as they are, for p-values, and of centred rows, for noise levels.
 Exchanged = tuple[Array, Array]
 
 
-def exchanges(pooled: Pooled, sums: Array, centred: Array, factor: float = 1.0) -> Exchanged | None:
-    """The contrast of exchanges of rows as they are, for p-values, and of centred rows, for noise levels; of sums by slots."""
-    if pooled.exchanges is None:
-        return None
+def exchanges(pooled: Pooled, sums: Array, centred: Array, factor: float = 1.0) -> Exchanged:
+    """The contrasts of exchanges, from sums by slots of rows as they are and across of centred ones."""
     return factor * pooled.exchanged(sums), factor * pooled.exchanged(pooled.mixed(sums, centred))
 
 
-def of_estimate(estimate: Estimate, exchanged: Exchanged | None = None, shuffled: float | None = None) -> Metric:
-    """The metric of an estimate; exchanged: the statistic of exchanges, where it is tested."""
-    return Metric(estimate.value, *estimate.interval(), *_tested(estimate.value, exchanged), shuffled)
+def of_estimate(
+    estimate: Estimate, exchanged: Exchanged | None = None, shuffled: float | None = None, scale: float = 0.0
+) -> Metric:
+    """The metric of an estimate; exchanged: the statistic of exchanges, where it is tested; scale: of its parts."""
+    return Metric(estimate.value, *estimate.interval(), *_tested(estimate.value, exchanged, scale), shuffled)
 
 
 def of_square(
-    estimate: Estimate, exchanged: Exchanged | None = None, shuffled: float | None = None, plug_in: float | None = None
+    estimate: Estimate,
+    exchanged: Exchanged | None = None,
+    shuffled: float | None = None,
+    plug_in: float | None = None,
+    scale: float = 0.0,
 ) -> Metric:
     """The metric that is the root of an estimate; squares are estimated and tested, roots reported."""
-    p, noise = _tested(estimate.value, exchanged)
+    p, noise = _tested(estimate.value, exchanged, scale)
     value, low, high, level, control = (
         None if one is None else sqrt(max(one, 0.0)) for one in (estimate.value, *estimate.interval(), noise, shuffled)
     )
@@ -96,5 +104,5 @@ def of_square(
     return Metric(value, low, high, p, level, control, plug_in)
 
 
-def _tested(value: float, exchanged: Exchanged | None) -> tuple[float | None, float | None]:
-    return (None, None) if exchanged is None else (p_value(value, exchanged[0]), noise_level(exchanged[1]))
+def _tested(value: float, exchanged: Exchanged | None, scale: float) -> tuple[float | None, float | None]:
+    return (None, None) if exchanged is None else (p_value(value, exchanged[0], scale), noise_level(exchanged[1]))

@@ -19,6 +19,7 @@ DEFINITIONS = (
         _LIANG,
         "How far apart the modalities' means are, from 0 to 2. Trained CLIP models have 0.7 to 1.0; 0.05 or less is closed.",
         in_picture=True,
+        most=2.0,
     ),
     Definition(
         "centroid_cosine",
@@ -27,6 +28,8 @@ DEFINITIONS = (
         _LIANG,
         "1 if both means point the same way. With narrow modalities matched cosines cannot be far from this one times "
         "both norms.",
+        least=-1.0,
+        most=1.0,
     ),
     *(
         Definition(
@@ -37,6 +40,7 @@ DEFINITIONS = (
             "1 if all rows are the same, 0 if they balance: how narrow the modality's cone is. Trained CLIP models "
             "have 0.6 to 0.8.",
             moves=False,
+            most=1.0,
         )
         for one in "ab"
     ),
@@ -51,7 +55,7 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     plug_in = float(np.linalg.norm(pooled.cloud.shift))
     exchanged = exchanges(pooled, squares, pooled.centred_squares, 0.5)
     shuffled = gap.value + pooled.shuffled_across(squares, lambda square: square) - across.value
-    found = {"centroid_gap": of_square(gap, exchanged, shuffled, plug_in)}
+    found = {"centroid_gap": of_square(gap, exchanged, shuffled, plug_in, across.value)}
     norms = [_cosine(one) for one in within]
     found |= {f"centroid_norm_{letter}": of_square(one) for letter, one in zip("ab", norms, strict=True)}
     found["centroid_cosine"] = _angle(_cosine(across), *norms)

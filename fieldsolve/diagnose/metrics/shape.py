@@ -67,7 +67,7 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     slope; the variance of second order is that of exchanges, which centring lowers. p-values, that variance and the cost of
     centring are from exchanges of some clusters, see `recentred`.
     """
-    tests = None if pooled.exchanges is None else recentred.exchange(pooled, min(FEWER, len(pooled.exchanges)), rng)
+    tests = recentred.exchange(pooled, min(FEWER, len(pooled.exchanges.first)), rng)
     if tests is None:
         return {f"{name}_centred": of_estimate(estimate) for name, estimate in _estimates(pooled).items()}
     found = {}
@@ -79,7 +79,12 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
         corrected = replace(estimate, value=estimate.value - float(costs.mean()), second=float(costs.var()))
         metric = replace(of_estimate(corrected), plug_in=estimate.value)
         if name in exchanged:
-            p, level = p_value(float(observed[name]), exchanged[name]), noise_level(costs - costs.mean())
+            scale = {
+                "energy_distance": pooled.bandwidth.value,
+                "smoothed_symmetric_kl": min(1.0, pooled.bandwidth.value**2 / pooled.tau),
+            }
+            p = p_value(float(observed[name]), exchanged[name], scale.get(name, 1.0))
+            level = noise_level(costs - costs.mean())
             metric = replace(metric, p_value=p, noise_level=level)
         found[f"{name}_centred"] = metric
     return found

@@ -38,6 +38,11 @@ class Cloud:
         return cls(rows, centroids, lengths, len(first))
 
     @property
+    def parts(self) -> tuple[slice, slice]:
+        """The rows of the first and of the second modality."""
+        return slice(0, self.first_rows), slice(self.first_rows, len(self.rows))
+
+    @property
     def shift(self) -> Array:
         """What the first modality's centred rows lack against the second's, (d,)."""
         return np.asarray(self.centroids[0] - self.centroids[1])

@@ -7,34 +7,50 @@ import numpy as np
 
 from fieldsolve.numerics.arrays import Array, Indices
 
-MOST_SLOTS = 256  # about: each kind of cluster has a group at least
-LARGEST_PERMUTED = 16  # rows of a cluster that change places one by one
+MOST_GROUPS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Exchanges:
+    """Samples that exchanges of modalities make: how much the rows of each slot count in the first and in the second, (R, S)."""
+
+    first: Array
+    second: Array
+
+    def few(self, number: int) -> "Exchanges":
+        """The first of them."""
+        return Exchanges(self.first[:number], self.second[:number])
 
 
 @dataclass(frozen=True, eq=False)
 class Design:
     """The rows of two modalities, arranged so that statistics of any exchange are sums over slots.
 
-    A cluster is what is independent of the rest. Clusters of one shape are put into groups at random, one cluster a group where
-    there are few; a slot holds the rows that have the same place in their clusters, over a group. All members of a group are
-    exchanged or left out together.
+    A cluster is what is independent of the rest. Clusters are put into groups at random, one cluster a group where there are few;
+    a slot holds one modality's rows of a group. All members of a group are exchanged or left out together.
 
     orders: the rows of the first and of the second modality, by slot; starts: (S + 1,) the pooled place where each slot begins,
-    those of the first modality first; group: (S,) the group of each slot; first: how many slots are the first modality's;
-    cluster: (N,) of each pooled row; exchangeable: (groups,) whether the clusters of a group can exchange their modalities.
+    those of the first modality first, in the order of groups; cluster: (N,) of each pooled row.
     """
 
     orders: tuple[Indices, Indices]
     starts: Indices
-    group: Indices
-    first: int
     cluster: Indices
-    exchangeable: np.ndarray
 
     @property
     def groups(self) -> int:
         """The number of groups."""
-        return len(self.exchangeable)
+        return (len(self.starts) - 1) // 2
+
+    @property
+    def first(self) -> int:
+        """How many slots are the first modality's."""
+        return self.groups
+
+    @cached_property
+    def group(self) -> Indices:
+        """The group of each slot."""
+        return np.tile(np.arange(self.groups), 2)
 
     @property
     def independent(self) -> int:
@@ -49,12 +65,17 @@ class Design:
     @cached_property
     def side(self) -> Indices:
         """The modality of each slot, 0 or 1."""
-        return (np.arange(len(self.group)) >= self.first).astype(np.int64)
+        return np.repeat([0, 1], self.groups)
 
     @cached_property
     def is_first(self) -> Array:
         """1 for the first modality's slots, 0 for the second's."""
         return np.asarray(1.0 - self.side, dtype=np.float64)
+
+    @property
+    def as_given(self) -> Exchanges:
+        """The sample itself, as an exchange that leaves everything where it is."""
+        return Exchanges(self.is_first[None], 1 - self.is_first[None])
 
     @cached_property
     def slot_of_row(self) -> Indices:
@@ -103,68 +124,30 @@ class Design:
         """Sums over the groups of what is given by pooled row, (N,) to (groups,)."""
         return np.bincount(self.group_of_row, values, self.groups).astype(np.float64)
 
-    def exchanges(self, number: int, rng: np.random.Generator) -> Array | None:
-        """Slots that count as the first modality's when members of clusters exchange modalities, 1 or 0, (number, S).
+    def exchanges(self, number: int, rng: np.random.Generator) -> Exchanges:
+        """Exchanges of the modalities of every group with probability 1/2, (number, S).
 
-        Of every group that can, as many slots as are the first modality's, drawn uniformly; None where no group can.
+        A group of a rows of the first modality and b of the second gives its b rows to the first sample, a/b each, and its a rows
+        to the second, b/a each: the sign of what it adds to the difference of both samples changes. Exact for partners that are
+        exchangeable one by one; a wild bootstrap of clusters else [Cameron, Gelbach and Miller 2008].
         """
-        if not self.exchangeable.any():
-            return None
-        keys = rng.random((number, len(self.group)))
-        chosen = np.tile(self.is_first, (number, 1))
-        for group in np.flatnonzero(self.exchangeable):
-            members = np.flatnonzero(self.group == group)
-            ranks = np.argsort(np.argsort(keys[:, members], axis=1), axis=1)
-            chosen[:, members] = ranks < np.count_nonzero(members < self.first)
-        return chosen
+        swapped = np.tile(rng.random((number, self.groups)) < 0.5, 2)
+        first_rows, second_rows = self.counts[: self.groups], self.counts[self.groups :]
+        ratio = np.concatenate([second_rows / first_rows, first_rows / second_rows])
+        moved = swapped * ratio
+        first = np.where(swapped, np.where(self.side == 1, moved, 0.0), self.is_first)
+        second = np.where(swapped, np.where(self.side == 0, moved, 0.0), 1 - self.is_first)
+        return Exchanges(first, second)
 
 
-def arrange(clusters: tuple[Indices, Indices], rng: np.random.Generator) -> Design:
-    """A design for rows whose clusters, numbered from 0 and the same for both modalities, are given.
-
-    A row with its partners has a slot a member: any of them may stand for the row. A cluster of as many rows of one modality as
-    of the other, copies of pairs, has one slot for either modality, and exchanges them as a whole. Others are not exchanged.
-    """
+def arrange(clusters: tuple[Indices, Indices], rng: np.random.Generator, most_groups: int = MOST_GROUPS) -> Design:
+    """A design for rows whose clusters, numbered from 0 and the same for both modalities, are given."""
     number = int(clusters[0].max()) + 1
-    shapes = np.stack([np.bincount(one, minlength=number) for one in clusters], axis=1)
-    permuted = (shapes.min(axis=1) == 1) & (shapes.sum(axis=1) <= LARGEST_PERMUTED)
-    widths = np.where(permuted[:, None], shapes, 1)
-    able = permuted | (shapes[:, 0] == shapes[:, 1])
-    kinds, kind = np.unique(np.column_stack([widths, able]), axis=0, return_inverse=True)
-    kind = kind.ravel()
-    budget = MOST_SLOTS / float(np.mean(kinds[kind, :2].sum(axis=1)))
+    groups = min(number, most_groups)
     group = np.empty(number, dtype=np.int64)
-    places: list[np.ndarray] = []
-    for index, one in enumerate(kinds):
-        members = rng.permutation(np.flatnonzero(kind == index))
-        groups = min(len(members), max(1, int(budget * len(members) / number)))
-        group[members] = len(places) + np.arange(len(members)) * groups // len(members)
-        places += [one] * groups
-    table = np.array(places)
-    orders, starts, slot_groups = [], [0], []
-    for modality in (0, 1):
-        offsets = np.concatenate([[0], np.cumsum(table[:, modality])])
-        own = clusters[modality]
-        position = np.where(permuted[own], position_in_cluster(own), 0)
-        slot = offsets[group[own]] + position
-        orders.append(np.argsort(slot, kind="stable"))
-        starts += (starts[-1] + np.cumsum(np.bincount(slot, minlength=int(offsets[-1])))).tolist()
-        slot_groups.append(np.repeat(np.arange(len(places)), table[:, modality]))
+    group[rng.permutation(number)] = np.arange(number) * groups // number
+    slots = [group[own] for own in clusters]
+    orders = [np.argsort(slot, kind="stable") for slot in slots]
+    counts = np.concatenate([np.bincount(slot, minlength=groups) for slot in slots])
     pooled = np.concatenate([one[order] for one, order in zip(clusters, orders, strict=True)])
-    return Design(
-        (orders[0], orders[1]),
-        np.array(starts),
-        np.concatenate(slot_groups),
-        len(slot_groups[0]),
-        pooled,
-        table[:, 2].astype(bool),
-    )
-
-
-def position_in_cluster(cluster: Indices) -> Indices:
-    """How many earlier rows each row's cluster has."""
-    order = np.argsort(cluster, kind="stable")
-    sorted_clusters = cluster[order]
-    position = np.empty(len(cluster), dtype=np.int64)
-    position[order] = np.arange(len(cluster)) - np.searchsorted(sorted_clusters, sorted_clusters)
-    return position
+    return Design((orders[0], orders[1]), np.concatenate([[0], np.cumsum(counts)]), pooled)

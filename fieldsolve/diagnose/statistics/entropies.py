@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fieldsolve.diagnose.statistics.design import Design
+from fieldsolve.diagnose.statistics.design import Design, Exchanges
 from fieldsolve.diagnose.statistics.estimate import Estimate, left_out, without_each
 from fieldsolve.diagnose.statistics.pairwise import PairSums
 from fieldsolve.numerics import threads
@@ -61,12 +61,12 @@ def shuffled_entropy(design: Design, sums: PairSums, given: tuple[Array, Array],
     return -float(np.mean(np.log(np.maximum(fields[rows], np.finfo(float).tiny) / number[rows])))
 
 
-def exchanged_divergence(design: Design, sums: PairSums, exchanges: Array, *, centred: bool = False) -> Array:
+def exchanged_divergence(design: Design, sums: PairSums, exchanges: Exchanges, *, centred: bool = False) -> Array:
     """The smoothed symmetric Kullback-Leibler divergence of every exchange, (R,), of rows as they are or centred."""
     total = len(design.cluster)
     blocks = [slice(at, min(at + _CHUNK, total)) for at in range(0, total, _CHUNK)]
-    parts = np.empty((len(blocks), len(exchanges)))
-    labels = exchanges, 1 - exchanges
+    labels = exchanges.first, exchanges.second
+    parts = np.empty((len(blocks), len(labels[0])))
     masses = [one @ design.counts for one in labels]
     numbers = [one @ (design.strangers / design.counts[:, None]).T for one in labels]
 
@@ -83,7 +83,7 @@ def exchanged_divergence(design: Design, sums: PairSums, exchanges: Array, *, ce
             parts[index] = np.sum(signed * apart, axis=1)
 
     with threads.one_blas_thread():
-        threads.over_blocks(work, len(blocks), len(exchanges) * len(design.group) * total)
+        threads.over_blocks(work, len(blocks), len(labels[0]) * len(design.group) * total)
     return np.asarray(parts.sum(axis=0))
 
 

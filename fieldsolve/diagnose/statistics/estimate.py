@@ -11,7 +11,7 @@ LEVEL = 0.95
 SIGNIFICANT = 0.05  # of p-values
 NORMAL = 1.959963984540054  # the normal quantile of that level
 
-_ROUNDING = 1e-9  # of statistics, whose parts are of order 1
+_ROUNDING = 1e-9  # of statistics, relative to their parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,9 +165,12 @@ def median_estimate(table: Array, counted: np.ndarray, groups: tuple[Indices, In
     return Estimate(float(value), slope * moved / total)
 
 
-def p_value(observed: float, exchanged: Array) -> float:
-    """(1 + b)/(1 + B), where b of B exchanged statistics reach the observed one, up to rounding [Phipson and Smyth 2010]."""
-    reaches = exchanged >= observed - _ROUNDING * max(1.0, abs(observed), float(np.abs(exchanged).max()))
+def p_value(observed: float, exchanged: Array, scale: float = 0.0) -> float:
+    """(1 + b)/(1 + B), where b of B exchanged statistics reach the observed one, up to rounding [Phipson and Smyth 2010].
+
+    scale: of what the statistic is a difference of, whose rounding it has.
+    """
+    reaches = exchanged >= observed - _ROUNDING * max(scale, abs(observed), float(np.abs(exchanged).max()))
     return (1 + int(reaches.sum())) / (1 + len(exchanged))
 
 

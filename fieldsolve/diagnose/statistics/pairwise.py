@@ -29,6 +29,8 @@ FACTORS = (2.0, 0.5, 0.125)
 #: what is left of inner products has lost these digits.
 CLOSE = 1e-3
 
+_FAR = 1e300  # no squared distance
+
 
 @dataclass(frozen=True, eq=False)
 class PairSums:
@@ -39,7 +41,8 @@ class PairSums:
     last,
     centred_fields: the same of pairs across the modalities, both centred; slopes: (4, N), at every row its sums of 1/r and the
     Gaussians over the other modality, both centred. ranks: (matchings, 2, N), how many rows of the other modality are nearer
-    than the row's own limit, and how many at least as near; nearest: (N,), which one is nearest.
+    than the row's own limit, and how many at least as near; nearest: (N,), which
+    stranger among them is nearest.
     """
 
     kernels: Array
@@ -80,7 +83,7 @@ def pair_sums(cloud: Cloud, design: Design, bandwidth: float, tau: float, limits
             squares = _squares(products, at, rows, lengths, lengths, still)
             _add(squares, at, *layout, result.centred_kernels, result.centred_fields, result.slopes)
             squares = _squares(products, at, rows, lengths, offsets, cloud.shift)
-            _rank(squares, at, *limits, result.ranks, result.nearest, least)
+            _rank(squares, at, design.cluster, *limits, result.ranks, result.nearest, least)
         else:
             squares = _squares(products, at, rows, lengths, lengths, still)
         _add(squares, at, *layout, result.kernels, result.fields, nothing)
@@ -263,8 +266,10 @@ def _sum(values, begin, end):
 
 
 @jit(REDUCE_NUMBERS)
-def _rank(squares, at, nearer, reached, ranks, nearest, least):
-    """Count for every row and column of a tile the squares below its lower limit and up to its upper one; note the least."""
+def _rank(squares, at, clusters, nearer, reached, ranks, nearest, least):
+    """Count for every row and column of a tile the squares below its lower limit and up to its upper one; note the nearest
+    stranger.
+    """
     rows, columns = squares.shape
     row0, column0 = at
     for m in range(len(ranks)):
@@ -282,8 +287,10 @@ def _rank(squares, at, nearer, reached, ranks, nearest, least):
             ranks[m, 0, row0 + i] += row_ahead
             ranks[m, 1, row0 + i] += row_level
     below, where = least[column0 : column0 + columns], nearest[column0 : column0 + columns]
+    line = np.empty(columns)
     for i in range(rows):
-        line = squares[i]
+        for j in range(columns):
+            line[j] = squares[i, j] if clusters[row0 + i] != clusters[column0 + j] else _FAR
         for j in range(columns):
             where[j] = row0 + i if line[j] < below[j] else where[j]
             below[j] = min(line[j], below[j])

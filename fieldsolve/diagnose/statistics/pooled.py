@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from fieldsolve.diagnose.statistics.cloud import Cloud
-from fieldsolve.diagnose.statistics.design import Design
+from fieldsolve.diagnose.statistics.design import Design, Exchanges
 from fieldsolve.diagnose.statistics.entropies import cross_entropy
 from fieldsolve.diagnose.statistics.estimate import Estimate, mean
 from fieldsolve.diagnose.statistics.matching import Matching
@@ -33,7 +33,7 @@ class Pooled:
     matching: Matching
     shuffled: Matching
     hits: Array
-    exchanges: Array | None
+    exchanges: Exchanges
     bandwidth: Estimate
     tau: float
     bias: float | None
@@ -131,12 +131,14 @@ class Pooled:
         return self._totals(self.design.strangers)
 
     def _totals(self, sums: Array) -> tuple[Array, Array, Array]:
-        """Of every exchange the sums across its samples and within each, (R,): a quadratic form and what is left."""
-        assert self.exchanges is not None
-        reached = self.exchanges @ sums
-        own, whole = np.sum(reached * self.exchanges, axis=1), reached.sum(axis=1)
-        across = whole - own
-        return across, own, sums.sum() - whole - across
+        """Of every exchange the sums across its samples and within each, (R,)."""
+        first, second = self.exchanges.first, self.exchanges.second
+        reached = first @ sums
+        return (
+            np.sum(reached * second, axis=1),
+            np.sum(reached * first, axis=1),
+            np.sum((second @ sums) * second, axis=1),
+        )
 
     def mixed(self, sums: Array, centred: Array) -> Array:
         """Sums by slots of rows that are centred, each less the centroid of its modality: within as they are, and across."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fieldsolve.diagnose.statistics.cloud import Cloud
-from fieldsolve.diagnose.statistics.design import Design
+from fieldsolve.diagnose.statistics.design import Design, Exchanges
 from fieldsolve.diagnose.statistics.pooled import Pooled
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
@@ -16,14 +16,14 @@ RIDGE = 1.0  # scikit-learn's default
 _CHUNK = 4096  # rows at a time
 
 
-def classify(pooled: Pooled, labels: Array) -> Array:
-    """How many rows of each slot cross-validated ridge classification puts on their side, for many labellings at once: (R, S).
+def classify(pooled: Pooled, samples: Exchanges) -> Array:
+    """How many rows of each slot cross-validated ridge classification puts on their side, for many samples at once: (R, S).
 
     In each fold the direction is (X^T X + I)^-1 (m_1 - m_2) of the training rows centred at their pooled mean, and the
     threshold is half way between both samples' means; members of a group are always in the same fold. The matrix does not
     depend on the labels, so that all labellings share one factorisation a fold.
 
-    labels: (R, S), 1 for slots of the first sample, 0 for the second's. Rows are taken from the middle of both centroids: no
+    A row is of the sample in which it counts. Rows are taken from the middle of both centroids: no
     direction depends on where the origin is.
     """
     cloud, design = pooled.cloud, pooled.design
@@ -32,13 +32,13 @@ def classify(pooled: Pooled, labels: Array) -> Array:
     sums = pooled.row_sums + counts[:, None] * away[design.side]
     with threads.one_blas_thread():
         moments = _moments(cloud, design, fold)
-        correct = np.zeros(labels.shape)
+        correct = np.zeros(samples.first.shape)
         for left_out in range(FOLDS):
             train = (fold != left_out).astype(float)
             size = float(train @ counts)
             mean = (train @ sums) / size
             matrix = moments.sum(axis=0) - moments[left_out] - size * np.outer(mean, mean)
-            means = [((one * train) @ sums) / ((one * train) @ counts)[:, None] for one in (labels, 1 - labels)]
+            means = [((one * train) @ sums) / ((one * train) @ counts)[:, None] for one in (samples.first, samples.second)]
             direction = np.linalg.solve(matrix + RIDGE * np.eye(len(matrix)), (means[0] - means[1]).T)
             threshold = np.sum((means[0] + means[1]).T * direction, axis=0) / 2
             shifted = threshold - away @ direction
@@ -52,13 +52,13 @@ def classify(pooled: Pooled, labels: Array) -> Array:
                     np.diff(np.append(begins, len(slots))),
                 )
                 own = slots[begins]
-                correct[:, own] += np.where(labels[:, own] > 0, found, size_of - found)
+                correct[:, own] += np.where(samples.first[:, own] > 0, found, size_of - found)
     return correct
 
 
-def balanced_accuracy(correct: Array, counts: Indices, labels: Array) -> Array:
-    """The mean over both samples of the share classified right, (R,); correct, labels: (R, S)."""
-    shares = [np.sum(side * correct, axis=1) / (side @ counts) for side in (labels, 1 - labels)]
+def balanced_accuracy(correct: Array, counts: Indices, samples: Exchanges) -> Array:
+    """The mean over both samples of the share classified right, (R,); correct: (R, S)."""
+    shares = [np.sum(side * correct, axis=1) / (side @ counts) for side in (samples.first, samples.second)]
     return np.asarray((shares[0] + shares[1]) / 2)
 
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldsolve.diagnose.statistics.cloud import Cloud
-from fieldsolve.diagnose.statistics.design import Design
+from fieldsolve.diagnose.statistics.design import Design, Exchanges
 from fieldsolve.diagnose.statistics.estimate import Estimate
 from fieldsolve.diagnose.statistics.pooled import Pooled
-from fieldsolve.diagnose.statistics.recentred import stretch_factor
+from fieldsolve.diagnose.statistics.recentred import stretch
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
-from fieldsolve.numerics.compiled import REDUCE_NUMBERS, jit
+from fieldsolve.numerics.compiled import jit
 
 #: Directions: a whole basis where its projections are few enough, but not fewer than this (of several bases in few dimensions).
 FEWEST_DIRECTIONS = 64
@@ -89,70 +89,69 @@ class Costs:
     recentred: Array
 
 
-def exchanged(pooled: Pooled, exchanges: Array, rng: np.random.Generator) -> Costs:
+def exchanged(pooled: Pooled, exchanges: Exchanges, rng: np.random.Generator) -> Costs:
     """What exchanges make of the transport along a few directions.
 
-    For the last, centred rows are s + d, mean and difference in their cluster, with d stretched: see `recentred`.
+    For the last, centred rows have the differences of their clusters' sides stretched: see `recentred`.
     """
     design, cloud = pooled.design, pooled.cloud
     directions = orthonormal_directions(cloud.rows.shape[1], _FEW, rng)
-    labels = np.concatenate([design.is_first[None], exchanges])
+    both = Exchanges(
+        np.concatenate([design.is_first[None], exchanges.first]), np.concatenate([1 - design.is_first[None], exchanges.second])
+    )
     projections = project(cloud, directions)
     centred = projections - (cloud.centroids @ directions)[design.side[design.slot_of_row]].T
-    given, recentred = (
-        _costs(centred, design, labels[:1])[1],
-        _costs(_stretched(design, centred, exchanges), design, exchanges)[1],
-    )
+    stretched = stretch(centred.T, design).T
+    given, recentred = _costs(centred, design, design.as_given)[1], _costs(stretched, design, exchanges)[1]
     return Costs(
-        given=_costs(projections, design, labels)[0],
-        centred=_costs(centred, design, labels)[0],
+        given=_costs(projections, design, both)[0],
+        centred=_costs(centred, design, both)[0],
         recentred=np.concatenate([given, recentred]),
     )
 
 
-def _stretched(design: Design, centred: Array, exchanges: Array) -> Array:
-    """Centred projections (L, N) with differences from their cluster's mean stretched, so that exchanges keep their scatter."""
-    sizes = np.bincount(design.cluster)
-    means = np.stack([np.bincount(design.cluster, line) for line in centred]) / sizes
-    differences = centred - means[:, design.cluster]
-    sums = np.stack([np.bincount(design.slot_of_row, line, len(design.group)) for line in differences])
-    n, m = np.bincount(design.side, design.counts)
-    shifts = (exchanges / n - (1 - exchanges) / m) @ sums.T
-    factor = stretch_factor(float(np.sum(differences**2)), (float(n), float(m)), np.sum(shifts**2, axis=1))
-    return np.asarray(centred + (factor - 1) * differences)
-
-
-def _costs(projections: Array, design: Design, labels: Array) -> tuple[Array, Array]:
-    """The mean over directions (L, N) of W^2 between rows whose slots are labelled 1 and 0, as it is and centred, (R,) each."""
-    costs, slots = np.empty((len(projections), len(labels), 2)), design.slot_of_row.astype(np.uint32)
-    flags = labels > 0
+def _costs(projections: Array, design: Design, samples: Exchanges) -> tuple[Array, Array]:
+    """The mean over directions (L, N) of W^2 between both samples of exchanges, as it is and centred, (R,) each."""
+    costs, slots = np.empty((len(projections), len(samples.first), 2)), design.slot_of_row.astype(np.uint32)
+    first, second = (side / (side @ design.counts)[:, None] for side in (samples.first, samples.second))
 
     def work(begin: int, end: int) -> None:
-        room = np.empty(len(slots) + 1), np.empty(len(slots) + 1)
         for direction in range(begin, end):
             order = np.argsort(projections[direction])
-            _transports(projections[direction][order], slots[order], flags, *room, costs[direction])
+            _transports(projections[direction][order], slots[order], first, second, costs[direction])
 
-    threads.over_blocks(work, len(projections), projections.size * len(labels))
+    threads.over_blocks(work, len(projections), 2 * projections.size * len(first))
     means = costs.mean(axis=0)
     return means[:, 0], means[:, 1]
 
 
 @jit()
-def _transports(values, slots, flags, xs, ys, costs):
-    """Both costs of every labelling along one direction, from values in their order."""
-    for r in range(len(flags)):
-        # Both places are written, and one moves on: a branch on labels, which are random, would be mispredicted half the time.
-        # Unsigned places: no check for negative ones, which would cost as much as the rest.
-        n, m, label = np.uint64(0), np.uint64(0), flags[r]
-        for k in range(len(values)):
-            is_first = np.uint64(label[slots[k]])
-            xs[n] = values[k]
-            ys[m] = values[k]
-            n += is_first
-            m += np.uint64(1) - is_first
-        costs[r, 0] = _cost(xs[:n], ys[:m])
-        costs[r, 1] = costs[r, 0] - (_mean(xs[:n]) - _mean(ys[:m])) ** 2
+def _transports(values, slots, first, second, costs):
+    """Both costs of every pair of samples along one direction, from values in their order; weights are shares of the samples.
+
+    The least mass that is left of either sample's next row goes to the other's.
+    """
+    count = len(values)
+    for r in range(len(first)):
+        i = j = 0
+        own, other = first[r], second[r]
+        left_first = left_second = total = mean = 0.0
+        while True:
+            while i < count and left_first <= 0.0:
+                left_first = own[slots[i]]
+                i += 1
+            while j < count and left_second <= 0.0:
+                left_second = other[slots[j]]
+                j += 1
+            if left_first <= 0.0 or left_second <= 0.0:
+                break
+            mass, apart = min(left_first, left_second), values[i - 1] - values[j - 1]
+            total += mass * apart**2
+            mean += mass * apart
+            left_first -= mass
+            left_second -= mass
+        costs[r, 0] = total
+        costs[r, 1] = total - mean**2
 
 
 @jit()
@@ -185,33 +184,4 @@ def _potentials(xs, ys, first, second):
             value += (before + here) * (values[k] - values[k - 1])
             potential[k] = value
             before = here
-    return total / (n * m)
-
-
-@jit(REDUCE_NUMBERS)
-def _mean(values):
-    total = 0.0
-    for k in range(len(values)):
-        total += values[k]
-    return total / len(values)
-
-
-@jit(REDUCE_NUMBERS)
-def _cost(xs, ys):
-    """int (F^-1 - G^-1)^2 dt of two sorted samples of equal masses, 1/n and 1/m each."""
-    n, m = len(xs), len(ys)
-    total = 0.0
-    if n == m:
-        for k in range(n):
-            total += (xs[k] - ys[k]) ** 2
-        return total / n
-    i = j = at = 0
-    while i < n and j < m:
-        onward = min((i + 1) * m, (j + 1) * n)
-        total += (onward - at) * (xs[i] - ys[j]) ** 2
-        at = onward
-        if at == (i + 1) * m:
-            i += 1
-        if at == (j + 1) * n:
-            j += 1
     return total / (n * m)

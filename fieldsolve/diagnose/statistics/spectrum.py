@@ -22,7 +22,7 @@ def effective_rank(pooled: Pooled, side: int) -> Estimate:
     groups = design.group_of_row[part]
     with threads.one_blas_thread():
         variances, vectors = np.linalg.eigh(_moments(rows))
-        kept = variances > variances[-1] * len(variances) * np.finfo(rows.dtype).eps
+        kept = variances > variances[-1] * len(variances) * np.finfo(np.float64).eps
         if not (variances[-1] > 0 and kept.any()):
             return Estimate(0.0, np.zeros(design.groups))
         variances, vectors = variances[kept], vectors[:, kept]
@@ -33,8 +33,8 @@ def effective_rank(pooled: Pooled, side: int) -> Estimate:
         slopes = -(np.log(shares) + entropy) / (2 * scales * scales.sum())
         added = np.zeros(design.groups)
         for at in range(0, len(rows), _CHUNK):
-            along = rows[at : at + _CHUNK] @ vectors.astype(rows.dtype)
-            added += np.bincount(groups[at : at + _CHUNK], (along.astype(np.float64) ** 2 - variances) @ slopes, design.groups)
+            along = rows[at : at + _CHUNK].astype(np.float64) @ vectors
+            added += np.bincount(groups[at : at + _CHUNK], (along**2 - variances) @ slopes, design.groups)
     value = float(np.exp(entropy))
     return Estimate(value, value * added / len(rows))
 
@@ -43,6 +43,6 @@ def _moments(rows: Rows) -> Array:
     """Second moments of centred rows, (d, d)."""
     total = np.zeros((rows.shape[1], rows.shape[1]))
     for at in range(0, len(rows), _CHUNK):
-        block = rows[at : at + _CHUNK]
+        block = rows[at : at + _CHUNK].astype(np.float64)
         total += block.T @ block
     return total / len(rows)
