@@ -312,7 +312,7 @@ def transported(x: Array, y: Array, weights: tuple[Array, Array]) -> float:
 
 def test_exchanges_of_transport_are_those_of_optimal_transport(pooled: Pooled) -> None:
     found = sliced.exchanged(pooled, pooled.exchanges.few(3), np.random.default_rng(5))
-    directions = sliced.orthonormal_directions(5, 16, np.random.default_rng(5))
+    directions = sliced.orthonormal_directions(5, 12, np.random.default_rng(5))
     given, centred = rows_of(pooled) @ directions, np.asarray(pooled.cloud.rows) @ directions
     stretched = recentred.stretch(centred, pooled.design)
     for at in range(3):

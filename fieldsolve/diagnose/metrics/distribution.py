@@ -70,7 +70,7 @@ DEFINITIONS = (
         "for up to 640 000 projections, at least 64 directions",
         BONNEEL,
         "How far mass has to move along a direction; of order (centroid gap)/sqrt(d) for a pure offset. It falls with n to that "
-        "of the populations. Its interval includes the error of its directions; its p-value is from 16.",
+        "of the populations. Its interval includes the error of its directions; its p-value is from 12.",
         moves=False,
         of_n=True,
         in_picture=True,
@@ -155,10 +155,11 @@ def transport(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
 def classified(pooled: Pooled) -> Metric:
     """Linear separability; its interval holds the classifiers fixed, its p-value trains them anew."""
     design = pooled.design
-    given, drawn = separability.classify(pooled, design.as_given), pooled.exchanges.few(FEWER)
-    accuracies = separability.balanced_accuracy(separability.classify(pooled, drawn), design.counts, drawn)
+    both = design.given_and(pooled.exchanges.few(FEWER))
+    correct = separability.classify(pooled, both)
+    given, accuracies = correct[0], separability.balanced_accuracy(correct, design.counts, both)[1:]
     sides = [
-        mean(design.by_group(given[0] * (design.side == side)), design.by_group(design.counts * (design.side == side)))
+        mean(design.by_group(given * (design.side == side)), design.by_group(design.counts * (design.side == side)))
         for side in (0, 1)
     ]
     share = 0.5 * (sides[0] + sides[1])

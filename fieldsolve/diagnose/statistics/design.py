@@ -77,6 +77,11 @@ class Design:
         """The sample itself, as an exchange that leaves everything where it is."""
         return Exchanges(self.is_first[None], 1 - self.is_first[None])
 
+    def given_and(self, exchanges: Exchanges) -> Exchanges:
+        """The sample itself and exchanges of it, (1 + R, S)."""
+        both = (self.as_given.first, exchanges.first), (self.as_given.second, exchanges.second)
+        return Exchanges(*(np.concatenate(one) for one in both))
+
     @cached_property
     def slot_of_row(self) -> Indices:
         """The slot of each pooled row."""

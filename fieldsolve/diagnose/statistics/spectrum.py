@@ -33,8 +33,8 @@ def effective_rank(pooled: Pooled, side: int) -> Estimate:
         slopes = -(np.log(shares) + entropy) / (2 * scales * scales.sum())
         added = np.zeros(design.groups)
         for at in range(0, len(rows), _CHUNK):
-            along = rows[at : at + _CHUNK].astype(np.float64) @ vectors
-            added += np.bincount(groups[at : at + _CHUNK], (along**2 - variances) @ slopes, design.groups)
+            along = rows[at : at + _CHUNK] @ vectors.astype(rows.dtype)
+            added += np.bincount(groups[at : at + _CHUNK], (along.astype(np.float64) ** 2 - variances) @ slopes, design.groups)
     value = float(np.exp(entropy))
     return Estimate(value, value * added / len(rows))
 
