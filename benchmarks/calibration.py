@@ -119,11 +119,9 @@ def document(found, repeats: int, sizes, dimensions) -> str:
         f"    python -m benchmarks.calibration --repeats {repeats} --write",
         "",
         f"{repeats} samples of each of {number} cells: {', '.join(KINDS)}; n of {', '.join(map(str, sizes))} pairs; d of "
-        f"{', '.join(map(str, dimensions))}; partners' correlation {', '.join(map(str, CORRELATIONS))}; temperature "
-        f"{TAU}. Shares are "
-        "means over the cells of a size (least to largest cell); the last column counts cells that are off by more "
-        "than 3.3 standard "
-        "errors of their repeats. `benchmarks/calibration.py` says how pairs are made and what has to be covered.",
+        f"{', '.join(map(str, dimensions))}; partners' correlation {', '.join(map(str, CORRELATIONS))}; temperature {TAU}. "
+        "Shares are means over the cells of a size (least to largest cell); the last column counts cells that are off by more "
+        "than 3.3 standard errors of their repeats. `benchmarks/calibration.py` says how pairs are made.",
         "",
         "## Intervals: how often the 95 % interval holds the value",
         "",

@@ -121,8 +121,7 @@ def _lopsided(pooled: Pooled, metrics: dict[str, Metric]) -> list[str]:
     if largest > _LARGE and largest * pooled.design.independent > _UNEVEN:
         notes.append(
             f"one cluster has {largest:.0%} of the rows of a modality: means are largely its own, and intervals too "
-            "narrow; give fewer "
-            "rows of it"
+            "narrow; give fewer rows of it"
         )
     if metrics["energy_distance_centred"].plug_in is None:
         notes.append(
@@ -149,11 +148,10 @@ def _pass(
 
 def _coarse(sample: Sample, cloud: Cloud) -> list[str]:
     """What is to be said where single precision does not resolve how rows differ."""
-    parts = (sample.first, cloud.lengths[: cloud.first_rows]), (sample.second, cloud.lengths[cloud.first_rows :])
     return [
         f"{one.name}: rows lie within {spread:.1e} of their mean, where single precision has few digits; give them in double"
-        for one, lengths in parts
-        if one.rows.dtype == np.float32 and (spread := float(np.sqrt(lengths.mean()))) < _COARSE
+        for one, part in zip((sample.first, sample.second), cloud.parts, strict=True)
+        if one.rows.dtype == np.float32 and (spread := float(np.sqrt(cloud.lengths[part].mean()))) < _COARSE
     ]
 
 
@@ -164,10 +162,8 @@ def _strangers(sample: Sample, design: Design, rng: np.random.Generator) -> tupl
     chosen = [np.sort(rng.permutation(len(cluster))[:_SHOWN]) for cluster in sample.clusters]
     rows = [one.rows[at] for one, at in zip((sample.first, sample.second), chosen, strict=True)]
     clusters = [cluster[at] for cluster, at in zip(sample.clusters, chosen, strict=True)]
-    across, within = (
-        _squares(*rows),
-        [_squares(one, one)[np.triu(own[:, None] != own, 1)] for one, own in zip(rows, clusters, strict=True)],
-    )
+    across = _squares(*rows)
+    within = [_squares(one, one)[np.triu(own[:, None] != own, 1)] for one, own in zip(rows, clusters, strict=True)]
     stranger = clusters[0][:, None] != clusters[1][None, :]
     squares = {"unmatched": across[stranger], "within_a": within[0], "within_b": within[1]}
     group = np.empty(design.independent, dtype=np.int64)

@@ -76,9 +76,8 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
         notes = [*diagnosis.notes, *measured.notes]
         parts.append(
             f"<p class=about>{sample.pairs} pairs, {sample.first.rows.shape[1]} dimensions, temperature {diagnosis.tau:g}. "
-            f"Intervals (95 %) from {measured.groups} groups of pairs, p-values from up to {diagnosis.exchanges} "
-            "exchanges of partners, "
-            f"seed {diagnosis.seed}. {escape(tests_sentence(measured.adjusted))}"
+            f"Intervals (95 %) from {measured.groups} groups of pairs, p-values from up to {diagnosis.exchanges} exchanges of "
+            f"partners, seed {diagnosis.seed}. {escape(tests_sentence(measured.adjusted))}"
             f"{''.join(' Note: ' + escape(note) + '.' for note in notes)}</p>"
         )
         for file, image in images.items():

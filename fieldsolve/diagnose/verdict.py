@@ -84,7 +84,7 @@ def verdict(sample: Sample, measured: Measurement, tau_is_given: bool = True) ->
     recall = ", ".join(f"{measured.metrics[name].value:.3g}" for name in ("recall_a_to_b_at_1", "recall_b_to_a_at_1"))
     gap = measured.metrics["centroid_gap"]
     more = f" ({len(found) - 1} more below)" if len(found) > 1 else ""
-    summary = f"{_headline(first)}{more}. Centroid gap {_short(gap.value)}, recall@1 {recall}."
+    summary = f"{_HEADLINES[first.code]}{more}. Centroid gap {_short(gap.value)}, recall@1 {recall}."
     return Verdict(summary, tuple(found))
 
 
@@ -105,10 +105,6 @@ _HEADLINES = {
     "shape": "The modalities differ in shape",
     "nothing": "Nothing wrong is visible",
 }
-
-
-def _headline(finding: Finding) -> str:
-    return _HEADLINES[finding.code]
 
 
 def _findings(sample: Sample, measured: Measurement, tau_is_given: bool) -> Iterator[Finding]:
@@ -301,8 +297,7 @@ def _weak(measured: Measurement) -> Iterator[Finding]:
         yield Finding(
             "weak",
             f"Partners are nearer than most strangers, but among the nearest ten for {best:.0%} of the queries at most "
-            "(chance is "
-            f"{found.chance:.1%}).",
+            f"(chance is {found.chance:.1%}).",
             "More training or cleaner pairs come before the gap.",
         )
 

@@ -108,7 +108,7 @@ def _within_clusters(pooled: Pooled, side: int) -> Estimate | None:
     Over a cluster of c rows their sum is 2 c times the sum of squared distances from their mean.
     """
     design, cloud = pooled.design, pooled.cloud
-    part = slice(0, cloud.first_rows) if side == 0 else slice(cloud.first_rows, len(cloud.rows))
+    part = cloud.parts[side]
     order = np.argsort(design.cluster[part], kind="stable")
     starts = np.flatnonzero(np.diff(design.cluster[part][order], prepend=-1))
     counts = np.diff(np.append(starts, len(order)))

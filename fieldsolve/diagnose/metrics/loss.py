@@ -20,9 +20,8 @@ DEFINITIONS = (
         "InfoNCE",
         f"-E s/tau + E (log sum e^(s/tau) over rows + over columns)/2 {_BATCH}",
         _RADFORD,
-        "The loss in nats at the given temperature. Chance is the logarithm of the batch's size: above it, the "
-        "temperature is too "
-        "low for how well partners are known.",
+        "The loss in nats at the given temperature. Chance is the logarithm of the batch's size: above it, the temperature is "
+        "too low for how well partners are known.",
         of_n=True, least=0.0,
 ),
     Definition(

@@ -25,8 +25,8 @@ DEFINITIONS = tuple(
 def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them."""
     found = {}
-    split, total = pooled.cloud.first_rows, len(pooled.cloud.rows)
-    for direction, rows in (("a_to_b", np.arange(split)), ("b_to_a", np.arange(split, total))):
+    for direction, part in zip(("a_to_b", "b_to_a"), pooled.cloud.parts, strict=True):
+        rows = np.arange(part.start, part.stop)
         for index, depth in enumerate(DEPTHS):
             share = pooled.mean(pooled.hits[0, index, rows], rows)
             found[f"recall_{direction}_at_{depth}"] = Metric(

@@ -6,8 +6,8 @@ from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric, of_es
 from fieldsolve.diagnose.statistics.pooled import Pooled
 from fieldsolve.diagnose.statistics.spectrum import effective_rank
 
-#: Rows a component from which on the first order describes eigenvalues; below, there is no interval.
-FEWEST_ROWS = 4
+#: Rows for each component from which on the first order describes eigenvalues; below, there is no interval.
+ROWS_A_COMPONENT = 4
 
 DEFINITIONS = tuple(
     Definition(
@@ -15,9 +15,8 @@ DEFINITIONS = tuple(
         f"effective rank of {one}",
         "exp of the entropy of the singular values of the centred rows, scaled to sum 1",
         "Roy and Vetterli 2007, EUSIPCO",
-        "How many directions the modality uses, at most d or n - 1. Below a tenth of both is a dimensional collapse. "
-        "It rises with "
-        "n until n is far above d: value and interval are those of as many rows. No interval below n = 4 d.",
+        "How many directions the modality uses, at most d or n - 1. Below a tenth of both is a dimensional collapse. It rises "
+        "with n until n is far above d: value and interval are those of as many rows. No interval below n = 4 d.",
         moves=False,
         of_n=True,
     )
@@ -30,8 +29,8 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     found = {}
     for side, letter in enumerate("ab"):
         estimate = effective_rank(pooled, side)
-        rows = pooled.cloud.first_rows if side == 0 else len(pooled.cloud.rows) - pooled.cloud.first_rows
-        is_known = rows >= FEWEST_ROWS * pooled.cloud.rows.shape[1]
+        part = pooled.cloud.parts[side]
+        is_known = part.stop - part.start >= ROWS_A_COMPONENT * pooled.cloud.rows.shape[1]
         found[f"effective_rank_{letter}"] = of_estimate(estimate) if is_known else Metric(estimate.value)
     return found
 

@@ -17,7 +17,7 @@ def effective_rank(pooled: Pooled, side: int) -> Estimate:
     eigenvalues]. The value is that of so many rows: it rises with their number. 0 for a sample without spread.
     """
     cloud, design = pooled.cloud, pooled.design
-    part = slice(0, cloud.first_rows) if side == 0 else slice(cloud.first_rows, len(cloud.rows))
+    part = cloud.parts[side]
     rows = cloud.rows[part]
     groups = design.group_of_row[part]
     with threads.one_blas_thread():
