@@ -26,6 +26,7 @@ from fieldsolve.numerics import threads
 PATH = Path(__file__).parents[1] / "docs" / "calibration.md"
 SIZES, DIMENSIONS, CORRELATIONS, KINDS = (50, 200, 1000), (16, 64, 512), (0.0, 0.3, 0.8), ("nothing", "offset", "shape", "both")
 OFFSET, TAU, LEVEL, EXCHANGES = 0.4, 0.1, 0.05, 199
+FEWEST_INTERVALS = 10  # of a cell, of metrics that have none where they say nothing
 
 
 def pairs(kind: str, count: int, dimension: int, correlation: float, seed: int) -> list[np.ndarray]:
@@ -72,7 +73,7 @@ def coverage(found) -> dict[str, dict[tuple, float]]:
     table, largest = {}, max(cell[1] for cell in found)
     for (kind, count, dimension, rho), metrics in found.items():
         for name, values in metrics.items():
-            if np.isnan(values[:, 1]).all():
+            if np.sum(~np.isnan(values[:, 1])) < FEWEST_INTERVALS:
                 continue
             size = count if definitions()[name].of_n else largest
             seen = found[kind, size, dimension, rho][name][:, 0]
