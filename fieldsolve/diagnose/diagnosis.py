@@ -138,7 +138,10 @@ def diagnose(
         raise InputError(f"the bias of the sigmoid loss must be a finite number, not {bias}")
     notes = [note for one in given for note in one.notes]
     if tau is None:
-        notes.append(f"no temperature was given: {tau_used:g} is used; give your model's with --tau or --logit-scale")
+        notes.append(
+            f"no temperature was given: {tau_used:g} is used; give your model's with --tau or --logit-scale (losses and "
+            "KL depend on it)"
+        )
     comparisons = []
     for sample in [match(first, second, pairs) for first, second in combinations(given, 2)]:
         said = f"{sample.first.name} and {sample.second.name}"

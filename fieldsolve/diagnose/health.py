@@ -13,6 +13,7 @@ from fieldsolve.numerics.arrays import Indices
 POPULAR = 0.01  # share of rows that are the most popular ones
 
 _TOP = 0.1  # share of rows that are the nearest ones
+_DRAWS = 8
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,12 @@ class Unrelated:
 @dataclass(frozen=True)
 class Hubs:
     """The most popular hundredth of a modality's distinct rows, at least one, and the share of queries of which they are the
-    nearest strangers.
+    nearest strangers; chance: that share where every query has one at random.
     """
 
     rows: int
     share: float
+    chance: float
 
 
 @dataclass(frozen=True)
@@ -120,4 +122,7 @@ def _hubs(pooled: Pooled, copies: Indices, side: int) -> Hubs:
     weight = 1 / np.bincount(design.cluster[queries], minlength=design.independent)[design.cluster[queries]]
     counts = np.sort(np.bincount(copies[design.orders[side]][places], weight, int(copies.max()) + 1))[::-1]
     popular = max(1, round(POPULAR * len(counts)))
-    return Hubs(popular, float(counts[:popular].sum() / weight.sum()))
+    # Few queries crowd on few rows of many by chance.
+    drawn = np.random.default_rng(0).multinomial(design.independent, np.full(len(counts), 1 / len(counts)), size=_DRAWS)
+    chance = np.sort(drawn, axis=1)[:, ::-1][:, :popular].sum(axis=1).mean() / design.independent
+    return Hubs(popular, float(counts[:popular].sum() / weight.sum()), float(chance))

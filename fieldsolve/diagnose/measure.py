@@ -106,7 +106,7 @@ def _cut(metric: Metric, definition: Definition) -> Metric:
 def _ties(pooled: Pooled, found: Health) -> list[str]:
     """What is to be said of ranks that are ties, where copies do not explain them."""
     undecided = float(np.mean(pooled.hits[0, 0] % 1 > 0))
-    if undecided <= _NOTABLE + max(found.copies):
+    if undecided <= _NOTABLE + 2 * max(found.copies):
         return []
     return [
         f"partners of {undecided:.0%} of the rows are as near as strangers, as far as distances have digits: ranks that single "
@@ -120,8 +120,9 @@ def _lopsided(pooled: Pooled, metrics: dict[str, Metric]) -> list[str]:
     notes = []
     if largest > _LARGE and largest * pooled.design.independent > _UNEVEN:
         notes.append(
-            f"one cluster has {largest:.0%} of the rows of a modality: means are largely its own, and intervals too "
-            "narrow; give fewer rows of it"
+            f"one cluster has {largest:.0%} of the rows of a modality, {largest * pooled.design.independent:.0f} times "
+            "its share: intervals "
+            "too narrow are what comes of it; give fewer rows of it"
         )
     if metrics["energy_distance_centred"].plug_in is None:
         notes.append(

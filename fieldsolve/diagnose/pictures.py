@@ -212,5 +212,5 @@ def _claim(first: dict[str, Metric], last: dict[str, Metric], chance: float, dis
         if (first[one].ci_low or 0) > (last[one].ci_high or 0) or (last[one].ci_low or 0) > (first[one].ci_high or 0)
     ]
     said = "Retrieval follows the partners" if after <= before * (1 - chance / 2) else "Retrieval hardly follows the partners"
-    moved = ", ".join(apart).replace("_", " ") or "no distance of the distributions"
+    moved = ", ".join(apart).replace("_", " ") or "none of these distances"
     return f"{said}; {moved} {'move' if len(apart) > 1 else 'moves'}"

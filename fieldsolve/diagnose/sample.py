@@ -127,6 +127,8 @@ def match(first: Modality, second: Modality, partners: Indices | None = None) ->
                 f"rows are copies of each other, and only {distinct} clusters have none in common: intervals and p-values take "
                 "copies for independent, and are too narrow and too small"
             )
+    if np.array_equal(kept[0].rows, kept[1].rows):
+        notes.append(f"{first.name} and {second.name} hold the same rows")
     return Sample(kept[0], kept[1], clusters, links, copies, tuple(notes))
 
 

@@ -11,7 +11,7 @@ HEADINGS = ("value", "95 % interval", "p", "noise level", "shuffled")
 #: What a terminal shows.
 TERMINAL = (
     *("centroid_gap", "energy_distance", "energy_distance_centred", "smoothed_symmetric_kl", "cosine_matched_mean"),
-    *("cosine_unmatched_mean", "recall_a_to_b_at_1", "recall_b_to_a_at_1", "infonce", "siglip", "best_temperature"),
+    *("cosine_unmatched_mean", "recall_a_to_b_at_1", "recall_b_to_a_at_1", "infonce", "siglip", "best_temperature", "best_bias"),
 )
 
 #: What tables for papers show.
@@ -43,8 +43,13 @@ def tests_sentence(adjusted: dict[str, float]) -> str:
     lost = [name for name, value in adjusted.items() if value > SIGNIFICANT]
     held = len(adjusted) - len(lost)
     if len(lost) == len(adjusted) and min(adjusted.values()) < 1:
-        return f"{len(adjusted)} p-values; none hold together at 5 % (Holm); more than {20 * len(adjusted)} --exchanges can tell."
+        return (
+            f"{len(adjusted)} p-values of all metrics; none hold together at 5 % (Holm): more than {20 * len(adjusted)} "
+            "--exchanges can tell."
+        )
     if not lost:
-        return f"{len(adjusted)} p-values; all hold together at 5 % (Holm)."
+        return f"{len(adjusted)} p-values of all metrics; all hold together at 5 % (Holm)."
     listed = f"all but {', '.join(lost)}" if held > len(lost) else ", ".join(one for one in adjusted if one not in lost)
-    return f"{len(adjusted)} p-values; {held or 'none'} hold together at 5 % (Holm){': ' + listed if held else ''}."
+    return (
+        f"{len(adjusted)} p-values of all metrics; {held or 'none'} hold together at 5 % (Holm){': ' + listed if held else ''}."
+    )

@@ -65,6 +65,11 @@ class Place:
         return np.asarray(self.potentials / self.tau + np.log(self.density[::-1]))
 
     @property
+    def density_centroids(self) -> Array:
+        """Of the observed densities, (2, 3)."""
+        return np.stack([(self.grid.points().T * one).mean(axis=1) for one in self.density])
+
+    @property
     def nearest_coupling(self) -> float:
         """The coupling whose equilibrium has the centroid gap nearest to the observed one."""
         return float(self.couplings[np.argmin(np.abs(self.equilibrium_gaps - self.centroid_gap))])
@@ -179,6 +184,13 @@ def _equilibrium(place: Place) -> str:
         f"coupling 0 and {most:.3f} at coupling 1 (CLIP); the sample's energy is {place.excess[0]:.3g} and "
         f"{place.excess[-1]:.3g} nats above them."
     )
+    own, there = place.density_centroids, place.equilibrium_centroids[0]
+    if float((own[0] - own[1]) @ (there[0] - there[1])) < 0:
+        return (
+            f"{said} There each modality is where the other one is here, pulled to its partners: these equilibria do "
+            "not describe the "
+            "sample."
+        )
     if least > 2 * observed:
         return f"{said} The potentials alone hold a larger gap than is there."
     if least > 0.5 * observed:

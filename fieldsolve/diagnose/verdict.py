@@ -16,7 +16,7 @@ MOST_FINDINGS = 5
 
 _COLLAPSED = 0.05  # of one modality's spread to the other's
 _CONSTANT = 1e-5  # spread of unit rows
-_COPIES = 0.01  # share of rows
+_COPIES = 0.02  # share of rows
 _LOW_RANK = 0.1  # of the most that n rows in d dimensions can have
 _JUNK = 0.1  # share of pairs that is worth looking at
 _MIXED = 1.3  # times: partners that are merely nearer than strangers make the nearer half fuller
@@ -29,7 +29,7 @@ _CROWDED = 0.2  # share of queries that the most popular rows take
 _SPREAD = 1.05  # ratio of mean distances within
 _PARALLEL = 0.8  # of the gap is a difference of the centroids' lengths
 _SELDOM = 0.5  # recall among ten
-_SMALL_SHARE = 0.02  # of the energy distance
+_ENOUGH = 200  # pairs of a batch, from which on a loss that falls to temperature 0 says something
 _FEW = 1e-2  # below, three decimals are too few
 
 
@@ -64,7 +64,7 @@ _SILENCES = {
     "collapsed": (*_FROM_PARTNERS, *_FROM_CLOUDS),
     "order": ("junk", "temperature", "hubs", "weak"),
     "junk": ("temperature", "weak"),
-    "hubs": ("weak", "offset", "spread", "shape", "open_distribution"),
+    "hubs": ("weak",),
     "low_rank": ("temperature", "hubs", "weak"),
 }
 
@@ -96,8 +96,8 @@ _HEADLINES = {
     "junk": "Part of the pairs look unrelated",
     "low_rank": "Dimensional collapse: few directions are used",
     "unnormalised": "Rows were not of unit length",
-    "temperature": "The temperature is far from the one that fits these pairs",
-    "hubs": "Hubs: few rows are nearest to most queries",
+    "temperature": "The temperature (or the bias) does not fit these pairs",
+    "hubs": "Hubs: few rows are nearest to many queries",
     "weak": "Partners are nearer than strangers, but seldom first",
     "offset": "An offset: the modalities have centroids of their own",
     "spread": "One modality is more spread than the other",
@@ -118,8 +118,8 @@ def _findings(sample: Sample, measured: Measurement, tau_is_given: bool) -> Iter
     if tau_is_given:
         yield from _temperature(measured)
     yield from _hubs(measured, names)
-    yield from _distributions(measured, names)
     yield from _weak(measured)
+    yield from _distributions(measured, names)
 
 
 def _towers(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
@@ -129,7 +129,7 @@ def _towers(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
             yield Finding(
                 "constant",
                 f"All embeddings of {names[side]} are the same to {spread[side]:.1e}.",
-                "Look at that encoder's inputs and last layer; nothing else here says anything before.",
+                "Look at that encoder's inputs and last layer; until then no other number here means anything.",
             )
             return
     low, high = sorted(range(2), key=lambda side: spread[side])
@@ -170,7 +170,7 @@ def _copies(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
                 "duplicates",
                 f"{copies[side]:.1%} of the rows of {names[side]} are copies of others: recall@1 into them is at most "
                 f"{ceiling[1 - side]:.3f}.",
-                "Leave them out of a gallery, or say with --pairs what matches.",
+                "Leave them out of a gallery, or keep one of each.",
             )
             return
 
@@ -204,17 +204,21 @@ def _temperature(measured: Measurement) -> Iterator[Finding]:
     best, loss, level = metrics["best_temperature"], metrics[measured.loss], chance(measured.loss, measured.batch)
     if best.value == 0:
         # The loss falls all the way down: the temperature is too high where there is much left to fall.
-        too_high, said = tau > _TEMPERATURE * LEAST_TAU and loss.value > _LEFT * level, f"{LEAST_TAU:g} or below"
+        too_high = tau > _TEMPERATURE * LEAST_TAU and loss.value > _LEFT * level and measured.batch >= _ENOUGH
+        said = f"{LEAST_TAU:g} or below"
         too_low = False
     elif best.ci_low is None or best.ci_high is None:
         return
     else:
         too_high, too_low = tau > max(_TEMPERATURE * best.value, best.ci_high), tau < min(best.value / _TEMPERATURE, best.ci_low)
         said = f"{best.value:.3g} (95 % interval {best.ci_low:.3g} to {best.ci_high:.3g})"
+    if measured.bias is not None:
+        said += f" and a bias of {metrics['best_bias'].value:.3g}, both together"
     if not (too_high or too_low) and loss.value > _ABOVE * level:
         yield Finding(
             "temperature",
-            f"The loss of these pairs is {loss.value:.3g} nats at what was given, above chance, {level:.3g}.",
+            f"The loss of these pairs is {loss.value:.3g} nats at what was given, above chance, {level:.3g}; it is least at a "
+            f"temperature of {said}.",
             "Are temperature and bias the model's?",
         )
     if too_high or too_low:
@@ -228,13 +232,13 @@ def _temperature(measured: Measurement) -> Iterator[Finding]:
 
 def _hubs(measured: Measurement, names: tuple[str, str]) -> Iterator[Finding]:
     for name, way, hubs in zip(names, ("b_to_a", "a_to_b"), measured.health.hubs, strict=True):
-        if hubs.share > _CROWDED and measured.metrics[f"recall_{way}_at_1"].value < _UNIQUE:
+        if hubs.share > max(_CROWDED, 2 * hubs.chance) and measured.metrics[f"recall_{way}_at_1"].value < _UNIQUE:
             rows = f"{hubs.rows} rows" if hubs.rows > 1 else "One row"
             yield Finding(
                 "hubs",
                 f"{rows} of {name} {'are' if hubs.rows > 1 else 'is'} the nearest "
-                f"stranger{'s' if hubs.rows > 1 else ''} of {hubs.share:.0%} of the queries.",
-                "Scale similarities by how popular rows are (inverted softmax, CSLS), or take the centroids off.",
+                f"stranger{'s' if hubs.rows > 1 else ''} of {hubs.share:.0%} of the queries (by chance {hubs.chance:.0%}).",
+                "Scale similarities by how popular rows are (inverted softmax, CSLS).",
             )
             return
 
@@ -255,19 +259,18 @@ def _distributions(measured: Measurement, names: tuple[str, str]) -> Iterator[Fi
             "offset",
             f"{names[0]} and {names[1]} have centroids {_tested(gap)} apart: {share:.1%} of their energy distance is "
             "this offset.",
-            "`fieldsolve move-gap` takes it off and keeps every ranking across modalities; in an index of both modalities it "
-            "decides whom queries find.",
+            _hurts(measured),
         )
         if spread is not None:
             yield spread
         elif "energy_distance_centred" in sure:
-            share = 1 - share
-            how = "a little " if share < _SMALL_SHARE else ""
+            whole, left = (metrics[f"smoothed_symmetric_kl{suffix}"].value for suffix in ("", "_centred"))
+            stays = f", and {min(max(left / whole, 0.0), 1.0):.0%} of the smoothed symmetric KL" if whole > 0 else ""
             yield Finding(
                 "shape",
-                f"Without the offset they differ {how}in shape: centred energy distance {_tested(centred)}, {share:.1%} of the "
-                "whole.",
-                "It is hardly what keeps them apart." if how else "No translation closes that.",
+                f"Without the offset they differ in shape: centred energy distance {_tested(centred)}, {1 - share:.1%} of the "
+                f"whole{stays}.",
+                "No translation closes that.",
             )
     elif "energy_distance" in sure:
         yield Finding(
@@ -275,6 +278,22 @@ def _distributions(measured: Measurement, names: tuple[str, str]) -> Iterator[Fi
             f"The centroids coincide ({_tested(gap)}), the distributions do not: energy distance {_tested(raw)}.",
             "A closed centroid gap is not a closed gap, and no translation closes this one.",
         )
+
+
+def _hurts(measured: Measurement) -> str:
+    """What an offset does to retrieval, and what to do about it."""
+    metrics, found = measured.metrics, measured.health.unrelated
+    if found.share + 2 * found.error >= 1:
+        return "What it does to retrieval shows once partners are found."
+    own = min(metrics[f"cosine_within_{letter}_mean"].value for letter in "ab")
+    matched = metrics["cosine_matched_mean"].value
+    said = "It does not matter for rankings across modalities"
+    if own > matched:
+        said += (
+            f"; in one index of both, strangers of the query's own modality come before partners (cosines {own:.2f} and "
+            f"{matched:.2f})"
+        )
+    return f"{said}. `fieldsolve move-gap` takes it off and keeps those rankings."
 
 
 def _spread(measured: Measurement, names: tuple[str, str]) -> Finding | None:
@@ -286,7 +305,8 @@ def _spread(measured: Measurement, names: tuple[str, str]) -> Finding | None:
         "spread",
         f"{names[high]} is more spread: strangers are {within[high].value:.3g} apart on average, in {names[low]} "
         f"{within[low].value:.3g}.",
-        "No translation makes them alike.",
+        "Unit vectors that are more spread have a shorter mean: their centroids differ by "
+        f"{abs(measured.metrics['centroid_norm_a'].value - measured.metrics['centroid_norm_b'].value):.2g} in length.",
     )
 
 
@@ -296,9 +316,10 @@ def _weak(measured: Measurement) -> Iterator[Finding]:
     if best < _SELDOM and found.share + 2 * found.error < 1:
         yield Finding(
             "weak",
-            f"Partners are nearer than most strangers, but among the nearest ten for {best:.0%} of the queries at most "
-            f"(chance is {found.chance:.1%}).",
-            "More training or cleaner pairs come before the gap.",
+            f"Partners are nearer than strangers on the whole, but among the nearest ten for {best:.0%} of the queries "
+            "only, in the "
+            f"better direction (chance is {found.chance:.1%}).",
+            "More training or cleaner pairs come before any gap.",
         )
 
 

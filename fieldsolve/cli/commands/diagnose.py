@@ -18,7 +18,12 @@ from fieldsolve.cli.values import Between, FileName
     type=Between(0.003, 1e9),
     help="Temperature of the model, at least 0.003.  [default: 0.07, where CLIP's training starts]",
 )
-@click.option("--logit-scale", type=Between(1e-9, 1 / 0.003), metavar="SCALE", help="The same as 1/tau; 100 for OpenAI's CLIP.")
+@click.option(
+    "--logit-scale",
+    type=Between(1e-9, 1 / 0.003),
+    metavar="SCALE",
+    help="The same as 1/tau, exp of the stored parameter; 100 for OpenAI's CLIP.",
+)
 @click.option("--normalize", is_flag=True, help="Scale rows to unit length instead of refusing others.")
 @click.option(
     "--pairs",
@@ -121,6 +126,10 @@ def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None
         for line in align([row[:-1] for row in table(one["metrics"], TERMINAL)]):
             say(line)
         say(tests_sentence(one["tests"]["holm"]))
+        for again in one["corruption"]:
+            recalls = " and ".join(f"{again['metrics'][f'recall_{way}_at_1']['value']:.3g}" for way in ("a_to_b", "b_to_a"))
+            gap = again["metrics"]["centroid_gap"]["value"]
+            say(f"with {again['replaced']:.0%} of the partners replaced: recall@1 {recalls}, centroid gap {gap:.3f}")
 
 
 def _bias(loss: str, bias: float | None) -> float | None:

@@ -18,7 +18,7 @@ DEFINITIONS = (
         "alignment across",
         "E|x - y|^2 of matched rows = 2 - 2 (mean matched cosine)",
         _WANG,
-        "0 if partners coincide; offsets alone add about the squared centroid gap. Trained CLIP models have 1.3 to 1.6.",
+        "0 if partners coincide. Trained CLIP models have 1.3 to 1.6.",
         least=0.0,
         most=4.0,
     ),

@@ -20,8 +20,7 @@ DEFINITIONS = (
             f"matched cosines, {title}",
             "x_i.y_i of matched rows",
             _RADFORD,
-            "Matched cosines of trained CLIP models are 0.2 to 0.35: the offset caps them. Their level means nothing without the "
-            "unmatched ones.",
+            "Matched cosines of trained CLIP models are 0.2 to 0.35. Their level means nothing without the unmatched ones.",
             least=0.0 if suffix == "sd" else -1.0,
             most=1.0,
         )
@@ -31,7 +30,7 @@ DEFINITIONS = (
         Definition(
             f"cosine_unmatched_{suffix}",
             f"unmatched cosines, {title}",
-            "x_i.y_j of strangers" + ("" if suffix == "mean" else ", of at most 700 rows of each modality"),
+            "x_i.y_j of strangers" + ("" if suffix == "mean" else ", of at most 700 rows of each modality, without interval"),
             _RADFORD,
             "What matched cosines have to exceed; the mean is the product of the centroids.",
             least=-1.0,

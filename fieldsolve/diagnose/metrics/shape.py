@@ -22,7 +22,7 @@ DEFINITIONS = (
         Definition(
             f"{name}_centred",
             f"{title}, centred",
-            f"{name} of x - m_a and y - m_b, same bandwidths",
+            f"{name} of x - m_a and y - m_b{', same bandwidths' if name[0] == 'm' else ''}",
             source,
             f"The same {_SHIFTED}",
         )
