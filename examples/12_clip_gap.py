@@ -72,7 +72,7 @@ def plot(result: Result) -> Figure:
         panels[1].hist(strangers, 80, density=True, histtype="step", color=colour, label=f"strangers, {label}")
     panels[0].set_xticks([k + 0.18 for k in range(len(names))], [name.replace("_", " ") for name in names], fontsize=8)
     panels[0].set(title="the gap stays, retrieval comes", ylabel="value, with 95 % interval")
-    panels[1].set(title="why cosines are 0.3", xlabel="cosine across modalities", ylabel="density")
+    panels[1].set(title="training lifts partners above strangers", xlabel="cosine across modalities", ylabel="density")
     for ax in panels:
         ax.legend(frameon=False, fontsize=8)
     return figure
