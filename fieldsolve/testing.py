@@ -15,8 +15,8 @@ import numpy as np
 from fieldsolve.encoders.laws import JointLaw
 from fieldsolve.encoders.losses import LOSSES, Logits, Loss, Slopes
 from fieldsolve.equilibrium.densities import normalise
-from fieldsolve.equilibrium.terms import TERMS, Term, term_of
-from fieldsolve.grids import Circle, Critic, Grid, Healpix, Kernel, Smoother, grid_of
+from fieldsolve.equilibrium.terms import TERMS, Convexity, Term, term_of
+from fieldsolve.grids import Circle, Critic, Grid, Healpix, Kernel, Modes, Smoother, grid_of
 from fieldsolve.grids.critics import critic_of
 from fieldsolve.grids.smoothing import least_tau
 from fieldsolve.numerics.arrays import Array
@@ -161,12 +161,13 @@ def check_critic(critic: Critic, tau: float = 0.5) -> None:
         _agree(Smoother(grid, kernel).smooth(zonal), spectrum[1] * zonal, 1e-2, "the dipole, smoothed, against the spectrum")
 
 
-def check_term(term: Term, grid: Grid, modalities: int = 2) -> None:
-    """Check that a term keeps what `Term` promises: its name, its variation, its smoothness, its spectrum.
+def check_term(term: Term, grid: Grid, modalities: int = 2, steps: int = 20) -> None:
+    """Check that a term keeps what `Term` promises: name, variation, smoothness, spectrum, convexity and least value.
 
-    Registered terms must come back from their names. grid: with some hundred points, that resolves what the term smooths by.
-    Raises AssertionError.
+    Registered terms must come back from their names. grid: with some hundred points, that resolves what the term smooths by; steps:
+    random states from which a step of the safe length must not raise the term. Raises AssertionError.
     """
+    term.check(grid, modalities)
     if term.name in TERMS:
         assert term_of(str(term)) == term, f"{term} does not come back from its name"
     rng = np.random.default_rng(_SEED)
@@ -175,25 +176,33 @@ def check_term(term: Term, grid: Grid, modalities: int = 2) -> None:
     for density in states:
         _check_variation(term, grid, density, rng)
     _check_smoothness(term, grid, states)
+    _check_steps(term, grid, shape, steps, rng)
     _check_spectrum(term, grid, modalities)
+    _check_convexity(term, grid, states)
 
 
 def _check_variation(term: Term, grid: Grid, density: Array, rng: np.random.Generator) -> None:
     value, variation = term.evaluate(grid, density)
     assert np.isfinite(value), f"{term}: the value is {value}"
     assert variation.shape == density.shape, f"{term}: the variation has the shape {variation.shape}"
-    direction = rng.standard_normal(density.shape) * density
-    direction -= direction.mean(axis=1, keepdims=True)
+    tilt = rng.standard_normal(density.shape)
+    direction = density * (tilt - np.mean(density * tilt, axis=1, keepdims=True))
     slope = float(np.sum(np.mean(variation * direction, axis=1)))
-    ahead, behind = (term.evaluate(grid, density + sign * 3e-5 * direction)[0] for sign in (1, -1))
-    _agree(
-        (ahead - behind) / 6e-5, slope, 1e-5 * (1 + abs(slope) + abs(value)), f"{term}: differences of values, and the variation"
-    )
+    errors = []
+    for step in (2e-3, 1e-3, 3e-5):
+        ahead, behind = (term.evaluate(grid, density + sign * step * direction)[0] for sign in (1, -1))
+        errors.append(abs((ahead - behind) / (2 * step) - slope))
+    size = 1 + abs(slope) + abs(value)
+    _agree(errors[2], 0, 1e-5 * size, f"{term}: differences of values, and the variation")
+    assert errors[1] <= errors[0] / 3.5 + 1e-7 * size, f"{term}: differences approach the variation in less than second order"
 
 
 def _check_smoothness(term: Term, grid: Grid, states: list[Array]) -> None:
     """T(y) <= T(x) + <g, y - x> + (L/A) KL(y || x): relative smoothness, between any two states."""
-    limit = term.smoothness(grid, len(states[0])) / len(states[0])
+    smoothness = term.smoothness(grid, len(states[0]))
+    if smoothness is None:
+        return
+    limit = smoothness / len(states[0])
     for x in states:
         value, variation = term.evaluate(grid, x)
         for y in (one for one in states if one is not x):
@@ -204,12 +213,41 @@ def _check_smoothness(term: Term, grid: Grid, states: list[Array]) -> None:
             )
 
 
+def _check_steps(term: Term, grid: Grid, shape: tuple[int, int], steps: int, rng: np.random.Generator) -> None:
+    """A mirror step of length 1/L, from random states, some of them spiked."""
+    smoothness = term.smoothness(grid, shape[0])
+    if not smoothness:
+        return
+    for _ in range(steps):
+        field = rng.exponential() * rng.standard_normal(shape)
+        field[:, rng.integers(shape[1])] += rng.choice([0.0, 5.0])
+        density = normalise(field, 1e-4).density()
+        value, variation = term.evaluate(grid, density)
+        onward = normalise(np.log(density) - shape[0] / smoothness * variation, 1e-4).density()
+        there = term.evaluate(grid, onward)[0]
+        assert there <= value + 1e-9 * (1 + abs(value)), f"{term}: a safe step raises it from {value:.9g} to {there:.9g}"
+
+
+def _check_convexity(term: Term, grid: Grid, states: list[Array]) -> None:
+    """What is above its tangents, and where the least value is."""
+    for x in states:
+        value, variation = term.evaluate(grid, x)
+        assert value >= term.least(grid) - 1e-9 * (1 + abs(value)), f"{term}: {value} is below its least value {term.least(grid)}"
+        for y in (one for one in states if one is not x):
+            moves = [(y - x)] if term.convexity is Convexity.JOINTLY else []
+            if term.convexity is Convexity.IN_EACH:
+                moves = [np.where(np.arange(len(x))[:, None] == a, y - x, 0.0) for a in range(len(x))]
+            for move in moves:
+                above = term.evaluate(grid, x + move)[0] - value - float(np.sum(np.mean(variation * move, axis=1)))
+                assert above >= -1e-9 * (1 + abs(value)), f"{term}: is below its tangent by {-above:.3g}; it is not convex"
+
+
 def _check_spectrum(term: Term, grid: Grid, modalities: int) -> None:
     try:
         most = min(grid.largest_degree, 3)
     except InputError:
         return
-    spectrum, uniform, step = term.spectrum(grid, most, modalities), np.ones((modalities, grid.size)), 1e-3
+    spectrum, uniform, step = term.spectrum(Modes(grid.dim, most), modalities), np.ones((modalities, grid.size)), 1e-3
     assert spectrum.shape == (most + 1, modalities, modalities), f"{term}: the spectrum has the shape {spectrum.shape}"
     for degree in range(1, most + 1):
         harmonic = grid.zonal(degree) / np.sqrt(np.mean(grid.zonal(degree) ** 2))

@@ -34,13 +34,19 @@ def cells(spec: Spec) -> list[Task]:
 
 def curves(spec: Spec) -> list[Task]:
     """Binodal and spinodal wherever the coupling is an axis: one task for every setting of the other ones."""
-    has_phases = not spec.fixed["terms"] and len(spec.fixed["potential"]) <= 2
-    if "coupling" not in spec.axes or _of(spec, "energy") == ["smoothed"] or not has_phases:
+    if "coupling" not in spec.axes or _of(spec, "energy") == ["smoothed"] or not _has_phases(spec):
         return []
     others = {name: values for name, values in spec.axes.items() if name not in APART_FROM_TRANSITIONS}
     fixed = {name: value for name, value in spec.fixed.items() if name not in APART_FROM_TRANSITIONS}
     settings = [dict(zip(others, values, strict=True)) for values in product(*others.values())]
     return [_task("transitions", {**fixed, **setting}) for setting in settings if {**fixed, **setting}["floor"] > 0]
+
+
+def _has_phases(spec: Spec) -> bool:
+    """Whether binodal and spinodal are known: for two potentials, or more that are all the same."""
+    names = spec.fixed["potential"]
+    are_equal = len(set(names)) == 1 and "misalign" not in spec.axes and not spec.fixed.get("misalign")
+    return not spec.fixed["terms"] and (len(names) <= 2 or are_equal)
 
 
 def branches(spec: Spec) -> list[Task]:

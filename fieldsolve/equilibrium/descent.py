@@ -14,6 +14,7 @@ from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
 
 _LONGEST = 2.0**60
+_SHORTEST = 1e-12  # step where no safe length is proved
 _MOST_TRIALS = 64  # of lengths in one step, before the safe one: from the longest down to 1 there are 30
 _STIFF_RISE = 1.5  # of the stationarity in one step, while a saddle is left and rounding hides by how much the energy falls
 _WORTHWHILE = 10  # steps towards a stationary state where the bound says that the energy has no more than the tolerance to fall
@@ -80,7 +81,7 @@ def descend(
 
     rho <- argmin over rho >= floor of mean 1 of length A int g rho + KL(rho || current), g the first variation at
     the current state. A step that would raise the energy is not taken but shortened, down to the energy's safe length, which
-    only rounding can defeat; after a step that was taken the next one is longer.
+    only rounding can defeat (as far as it takes where none is proved); after a step that was taken the next one is longer.
 
     start: (A, N); tolerance >= 0; max_steps >= 0; watch: told the number of steps at every state that is reached; bound: of
     the energy, if one is known. The status says why the loop ended; it is decided here and nowhere else.
@@ -145,17 +146,18 @@ class _Walk:
     """
 
     def __init__(self, energy: Energy, start: LogDensity) -> None:
-        self._energy, self.length = energy, energy.safe_length
+        self._energy, self.length = energy, energy.first_length
+        self._safe = _SHORTEST if energy.safe_length is None else energy.safe_length
         current = LogDensity(start.field.copy(), start.shift, start.floor)
         self._spare = np.empty_like(current.field)
         self.here, self._proposal = energy.step(current, self.length, np.empty_like(current.field))
-        self._momentum = _Momentum(current) if energy.safe_length < 1 else None
+        self._momentum = _Momentum(current) if energy.safe_length is not None and energy.safe_length < 1 else None
         self._pace = _PLAIN if self._momentum is None else _STIFF
         self._carried = 0
 
     def tried(self) -> Evaluation:
         """Evaluate the state under trial; while it is not lower, drop momentum, then shorten the step, to the safe length."""
-        safe = self._energy.safe_length
+        safe = self._safe
         for trial in range(_MOST_TRIALS):
             self._longer = min(self.length * self._pace.growth, _LONGEST)
             self._there, self._onward = self._energy.step(self._proposal, self._longer, self._spare, self.here.multiplier)

@@ -1,7 +1,7 @@
 """Certified lower bounds of the intrinsic energies over floored densities, by duality."""
 
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 from math import sqrt
 from sys import float_info
 from typing import NamedTuple
@@ -9,10 +9,6 @@ from typing import NamedTuple
 import numpy as np
 
 from fieldsolve.equilibrium import local_passes, local_problem
-from fieldsolve.equilibrium.densities import require_floor
-from fieldsolve.equilibrium.energy import Energy
-from fieldsolve.equilibrium.gibbs import gibbs_bound
-from fieldsolve.equilibrium.vertices import vertex_minimum
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.progress import Progress, Watch
@@ -28,26 +24,6 @@ _SAMPLED, _LEAST_SAMPLE = 16, 128  # every so manieth point tells where the mult
 _ROUGH = 0.1  # accuracy there, over their number: the multipliers are then off by less than the sample's deviation
 _DEVIATION = 2.0  # of the sample's multipliers, in units of 1/sqrt(its size)
 _SETTLING = 6  # evaluations after which the cuts keep away from a window's sides, if the maximum is inside
-
-
-def lower_bound(energy: Energy, floor: float) -> float | None:
-    """A lower bound of an energy over floored densities on its grid, by what it allows; None where nothing is known.
-
-    The exact minimum for one modality, without coupling, and for two at coupling 1; the maximum of the `dual` for two at
-    couplings in between; and for more modalities, whose energy is the mean of that of their pairs, the mean of
-    their bounds.
-    """
-    if energy.has_gibbs_form:
-        return float(np.mean([gibbs_bound(one, energy.tau, floor) for one in energy.potentials]))
-    if not energy.is_intrinsic or energy.strength is None:
-        return None
-    require_floor(floor)
-    if energy.has_vertices:
-        return vertex_minimum(energy.potentials, energy.tau, floor).value
-    if energy.has_dual:
-        return dual(energy.potentials, energy.tau, floor, energy.strength).bound
-    pairs = [Energy(energy.grid, np.stack(two), energy.tau, energy.strength) for two in combinations(energy.potentials, 2)]
-    return float(np.mean([lower_bound(pair, floor) for pair in pairs]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from fieldsolve.equilibrium.densities import (
     symmetric_kl,
 )
 from fieldsolve.equilibrium.mirror_step import Move, mean_pass
-from fieldsolve.equilibrium.terms import Binding, CrossEntropy, Term
+from fieldsolve.equilibrium.terms import Binding, Contrast, Convexity, CrossEntropy, Term
 from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix, is_coupled, mixing_of
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.smoothing import LOG_ACCURACY
@@ -31,8 +31,8 @@ class Evaluation:
     stationarity: Frank-Wolfe gap sum_a [int g_a (rho_a - floor) - (1 - floor) min g_a], never negative beyond
     rounding, 0 exactly at first-order stationary states, an upper bound of energy - minimum for convex energies.
     binding: (A,), int U_a rho_a / tau. cross_entropy: (A, A), -int rho_a log q_b with q = rho for intrinsic energies
-    and q = K rho for smoothed ones; its diagonal of an intrinsic energy is the entropy of each density.
-    added: the values of the terms that the problem adds, in their order.
+    and q = K rho for smoothed ones; its diagonal of an intrinsic energy is the entropy of each density. With another contrast q =
+    rho on the way, and `Energy.cross_entropies` has them. added: the values of the terms that the problem adds, in their order.
     multiplier: (A,), what the variation g_a equals where rho_a exceeds the floor, at a stationary state.
     rounding: bound of the error of the value, in nats.
     """
@@ -60,10 +60,11 @@ class Energy:
 
     with q = rho (kernel None): the intrinsic functionals F [(6), Def 4.3], or q = K rho: the smoothed, parametric
     energies J [(3), (9)]. M is the mixing matrix: for two modalities at coupling lambda the energy is
-    F_lambda = (F_1 + F_2 - lambda D)/2; lambda = 1 is CLIP.
+    F_lambda = (F_1 + F_2 - lambda D)/2; lambda = 1 is CLIP. A `Contrast` among the added terms takes the cross-entropies' place.
 
     potentials: (A, N); tau > 0; coupling: in [0, 1], or a matrix M with rows of sum 1; added: further terms.
-    Raises InputError for potentials of the wrong shape or not finite, and for tau or a coupling out of range.
+    Raises InputError for potentials of the wrong shape or not finite, for tau or a coupling out of range, and for terms that the
+    grid or the number of modalities does not allow, or of which two take the cross-entropies' place.
     """
 
     grid: Grid
@@ -86,8 +87,10 @@ class Energy:
         if self.kernel is not None:
             Smoother(self.grid, self.kernel)
         for term in self.added:
-            if term.modalities not in (None, self.modalities):
-                raise InputError(f"the term {term} is for {term.modalities} modalities, not for {self.modalities}")
+            term.check(self.grid, self.modalities)
+        contrasts = [str(term) for term in self.added if isinstance(term, Contrast)]
+        if len(contrasts) > 1:
+            raise InputError(f"the terms {' and '.join(contrasts)} both take the cross-entropies' place; give one of them")
 
     @property
     def modalities(self) -> int:
@@ -99,16 +102,50 @@ class Energy:
         return mixing_of(self.coupling, self.modalities)
 
     @cached_property
+    def contrast(self) -> Term:
+        """What the negatives become: the cross-entropies, or the added term that takes their place."""
+        for term in self.added:
+            if isinstance(term, Contrast):
+                return term.within(self.mixing, self.kernel)
+        return CrossEntropy(self.mixing, self.kernel)
+
+    @cached_property
+    def penalties(self) -> tuple[Term, ...]:
+        """The added terms besides a contrast."""
+        return tuple(term for term in self.added if not isinstance(term, Contrast))
+
+    @cached_property
+    def binding(self) -> Binding:
+        """The alignment of all modalities, at the temperatures that the contrast has for them."""
+        own = self.contrast.temperatures(self.tau, self.modalities) if isinstance(self.contrast, Contrast) else self.tau
+        return Binding(self.potentials, own)
+
+    @cached_property
     def terms(self) -> tuple[Term, ...]:
-        """Everything that the energy is a sum of: binding, cross-entropies, and what is added."""
-        return Binding(self.potentials, self.tau), CrossEntropy(self.mixing, self.kernel), *self.added
+        """Everything that the energy is a sum of: binding, contrast, penalties."""
+        return self.binding, self.contrast, *self.penalties
 
     # What the energy allows. Bounds, phases, starts, notes and the descent ask here.
 
     @cached_property
-    def safe_length(self) -> float:
-        """A mirror step of this length (in units of A, see `step`) never raises the energy: 1 over its relative smoothness."""
-        return 1 / sum(term.smoothness(self.grid, self.modalities) for term in self.terms)
+    def safe_length(self) -> float | None:
+        """A mirror step of this length (in units of A, see `step`) never raises the energy: 1 over its relative smoothness.
+
+        None where that is not proved of one of its terms: steps are then shortened until the energy falls.
+        """
+        proved = [term.smoothness(self.grid, self.modalities) for term in self.terms]
+        return None if None in proved else 1 / (sum(one for one in proved if one is not None) or 1.0)
+
+    @cached_property
+    def first_length(self) -> float:
+        """The length of a descent's first step: the safe one, or that of the terms of which one is proved."""
+        proved = [term.smoothness(self.grid, self.modalities) for term in self.terms]
+        return 1 / (1 + sum(one or 0.0 for one in proved)) if self.safe_length is None else self.safe_length
+
+    @property
+    def convexity(self) -> Convexity:
+        """What is proved of the energy's convexity: the least of what is of its terms."""
+        return Convexity(min(term.convexity for term in self.terms))
 
     @cached_property
     def strength(self) -> float | None:
@@ -127,13 +164,18 @@ class Energy:
 
     @cached_property
     def is_coupled(self) -> bool:
-        """Whether a density's energy depends on another one's, through logarithms."""
+        """Whether the mixing matrix makes a density's energy depend on another one's, through logarithms."""
         return is_coupled(self.mixing)
+
+    @property
+    def is_contrasted(self) -> bool:
+        """Whether a density's negatives come from another modality too."""
+        return self.modalities > 1 and (self.is_coupled or isinstance(self.contrast, Contrast))
 
     @property
     def needs_floor(self) -> bool:
         """Whether the energy is unbounded below without a floor: a density may vanish where another one is not."""
-        return self.kernel is None and self.is_coupled
+        return self.kernel is None and (self.is_coupled or isinstance(self.contrast, Contrast))
 
     @property
     def has_gibbs_form(self) -> bool:
@@ -142,23 +184,28 @@ class Energy:
 
     @property
     def has_vertices(self) -> bool:
-        """Whether the energy is concave in each of two densities, so that its minimum is at a pair of vertices [Prop 4.2]."""
-        return self.is_intrinsic and self.modalities == 2 and self.strength == 1
+        """Whether the energy is concave in each of several densities, so that its minimum is at vertices [Prop 4.2]."""
+        return self.is_intrinsic and self.modalities > 1 and self.strength == 1
 
     @property
     def has_dual(self) -> bool:
-        """Whether the pointwise dual of two coupled densities bounds the energy."""
-        return self.is_intrinsic and self.modalities == 2 and self.is_coupled and self.strength is not None
+        """Whether the pointwise dual of coupled densities bounds the energy."""
+        return self.is_intrinsic and self.is_coupled and self.strength is not None
 
     @property
     def has_phases(self) -> bool:
-        """Whether states are matched, separated or collapsed: two densities with an intrinsic energy at one coupling."""
-        return self.is_intrinsic and self.modalities == 2 and self.strength is not None
+        """Whether states are matched, separated or collapsed: of two densities at one coupling, or more with equal potentials."""
+        return self.is_intrinsic and self.strength is not None and (self.modalities == 2 or self.has_equal_potentials)
+
+    @cached_property
+    def has_equal_potentials(self) -> bool:
+        """Whether several densities have the same potential."""
+        return self.modalities > 1 and all(np.array_equal(self.potentials[0], other) for other in self.potentials[1:])
 
     @property
     def has_global_start(self) -> bool:
-        """Whether the lowest state that is known is looked for from more than one start."""
-        return self.has_phases
+        """Whether the bound of several densities, or their closed form, says where the lowest state is."""
+        return self.is_intrinsic and self.modalities > 1 and self.strength is not None
 
     @property
     def has_hessian(self) -> bool:
@@ -176,6 +223,11 @@ class Energy:
             raise InputError("the coupled intrinsic energy is infinite where a density vanishes; give it a floor")
         move = Move(0.0, -1.0, np.zeros(self.modalities), variation)
         return self._pass(from_density(density, 0.0), move), variation
+
+    def cross_entropies(self, density: Array) -> Array:
+        """-int rho_a log q_b of densities (A, N), whatever the contrast is, (A, A)."""
+        with_own = Energy(self.grid, self.potentials, self.tau, self.coupling, self.kernel)
+        return with_own.evaluate(density)[0].cross_entropy
 
     def value(self, state: LogDensity) -> float:
         """The energy at a state."""
@@ -222,15 +274,15 @@ class Energy:
         state = renormalise(state)
         density = state.density()
         variation = np.empty_like(density)
-        binding_term, cross_term, *added = self.terms
-        assert isinstance(binding_term, Binding)
-        assert isinstance(cross_term, CrossEntropy)
-        binding = binding_term.parts(self.grid, density, variation)
-        local = self.mixing if self.kernel is None else np.zeros_like(self.mixing)
-        cross_entropy = None if self._smoother is None else cross_term.add_smoothed(self._smoother, density, variation)
+        binding = self.binding.parts(self.grid, density, variation)
+        local, cross_entropy = np.zeros_like(self.mixing), None
+        if isinstance(self.contrast, CrossEntropy):
+            local = self.mixing if self.kernel is None else local
+            if self._smoother is not None:
+                cross_entropy = self.contrast.add_smoothed(self._smoother, density, variation)
         values = []
-        for term in added:
-            value, own = term.evaluate(self.grid, density)
+        for term in self.added:
+            value, own = (self.contrast if isinstance(term, Contrast) else term).evaluate(self.grid, density)
             values.append(value)
             variation += self.modalities * own
         means = mean_pass(variation, 1.0, local, state, move)
@@ -252,11 +304,12 @@ class Energy:
     ) -> Evaluation:
         excess_mass = 1 - state.floor
         slope, least = means[:, energy_pass.SLOPE], means[:, energy_pass.LEAST]
-        size = float(np.sum(np.abs(binding)) + np.sum(np.abs(self.mixing * cross_entropy))) / self.modalities
+        mixing = self.mixing if isinstance(self.contrast, CrossEntropy) else np.zeros_like(self.mixing)
+        size = float(np.sum(np.abs(binding)) + np.sum(np.abs(mixing * cross_entropy))) / self.modalities
         size += sum(abs(value) for value in added)
         return Evaluation(
             state=state,
-            value=float(np.sum(binding) - np.sum(self.mixing * cross_entropy)) / self.modalities + sum(added),
+            value=float(np.sum(binding) - np.sum(mixing * cross_entropy)) / self.modalities + sum(added),
             stationarity=float(np.sum(slope - excess_mass * least)),
             binding=binding,
             cross_entropy=cross_entropy,

@@ -5,23 +5,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fieldsolve.equilibrium.bounds import why_unbounded
+from fieldsolve.equilibrium.densities import symmetric_kl
 from fieldsolve.equilibrium.descent import Descent
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Phase, StatePhase
 from fieldsolve.equilibrium.problem import TOLERANCES, Problem
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.equilibrium.strategy import DOUBTFUL
+from fieldsolve.equilibrium.terms import Convexity
 from fieldsolve.grids import Grid
 from fieldsolve.grids.smoothing import can_smooth, resolves
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 
 _FEW_POINTS = 12  # a density on fewer is not resolved
+_APART = 0.1  # nats of symmetric KL
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A solved problem as the notes see it. start: the name that was used; why_unknown: why the curvature is not known."""
+    """A solved problem as the notes see it. start: the name that was used; why_unknown: why the curvature is not known;
+    cross_entropy: -int rho_a log q_b."""
 
     problem: Problem
     energy: Energy
@@ -31,6 +36,7 @@ class Case:
     matched: StatePhase | None
     curvature: Curvature | None
     why_unknown: str | None
+    cross_entropy: Array
 
     @property
     def gap(self) -> float:
@@ -39,7 +45,7 @@ class Case:
 
 
 def _is_settled_loosely(case: Case) -> bool:
-    return case.problem.energy == "smoothed" and case.problem.nats >= TOLERANCES["smoothed"]
+    return case.problem.nats >= TOLERANCES["smoothed"]
 
 
 def _loosely(case: Case) -> str:
@@ -87,7 +93,7 @@ def _saddle(case: Case) -> str:
 
 
 def _has_free_ties(case: Case) -> bool:
-    return case.matched is not None and case.matched.phase is not Phase.MATCHED and np.array_equal(*case.problem.values)
+    return case.matched is not None and case.matched.phase is not Phase.MATCHED and case.energy.has_equal_potentials
 
 
 def _points_that_count(case: Case) -> float:
@@ -113,6 +119,22 @@ def _narrow(case: Case) -> str:
     )
 
 
+def _unbounded(case: Case) -> str:
+    return f"there is no bound of the energy: {why_unbounded(case.energy)}; a lower state may exist, and other starts may find it"
+
+
+def _is_convex_and_apart(case: Case) -> bool:
+    is_convex = case.energy.convexity is Convexity.JOINTLY and case.energy.is_contrasted
+    return is_convex and symmetric_kl(case.cross_entropy) > _APART
+
+
+def _convex_and_apart(case: Case) -> str:
+    return (
+        "the energy is convex and this is its one minimum, and still the densities are "
+        f"{symmetric_kl(case.cross_entropy):.3g} nats apart: convexity does not close a gap that small differences of the potentials open"
+    )
+
+
 #: In the order in which they are said.
 NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
     (_is_settled_loosely, _loosely),
@@ -126,10 +148,8 @@ NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
         lambda case: case.gap > DOUBTFUL,
         lambda case: f"the gap is {case.gap:.2g} nats: a lower state may exist; other starts or a finer grid may find it",
     ),
-    (
-        lambda case: case.problem.energy == "smoothed" and case.problem.modalities > 2,
-        lambda _: "no bound is known of three and more smoothed densities: a lower state may exist; other starts may find it",
-    ),
+    (lambda case: case.bound is None and why_unbounded(case.energy) is not None, _unbounded),
+    (_is_convex_and_apart, _convex_and_apart),
     (
         _has_free_ties,
         lambda _: (

@@ -151,7 +151,7 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter("start", str, None, "Where the descent begins.", "the start", unit="START", automatic="what the energy allows"),
         Parameter(
             "tolerance", float, None, "Stop at this stationarity.", "the tolerance (nats)", unit="NATS", least=0.0, most=1e300,
-            automatic="1e-9 intrinsic, 1e-3 smoothed", option="tol",
+            automatic="1e-9 intrinsic, 1e-3 smoothed or with penalties", option="tol",
         ),
         Parameter(
             "max_steps", int, 10_000, "Most steps of a descent.", "the largest number of steps", least=0, most=1_000_000_000,

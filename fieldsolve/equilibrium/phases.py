@@ -1,11 +1,11 @@
-"""Phases of two coupled densities: the matched state, what becomes of it as the coupling grows, and where it breaks."""
+"""Phases of coupled densities: the matched state, what becomes of it as the coupling grows, and where it breaks."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 
-from fieldsolve.equilibrium import local_passes, local_problem
+from fieldsolve.equilibrium import dual_many, local_passes, local_problem
 from fieldsolve.equilibrium.densities import LogDensity, require_floor, spike_mass
 from fieldsolve.equilibrium.dual import point_box
 from fieldsolve.equilibrium.energy import Energy
@@ -19,9 +19,6 @@ COLLAPSED = 0.5
 #: To which transitions are located in the coupling.
 TOLERANCE = 1e-9
 
-#: No pair above the floor is a local minimum at this coupling or above it: (A - 1)/(2 A) for A modalities, here two.
-QUARTER = 0.25
-
 _LONGEST_STEP = 1 / 16  # along a branch; longer ones could miss that a pair has ended and another one begun
 _SHORT = 1e-7, 1 / 256  # step that Newton's method takes unless the branch has ended: absolute, and of the way still to go
 _MOST_ITERATIONS = 100
@@ -30,8 +27,16 @@ _BALANCED = 1e-10  # mass that may be missing; the last step leaves its square
 _CHEAPER = 1e-11  # gain per mass, above rounding, that makes another pair cheaper
 
 
+def spinodal_of_equals(modalities: int) -> float:
+    """The coupling (A - 1)/(2 A) at which A >= 2 equal densities stop being a local minimum, whatever they, tau and the floor are.
+
+    The second variation along perturbations of sum 0 is (1 - lambda - lambda (A + 1)/(A - 1)) sum_a int delta_a^2/rho.
+    """
+    return (modalities - 1) / (2 * modalities)
+
+
 class Phase(Enum):
-    """What kind of state two coupled densities are in.
+    """What kind of state coupled densities are in.
 
     matched: on the branch of the Gibbs pair of coupling 0. separated: at some points one density has driven the other
     away. collapsed: separated, with at least half of each density's excess mass on one pixel.
@@ -68,19 +73,19 @@ class StatePhase:
 class Matched:
     """The matched state at a coupling: the branch of stationary states that starts at the Gibbs pair of coupling 0.
 
-    state: floored densities; multipliers: (nu_1, nu_2) of 2F. It is a local minimum of the energy if
+    state: floored densities; multipliers: nu_1, nu_2 ... of A F. It is a local minimum of the energy if
     `is_minimum`: the second variation is then positive at every point.
     """
 
     state: LogDensity
-    multipliers: tuple[float, float]
+    multipliers: tuple[float, ...]
     is_minimum: bool
 
 
 def matched_state(energy: Energy, floor: float) -> Matched | None:
-    """The matched state of two densities, or None where the branch has ended, and for smoothed or other energies.
+    """The matched state of two densities or of equals, or None where the branch has ended, and for smoothed or other energies.
 
-    With equal potentials it is the common floored Gibbs density at any coupling, and a local minimum below 1/4. Otherwise
+    With equal potentials it is the common floored Gibbs density at any coupling, and a local minimum below (A - 1)/(2 A). Otherwise
     the branch is followed from coupling 0, in steps as long as Newton's method for the two multipliers allows,
     until the pair at some point ends: its second variation stops being positive above the floor, or a density that
     the floor held would lift off without a matched pair to go to. On a grid the mass balance holds single pixels back for a
@@ -89,10 +94,10 @@ def matched_state(energy: Energy, floor: float) -> Matched | None:
     if not _has_phases(energy, floor):
         return None
     coupling = energy.strength or 0.0
-    if coupling > 0 and not np.array_equal(*energy.potentials):
+    if coupling > 0 and not energy.has_equal_potentials:
         return _Branch(energy.potentials, energy.tau, floor).at(coupling, _SHORT)
-    pair = _gibbs_pair(energy.potentials, energy.tau, floor)
-    return Matched(pair.state, pair.multipliers, coupling < QUARTER)
+    uncoupled = _gibbs_state(energy.potentials, energy.tau, floor)
+    return Matched(uncoupled.state, uncoupled.multipliers, coupling < spinodal_of_equals(energy.modalities))
 
 
 def _has_phases(energy: Energy, floor: float) -> bool:
@@ -108,7 +113,7 @@ class Transitions:
 
 
 def transitions(potentials: Array, tau: float, floor: float) -> Transitions:
-    """Binodal and spinodal of two densities, each to 1e-9 by bisection along the matched branch.
+    """Binodal and spinodal of two densities, or of more with equal potentials, each to 1e-9 by bisection along the matched branch.
 
     Spinodal: the second variation at a matched pair, whose determinant is a multiple of 1 - 2 lambda - 2 lambda cosh(log(a/b)),
     vanishes at the first point where both densities are above the floor (or a density that the floor held lifts off past the
@@ -119,14 +124,16 @@ def transitions(potentials: Array, tau: float, floor: float) -> Transitions:
     that the dual equals the energy and certifies it. Beyond, letting points take the cheaper pair lowers the energy
     in the continuum; on a grid, where at least a pixel for each modality must move, only a little later, of order 1/N.
 
-    potentials: (2, N); 0 < floor < 1. Raises InputError for a floor out of range.
+    potentials: (A, N); 0 < floor < 1. Raises InputError for a floor out of range.
     """
-    branch = _Branch(potentials, tau, floor)
-    end = branch.end()
+    require_floor(floor)
+    branch = _Branch(potentials, tau, floor) if len(potentials) == 2 else None
+    equals = _gibbs_state(potentials, tau, floor)
+    end = spinodal_of_equals(len(potentials)) if branch is None else branch.end()
     low, high = 0.0, end
     while high - low > TOLERANCE:
         middle = (low + high) / 2
-        found = branch.at(middle)
+        found = equals if branch is None else branch.at(middle)
         if found is not None and is_globally_minimal(potentials, tau, floor, middle, found):
             low = middle
         else:
@@ -135,15 +142,19 @@ def transitions(potentials: Array, tau: float, floor: float) -> Transitions:
 
 
 def is_globally_minimal(potentials: Array, tau: float, floor: float, coupling: float, found: Matched) -> bool:
-    """Whether, at a matched state's multipliers, no point has a cheaper pair: it is then the global minimum."""
+    """Whether, at a matched state's multipliers, no point has cheaper densities: it is then the global minimum."""
     if coupling == 0:
         return True
     linear = potentials / tau
+    if len(potentials) > 2:
+        nu = np.array(found.multipliers)
+        dearer = dual_many.slack(linear, nu, dual_many.point_box(potentials, floor, coupling), found.state.log_density())
+        return dearer <= _CHEAPER * (1 + float(np.abs(linear).max()))
     sums = local_passes.partial_sums(linear.shape[1])
     box = point_box(potentials, floor, coupling)
     fields = found.state.log_density()
     work = local_passes.WORK * linear.shape[1]
-    threads.over_blocks(local_passes.slack_pass, len(sums), work, linear, *found.multipliers, box, fields, sums)
+    threads.over_blocks(local_passes.slack_pass, len(sums), work, linear, *found.multipliers[:2], box, fields, sums)
     return bool(sums[:, local_passes.VALUE].max() <= _CHEAPER * (1 + np.abs(linear).max()))
 
 
@@ -175,7 +186,7 @@ class _Branch:
     def __init__(self, potentials: Array, tau: float, floor: float) -> None:
         require_floor(floor)
         self._linear = potentials / tau
-        self._reached = [(0.0, _gibbs_pair(potentials, tau, floor))]
+        self._reached = [(0.0, _gibbs_state(potentials, tau, floor))]
         self._missed = 1.0
 
     def at(self, coupling: float, shortest: tuple[float, float] = (TOLERANCE, 0.0)) -> Matched | None:
@@ -203,10 +214,9 @@ class _Branch:
         return self._missed
 
 
-def _gibbs_pair(potentials: Array, tau: float, floor: float) -> Matched:
+def _gibbs_state(potentials: Array, tau: float, floor: float) -> Matched:
     state = gibbs(potentials, tau, floor)
-    nu_1, nu_2 = (1 - state.shift).tolist()
-    return Matched(LogDensity(state.log_density(), np.zeros(2), floor), (nu_1, nu_2), True)
+    return Matched(LogDensity(state.log_density(), np.zeros(len(potentials)), floor), tuple((1 - state.shift).tolist()), True)
 
 
 def _newton(linear: Array, coupling: float, before: Matched) -> Matched | None:

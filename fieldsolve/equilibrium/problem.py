@@ -1,6 +1,6 @@
 """A problem: potentials, grid and everything else that an equilibrium depends on, checked, immutable, to and from JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.parameters import DEFAULTS, PARAMETERS
 from fieldsolve.equilibrium.phases import Transitions, transitions
 from fieldsolve.equilibrium.potentials import Potential, as_tuple, digest, is_map_file, on_grid, potential_named, potential_of
-from fieldsolve.equilibrium.terms import term_of
+from fieldsolve.equilibrium.terms import Contrast, Mixing, Term, term_of
 from fieldsolve.equilibrium.terms.cross_entropy import is_coupled, mixing_of
 from fieldsolve.grids import Circle, Grid, Healpix, Kernel, grid_of
 from fieldsolve.grids.critics import critic_of
@@ -24,7 +24,7 @@ from fieldsolve.numerics.progress import Watch
 if TYPE_CHECKING:
     from fieldsolve.equilibrium.solution import Solution
 
-#: Default tolerances in nats: smoothed energies are nearly flat along what their kernel smooths away.
+#: Default tolerances in nats: smoothed energies are nearly flat along what their kernel smooths away; so are kernels' penalties.
 TOLERANCES = {"intrinsic": 1e-9, "smoothed": 1e-3}
 
 _FLOORS = (0.0, 1e-3)  # of one modality, of several
@@ -74,14 +74,13 @@ class Problem:
         if self.floor is None:
             self._set("floor", _FLOORS[self.modalities > 1])
         check_floor(self.floor or 0.0)
+        self._set("terms", self._without_matrices(self.terms if isinstance(self.terms, list | tuple) else (self.terms,)))
         if not isinstance(self.coupling, list | tuple) and np.ndim(self.coupling) == 0:
             self._set("coupling", PARAMETERS["coupling"].check(self.coupling))
         else:
             matrix = mixing_of(_numbers(self.coupling, "a mixing matrix"), self.modalities)
             matrix.flags.writeable = False
             self._set("coupling", matrix)
-        terms = tuple(self.terms) if isinstance(self.terms, list | tuple) else (self.terms,)
-        self._set("terms", tuple(term_of(one) for one in terms))
         if self.start is not None and not isinstance(self.start, str):
             self._set("start", _densities(self.start))
         if self.escape and self.energy != "smoothed":
@@ -94,8 +93,25 @@ class Problem:
             return given if is_map_file(given) else (potential_named(given, self.grid) and given)
         return potential_of(given, self.grid)
 
+    def _without_matrices(self, given: Sequence[Any]) -> tuple[Term, ...]:
+        """The terms; a matrix among them becomes the coupling. Raises InputError where both say what the negatives are."""
+        terms = [term_of(one) for one in given]
+        saying = [one for one in terms if isinstance(one, Contrast) and not one.needs_coupling]
+        is_said = isinstance(self.coupling, list | tuple) or np.ndim(self.coupling) > 0 or self.coupling != DEFAULTS["coupling"]
+        if saying and is_said:
+            raise InputError(f"the term {saying[0]} says what the negatives are, and so does the coupling; leave out one of them")
+        for one in saying:
+            if isinstance(one, Mixing):
+                self._set("coupling", one.matrix)
+        return tuple(one for one in terms if not isinstance(one, Mixing))
+
+    @property
+    def is_coupled(self) -> bool:
+        """Whether a density's energy depends on another one's through logarithms."""
+        return is_coupled(mixing_of(self.coupling, self.modalities)) or any(isinstance(one, Contrast) for one in self.terms)
+
     def _require_floor(self) -> None:
-        if self.floor == 0 and self.energy == "intrinsic" and is_coupled(mixing_of(self.coupling, self.modalities)):
+        if self.floor == 0 and self.energy == "intrinsic" and self.is_coupled:
             raise InputError(
                 "without a floor the coupled intrinsic energy is unbounded below (one density can vanish where the other "
                 "is not); give a floor above 0, a coupling of 0, or the smoothed energy"
@@ -116,7 +132,10 @@ class Problem:
     @property
     def nats(self) -> float:
         """The tolerance that is used."""
-        return TOLERANCES[self.energy] if self.tolerance is None else self.tolerance
+        if self.tolerance is not None:
+            return self.tolerance
+        is_penalised = any(not isinstance(term, Contrast) for term in self.terms)
+        return TOLERANCES["smoothed" if is_penalised else self.energy]
 
     def at(self, parameter: str, value: Any) -> "Problem":
         """The same problem with one parameter changed. Raises InputError for a parameter that it does not have."""
@@ -158,10 +177,11 @@ class Problem:
 
     def transitions(self) -> Transitions:
         """Binodal and spinodal, in the coupling. Raises InputError for energies without phases, or without a floor."""
-        energy, _ = replace(self, coupling=0.0, start=None).functional()
-        if not energy.has_phases:
+        energy, _ = replace(self, coupling=0.0, start=None, terms=()).functional()
+        if self.terms or not energy.has_phases:
             raise InputError(
-                "binodal and spinodal are known for the intrinsic energy of two modalities; for the smoothed one see `dispersion`"
+                "binodal and spinodal are known for the intrinsic energy of two modalities, or of more with equal potentials, without "
+                "added terms; for the smoothed one see `dispersion`"
             )
         return transitions(energy.potentials, self.tau, self.floor or 0.0)
 

@@ -1,11 +1,13 @@
 """Solving a problem: a start, a descent, a bound, and what follows from them."""
 
 from dataclasses import replace
+from math import isfinite
 from time import perf_counter
 
 import numpy as np
 
 from fieldsolve.equilibrium.descent import Descent
+from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.expected import expected_seconds
 from fieldsolve.equilibrium.gibbs import log_partition
 from fieldsolve.equilibrium.notes import Case, notes_of, notes_on_error
@@ -14,6 +16,8 @@ from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.equilibrium.strategy import GLOBAL, Search, find_from, lowest_by_default, settle
+from fieldsolve.equilibrium.terms import CrossEntropy
+from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
 
@@ -50,7 +54,8 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
     if stability or problem.escape:
         found, curvature, why_unknown = _curved(search, found, problem.escape)
     values = compare(energy, found.state, matched)
-    case = Case(problem, energy, name, found, bound, values, curvature, why_unknown)
+    cross_entropy = _cross_entropies(energy, found)
+    case = Case(problem, energy, name, found, bound, values, curvature, why_unknown, cross_entropy)
     solution = Solution(
         problem=problem,
         start=name,
@@ -61,7 +66,7 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
         matched=values if values is None or values.energy is None else replace(values, energy=values.energy + level),
         curvature=curvature,
         binding=found.evaluation.binding + levels / problem.tau,
-        cross_entropy=found.evaluation.cross_entropy,
+        cross_entropy=cross_entropy,
         added=found.evaluation.added,
         log_partition=np.array([log_partition(one, problem.tau) for one in energy.potentials]) - levels / problem.tau,
         status=found.status,
@@ -93,6 +98,12 @@ def _with_discretisation_error(solution: Solution, watch: Watch | None) -> Solut
         return solution
     error = abs(solution.energy - there.energy) / 3
     return replace(solution, discretisation_error=error, notes=(*solution.notes, *notes_on_error(problem.grid, error)))
+
+
+def _cross_entropies(energy: Energy, found: Descent) -> Array:
+    """-int rho_a log q_b of the state; another contrast does not compute them on the way."""
+    has_own = isinstance(energy.contrast, CrossEntropy) or not isfinite(found.evaluation.value)
+    return found.evaluation.cross_entropy if has_own else energy.cross_entropies(found.state.density())
 
 
 def _curved(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curvature | None, str | None]:

@@ -6,28 +6,36 @@ from math import inf, nan
 
 import numpy as np
 
-from fieldsolve.equilibrium import vertices
+from fieldsolve.equilibrium import dealing, sheets, vertices
+from fieldsolve.equilibrium.bounds import lower_bound
 from fieldsolve.equilibrium.densities import LogDensity, from_density
 from fieldsolve.equilibrium.descent import Descent, descend
-from fieldsolve.equilibrium.dual import dual, lower_bound
+from fieldsolve.equilibrium.dual import dual
+from fieldsolve.equilibrium.dual_many import dual_of_many
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Matched, matched_state
-from fieldsolve.equilibrium.sheets import of_dual
 from fieldsolve.equilibrium.stability import Curvature, curvature, perturb
 from fieldsolve.equilibrium.starts import start as starting_state
+from fieldsolve.equilibrium.terms import Convexity
 from fieldsolve.grids.smoothing import can_smooth
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
 
-#: The start that looks for the global minimum of two densities.
+#: The start that looks for the global minimum of several densities, or of an energy with vertices.
 GLOBAL = "global"
 
 #: The start at what solves the problem without smoothing, for smoothed energies.
 INTRINSIC = "intrinsic"
 
+#: The start at what solves the problem without its added terms.
+PLAIN = "plain"
+
 #: What smoothed energies of several modalities start from: the lower end is taken.
 _SMOOTHED_STARTS = ("tilted", INTRINSIC)
+
+#: What energies with added terms start from, where nothing better is known; intrinsic ones have minima without any order too.
+_ADDED_STARTS = ("tilted", "gibbs", PLAIN, "random:0")
 
 #: Gap in nats above which a global solve tries more starts, and says that a lower state may exist.
 DOUBTFUL = 1e-3
@@ -69,9 +77,13 @@ class Search:
 
 def default_starts(energy: Energy) -> tuple[str, ...]:
     """The starts of a problem that names none: what the energy allows; the lowest end counts."""
+    if energy.added and energy.convexity is not Convexity.JOINTLY:
+        if vertices.has_overlap_vertices(energy):
+            return (GLOBAL,)
+        return _ADDED_STARTS if energy.kernel is None else _ADDED_STARTS[:-1]
     if energy.modalities == 1:
         return ("uniform",)
-    if energy.kernel is not None and not energy.added:
+    if energy.kernel is not None:
         return _SMOOTHED_STARTS
     return (GLOBAL if energy.has_global_start else "tilted",)
 
@@ -79,16 +91,26 @@ def default_starts(energy: Energy) -> tuple[str, ...]:
 def lowest_end(search: Search, starts: Sequence[str], matched: Matched | None) -> tuple[str, Descent, float | None]:
     """The start that leads lowest, where it leads, and the energy's bound.
 
-    Of several, a later one that is still higher after 500 steps is given up.
+    Of several, a later one that is still higher after 500 steps is given up. Of two ends that differ by no more than the tolerance
+    the converged one is taken.
     """
-    start, (best, bound) = starts[0], find_from(search, starts[0], matched)
+    if len(starts) == 1:
+        return starts[0], *find_from(search, starts[0], matched)
+    start, best = starts[0], _from(search, starts[0])
     for other in starts[1:]:
-        found, _ = find_from(replace(search, max_steps=min(search.max_steps, _MOST_EXTRA)), other, matched)
+        found = _from(replace(search, max_steps=min(search.max_steps, _MOST_EXTRA)), other)
         if not found.is_converged and found.evaluation.value < best.evaluation.value and search.max_steps > _MOST_EXTRA:
-            found, _ = find_from(search, other, matched)
-        if (not found.is_converged, found.evaluation.value) < (not best.is_converged, best.evaluation.value):
+            found = _from(search, other)
+        if _is_better(found, best, search.tolerance):
             start, best = other, found
-    return start, best, bound
+    return start, best, lower_bound(search.energy, search.floor, best.evaluation, search.watch)
+
+
+def _is_better(found: Descent, best: Descent, tolerance: float) -> bool:
+    gained = best.evaluation.value - found.evaluation.value
+    if found.is_converged == best.is_converged:
+        return gained > 0
+    return gained > tolerance if best.is_converged else gained >= -tolerance
 
 
 def lowest_by_default(search: Search, matched: Matched | None) -> tuple[str, Descent, float | None]:
@@ -120,8 +142,17 @@ def find_from(search: Search, start: str | Array, matched: Matched | None) -> tu
     """The state that a start leads to, and the energy's bound. Raises InputError for a start that the energy does not allow."""
     if isinstance(start, str) and start == GLOBAL:
         return _lowest(search, matched)
-    state = _of_intrinsic(search) if isinstance(start, str) and start == INTRINSIC else search.begin(start)
-    return search.finish(state), lower_bound(search.energy, search.floor)
+    found = _from(search, start)
+    return found, lower_bound(search.energy, search.floor, found.evaluation, search.watch)
+
+
+def _from(search: Search, start: str | Array) -> Descent:
+    """The state that a start besides the global one leads to."""
+    if isinstance(start, str) and start == INTRINSIC:
+        return search.finish(_of_intrinsic(search))
+    if isinstance(start, str) and start == PLAIN:
+        return search.finish(_without_terms(search))
+    return search.finish(search.begin(start))
 
 
 def _of_intrinsic(search: Search) -> LogDensity:
@@ -132,15 +163,33 @@ def _of_intrinsic(search: Search) -> LogDensity:
     plain = Energy(energy.grid, energy.potentials, energy.tau, energy.coupling)
     floor = max(search.floor, _LEAST_FLOOR)
     there = Search(plain, floor, _ROUGH, search.max_steps, search.watch)
+    if plain.has_dual and plain.modalities > 2:
+        highest = dual_of_many(plain.potentials, plain.tau, floor, plain.strength or 0.0, _ROUGH, search.watch)
+        return from_density(dealing.of_dual(plain, floor, highest, in_slabs=True).density(), search.floor)
     found, _ = find_from(there, default_starts(plain)[0], matched_state(plain, floor))
     return from_density(found.state.density(), search.floor)
 
 
+def _without_terms(search: Search) -> LogDensity:
+    """The state that the same energy without its added terms has by default, with a floor of its own where it needs one."""
+    energy = search.energy
+    if not energy.added:
+        raise InputError("the plain start is for energies with added terms; start from tilted or another")
+    plain = replace(energy, added=())
+    floor = max(search.floor, _LEAST_FLOOR) if plain.needs_floor else search.floor
+    there = replace(search, energy=plain, floor=floor, tolerance=max(search.tolerance, _ROUGH))
+    found = lowest_by_default(there, matched_state(plain, floor))[1]
+    return from_density(found.state.density(), search.floor)
+
+
 def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | None]:
-    """What the start GLOBAL means: the lowest state that is known of two densities, and their energy's bound."""
+    """What the start GLOBAL means: the lowest state that is known of several densities, and their energy's bound."""
     energy, floor = search.energy, search.floor
+    if vertices.has_overlap_vertices(energy):
+        exact = vertices.overlap_minimum(energy, floor)
+        return replace(search, max_steps=0).descend(vertices.at_vertices(exact, energy.grid.size, floor)), exact.value
     if not energy.has_global_start:
-        raise InputError("a global start needs the bound of two densities and an intrinsic energy; start from tilted or another")
+        raise InputError("a global start needs the bound of several densities at one coupling; start from tilted or another")
     if energy.has_vertices:
         exact = vertices.vertex_minimum(energy.potentials, energy.tau, floor)
         tilted = search.finish(search.begin("tilted"))
@@ -148,14 +197,8 @@ def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | N
             return tilted, exact.value
         at_best = vertices.at_vertices(exact, energy.grid.size, floor)
         return replace(search, max_steps=0).descend(at_best), exact.value
-    starts = [] if matched is None else [matched.state]
-    if not energy.has_dual:
-        bound = lower_bound(energy, floor)
-    else:
-        highest = dual(energy.potentials, energy.tau, floor, energy.strength or 0.0, watch=search.watch)
-        bound = highest.bound
-        balanced, raw = of_dual(energy, floor, highest)
-        starts = [balanced, raw, *starts]
+    starts, bound = _of_bound(search)
+    starts += [] if matched is None else [matched.state]
     least = -inf if bound is None else bound
     best = search.descend(starts[0], least)
     if best.evaluation.value > least + search.tolerance:
@@ -168,6 +211,19 @@ def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | N
     return best, bound
 
 
+def _of_bound(search: Search) -> tuple[list[LogDensity], float | None]:
+    """The states that an intrinsic energy's bound leads to, best first, and the bound."""
+    energy, floor = search.energy, search.floor
+    if not energy.has_dual:
+        return [starting_state("gibbs", energy, floor)], lower_bound(energy, floor)
+    strength = energy.strength or 0.0
+    if energy.modalities == 2:
+        pair = dual(energy.potentials, energy.tau, floor, strength, watch=search.watch)
+        return list(sheets.of_dual(energy, floor, pair)), pair.bound
+    highest = dual_of_many(energy.potentials, energy.tau, floor, strength, watch=search.watch)
+    return [dealing.of_dual(energy, floor, highest)], highest.bound
+
+
 def _lowest_of(descents: list[Descent]) -> Descent:
     return min(descents, key=lambda found: found.evaluation.value)
 
@@ -176,7 +232,7 @@ def _by_best_responses(energy: Energy, found: Descent, tolerance: float) -> Desc
     """Take the descent to the vertices that exact best responses lead to, whichever modality responds first."""
     floor, log_densities = found.state.floor, found.state.log_density()
     best = min(
-        (vertices.best_responses(energy.potentials, energy.tau, log_densities, floor, first) for first in (0, 1)),
+        (vertices.best_responses(energy.potentials, energy.tau, log_densities, floor, first) for first in range(energy.modalities)),
         key=lambda pair: pair.value,
     )
     finished = descend(energy, vertices.at_vertices(best, energy.grid.size, floor), tolerance, 0)

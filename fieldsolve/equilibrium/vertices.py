@@ -1,79 +1,138 @@
-"""Full coupling in closed form: vertices (all excess mass on one pixel), exact best responses, the cheapest pair of vertices."""
+"""Concave energies in closed form: vertices (all excess mass on one pixel), exact best responses, the cheapest vertices."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations
 
 import numpy as np
 
 from fieldsolve.equilibrium.densities import LogDensity, require_floor
+from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.terms.overlap import lowest
+from fieldsolve.equilibrium.terms.sigmoid import Overlap
+from fieldsolve.grids import Smoother
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
+
+_ROWS = 64  # pixels of the first spike that are compared at once
 
 
 @dataclass(frozen=True, eq=False)
 class Vertices:
-    """Two fully coupled densities that each have their excess mass on one pixel: rho_a = floor + (1 - floor) N e_a.
+    """Densities that each have their excess mass on one pixel: rho_a = floor + (1 - floor) N e_a.
 
-    value: the energy F = (F_1 + F_2 - D)/2 there; pixels: the two spikes.
+    value: the energy there; pixels: the spikes, one a modality.
     """
 
     value: float
-    pixels: tuple[int, int]
+    pixels: tuple[int, ...]
 
 
-def vertex_energy(potentials: Array, tau: float, floor: float, pixels: tuple[int, int]) -> float:
-    """The fully coupled intrinsic energy at a pair of vertices, O(N); see `Vertices`. potentials: (2, N)."""
-    size = potentials.shape[1]
-    spike = floor + (1 - floor) * size
+def vertex_energy(potentials: Array, tau: float, floor: float, pixels: Sequence[int]) -> float:
+    """The fully coupled intrinsic energy of densities at vertices, O(A N); see `Vertices`. potentials: (A, N), A >= 2."""
+    modalities, size = potentials.shape
     binding = sum(
         floor * float(np.mean(potential)) + (1 - floor) * float(potential[pixel])
         for potential, pixel in zip(potentials, pixels, strict=True)
     )
-    if pixels[0] == pixels[1]:
-        cross = 2 * (spike * np.log(spike) + (size - 1) * floor * np.log(floor)) / size
-    else:
-        cross = 2 * (spike * np.log(floor) + floor * np.log(spike) + (size - 2) * floor * np.log(floor)) / size
-    return float(binding / tau + cross) / 2
+    apart, same = _cross_terms(size, floor)
+    sharing = 2 * sum(first == second for first, second in combinations(pixels, 2))
+    cross = ((modalities * (modalities - 1) - sharing) * apart + sharing * same) / (modalities - 1)
+    return float(binding / tau + cross) / modalities
+
+
+def _cross_terms(size: int, floor: float) -> tuple[float, float]:
+    """int rho_a log rho_b of spikes on different pixels, and on the same one."""
+    spike, log_floor = floor + (1 - floor) * size, np.log(floor)
+    apart = (spike * log_floor + floor * np.log(spike) + (size - 2) * floor * log_floor) / size
+    return float(apart), float((spike * np.log(spike) + (size - 1) * floor * log_floor) / size)
 
 
 def vertex_minimum(potentials: Array, tau: float, floor: float) -> Vertices:
-    """The exact global minimum of the fully coupled intrinsic energy over floored densities on the grid, in O(N).
+    """The exact global minimum of the fully coupled intrinsic energy over floored densities on the grid.
 
-    At coupling 1 the energy is concave in each density [Prop 4.2], so that its minimum is at a pair of vertices;
-    with spikes on different pixels its logarithmic terms do not depend on which, and are smaller than with a common
-    one, so that four pairs are left to compare. In the continuum limit twice its value is
-    sum_a [(1 - floor) min U_a/tau + floor int U_a/tau] + 2 log floor.
+    At coupling 1 the energy is concave in each density [Prop 4.2], so that its minimum is at vertices; its logarithmic terms
+    depend on which spikes share a pixel only, and are larger where some do, by rearrangement. Each spike is on one of its
+    potential's A lowest pixels: one of them is free of the others, and no dearer than any beyond. Those are tried depth first, as
+    long as what is placed and the cheapest rest are below the best. In the continuum limit A times its value is
+    sum_a [(1 - floor) min U_a/tau + floor int U_a/tau] + A log floor.
 
-    potentials: (2, N). Raises InputError unless there are two, and 0 < floor < 1: without a floor it has no minimum.
+    potentials: (A, N), A >= 2. Raises InputError for one modality, and unless 0 < floor < 1: without a floor it has no minimum.
     """
-    if len(potentials) != 2:
-        raise InputError(f"the disjoint-vertex minimum is known for two modalities, not for {len(potentials)}")
+    modalities = len(potentials)
+    if modalities < 2:
+        raise InputError("the minimum at vertices is that of two modalities or more, not of one")
     require_floor(floor)
-    # Each spike is on one of its potential's two lowest pixels. The logarithmic terms are larger for a common pixel (by
-    # rearrangement), which can be best only where both lowest pixels coincide and the next ones cost more than that.
-    candidates = list(product(_two_lowest(potentials[0]), _two_lowest(potentials[1])))
-    values = [vertex_energy(potentials, tau, floor, pixels) for pixels in candidates]
-    best = int(np.argmin(values))
-    return Vertices(values[best], candidates[best])
+    count = min(modalities, potentials.shape[1])
+    lowest = [np.argpartition(one, count - 1)[:count] for one in potentials]
+    lowest = [pixels[np.argsort(one[pixels], kind="stable")] for one, pixels in zip(potentials, lowest, strict=True)]
+    costs = [(1 - floor) * one[pixels] / tau for one, pixels in zip(potentials, lowest, strict=True)]
+    rest = np.append(np.cumsum([cost[0] for cost in costs][::-1])[::-1], 0.0)
+    apart, same = _cross_terms(potentials.shape[1], floor)
+    extra = 2 * (same - apart) / (modalities - 1)
+    best: tuple[float, tuple[int, ...]] = np.inf, ()
+
+    def place(placed: tuple[int, ...], cost: float) -> None:
+        nonlocal best
+        a = len(placed)
+        if cost + rest[a] >= best[0]:
+            return
+        if a == modalities:
+            best = cost, placed
+            return
+        for pixel, own in zip(lowest[a].tolist(), costs[a].tolist(), strict=True):
+            place((*placed, pixel), cost + own + extra * placed.count(pixel))
+
+    place((), 0.0)
+    return Vertices(vertex_energy(potentials, tau, floor, best[1]), best[1])
 
 
-def _two_lowest(potential: Array) -> tuple[int, int]:
-    first = int(np.argmin(potential))
-    others = potential.copy()
-    others[first] = np.inf
-    return first, int(np.argmin(others))
+def has_overlap_vertices(energy: Energy) -> bool:
+    """Whether an energy knows two densities by their overlap only, so that `overlap_minimum` has its minimum."""
+    return energy.modalities == 2 and isinstance(energy.contrast, Overlap) and not energy.penalties
 
 
-def best_response(potential: Array, other_log_density: Array, tau: float, floor: float) -> int:
-    """The pixel that takes all excess mass in the exact best response to the other modality's density [Prop 4.2].
+def overlap_minimum(energy: Energy, floor: float) -> Vertices:
+    """The exact global minimum of an energy that knows two densities by their overlap, q = int rho_1 K rho_2: a pair of vertices.
 
-    At coupling 1, for a fixed other density rho', the pixel k that minimises
-    (1 - floor) V_k + (rho'_k/N) log(1 + (1 - floor) N/floor) with the effective potential V = U/tau + log rho'.
-    potential, other_log_density: (N,). O(N).
+    With spikes on pixels i and j, q = floor (2 - floor) + (1 - floor)^2 K_ij. Pixels i are taken by rising potential, against all j,
+    until what alignment with i must cost exceeds the best value at the least overlap: O(N) for potentials with wells.
+    """
+    assert isinstance(energy.contrast, Overlap)
+    tau, excess, size = energy.binding.tau * np.ones(2), 1 - floor, energy.grid.size
+    costs = energy.potentials * excess / (2 * tau[:, None])
+    level = float(np.sum(energy.potentials.mean(axis=1) / tau)) * floor / 2
+    smoother = None if energy.kernel is None else Smoother(energy.grid, energy.kernel)
+    order, cheapest = np.argsort(costs[0], kind="stable"), float(costs[1].min())
+    least = 0.0 if energy.kernel is None else lowest(energy.grid, energy.kernel)
+    least_term = float(energy.contrast.at_overlap(np.asarray(floor * (2 - floor) + excess**2 * least)))
+    best, pixels = np.inf, (0, 0)
+    for first in range(0, size, _ROWS):
+        rows = order[first : first + _ROWS]
+        if costs[0, rows[0]] + cheapest + least_term >= best:
+            break
+        if smoother is None:
+            kernel = np.zeros((len(rows), size))
+            kernel[np.arange(len(rows)), rows] = size
+        else:
+            kernel = smoother.rows(rows)
+        terms = energy.contrast.at_overlap(floor * (2 - floor) + excess**2 * kernel)
+        values = costs[0, rows][:, None] + costs[1] + terms
+        at = np.unravel_index(int(np.argmin(values)), values.shape)
+        if values[at] < best:
+            best, pixels = float(values[at]), (int(rows[at[0]]), int(at[1]))
+    return Vertices(level + best, pixels)
+
+
+def best_response(potential: Array, others: Array, tau: float, floor: float) -> int:
+    """The pixel that takes all excess mass in the exact best response to the other modalities' densities [Prop 4.2].
+
+    At coupling 1, for fixed other densities rho_b, the pixel k that minimises (1 - floor) V_k + mean_b (rho_b,k/N) log(1 +
+    (1 - floor) N/floor) with the effective potential V = U/tau + mean_b log rho_b. potential: (N,); others: log rho_b, (A - 1, N). O(A N).
     """
     size = potential.size
-    effective = potential / tau + other_log_density
-    cost = (1 - floor) * effective + np.exp(other_log_density) * (np.log1p((1 - floor) * size / floor) / size)
+    effective = potential / tau + others.mean(axis=0)
+    cost = (1 - floor) * effective + np.exp(others).mean(axis=0) * (np.log1p((1 - floor) * size / floor) / size)
     return int(np.argmin(cost))
 
 
@@ -85,23 +144,23 @@ def vertex(pixel: int, size: int, floor: float) -> Array:
 
 
 def at_vertices(found: Vertices, size: int, floor: float) -> LogDensity:
-    """The state of two densities at a pair of vertices."""
-    return LogDensity(np.stack([vertex(pixel, size, floor) for pixel in found.pixels]), np.zeros(2), floor)
+    """The state of densities at vertices."""
+    fields = np.stack([vertex(pixel, size, floor) for pixel in found.pixels])
+    return LogDensity(fields, np.zeros(len(fields)), floor)
 
 
 def best_responses(potentials: Array, tau: float, log_densities: Array, floor: float, first: int) -> Vertices:
-    """Alternate exact best responses, modality `first` beginning, until neither density moves; each lowers the energy.
+    """Exact best responses in turn, modality `first` beginning, until no density moves; each lowers the energy.
 
-    potentials, log_densities: (2, N). Ends because there are finitely many vertices and the energy falls.
+    potentials, log_densities: (A, N). Ends because there are finitely many vertices and the energy falls.
     """
-    current = log_densities.copy()
-    pixels = [-1, -1]
+    current, modalities = log_densities.copy(), len(potentials)
+    pixels = [-1] * modalities
     turn, unmoved = first, 0
-    while unmoved < 2:
-        pixel = best_response(potentials[turn], current[1 - turn], tau, floor)
+    while unmoved < modalities:
+        pixel = best_response(potentials[turn], np.delete(current, turn, axis=0), tau, floor)
         unmoved = unmoved + 1 if pixel == pixels[turn] else 0
         pixels[turn] = pixel
         current[turn] = vertex(pixel, potentials.shape[1], floor)
-        turn = 1 - turn
-    pair = (pixels[0], pixels[1])
-    return Vertices(vertex_energy(potentials, tau, floor, pair), pair)
+        turn = (turn + 1) % modalities
+    return Vertices(vertex_energy(potentials, tau, floor, pixels), tuple(pixels))

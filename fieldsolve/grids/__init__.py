@@ -10,6 +10,7 @@ from fieldsolve.grids.critics import Critic as Critic
 from fieldsolve.grids.grid import Grid as Grid
 from fieldsolve.grids.healpix import Healpix as Healpix
 from fieldsolve.grids.kernels import Kernel as Kernel
+from fieldsolve.grids.modes import Modes as Modes
 from fieldsolve.grids.smoothing import Smoother as Smoother
 from fieldsolve.numerics.names import made_of
 

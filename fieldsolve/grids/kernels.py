@@ -85,11 +85,11 @@ class Kernel:
         if self.critic.linear is not None:
             return _bessel_ratios(self.concentration, (dim - 1) / 2, lmax)
         angle, weight, _ = self._zonal_measure(dim, max(lmax, self.harmonic_scale()))
-        return np.array([np.sum(weight * zonal) for zonal in _zonal_functions(angle, dim, lmax)])
+        return np.array([np.sum(weight * zonal) for zonal in zonal_functions(angle, dim, lmax)])
 
     def _zonal_measure(self, dim: int, degree: int) -> tuple[Array, Array, float]:
         """Angles from the kernel's centre, its mass there (sum 1), and the logarithm of the mean of its relative profile."""
-        angle, log_weight = _latitudes(dim, degree)
+        angle, log_weight = latitudes(dim, degree)
         log_mass = log_weight + self.relative_profile(angle)
         top = float(log_mass.max())
         mass = np.exp(log_mass - top)
@@ -133,14 +133,14 @@ def _log_peak_von_mises_fisher(kappa: float, dim: int) -> float:
     """-log of the mean of exp(kappa (cos - 1)) over the sphere."""
     if dim == 2:
         return log(2 * kappa) - float(np.log(-np.expm1(-2 * kappa)))
-    angle, log_weight = _latitudes(dim, ceil(9 * sqrt(kappa)) + 32)
+    angle, log_weight = latitudes(dim, ceil(9 * sqrt(kappa)) + 32)
     exponents = log_weight - 2 * kappa * np.sin(angle / 2) ** 2
     top = float(exponents.max())
     return -top - log(float(np.sum(np.exp(exponents - top))))
 
 
 @lru_cache(maxsize=8)
-def _latitudes(dim: int, degree: int) -> tuple[Array, Array]:
+def latitudes(dim: int, degree: int) -> tuple[Array, Array]:
     """Angles from the pole, and logarithms of weights (sum 1): for zonal functions of that degree times a smooth profile.
 
     Gauss-Legendre in the angle, not its cosine: profiles in the angle, like the geodesic one, are smooth in it up to the
@@ -153,7 +153,7 @@ def _latitudes(dim: int, degree: int) -> tuple[Array, Array]:
     return angle, log_weight - log(float(np.sum(np.exp(log_weight))))
 
 
-def _zonal_functions(angle: Array, dim: int, lmax: int) -> Iterator[Array]:
+def zonal_functions(angle: Array, dim: int, lmax: int) -> Iterator[Array]:
     """Yield the zonal functions of degree 0 ... lmax at the angles: Gegenbauer polynomials, index (dim - 1)/2, 1 at the pole."""
     if dim == 1:
         for degree in range(lmax + 1):

@@ -14,9 +14,10 @@ _CONVERTED = {int: int, float: float, str: str, "int": int, "float": float, "str
 def text_of(thing: Any) -> str:
     """NAME:VALUE of a dataclass with one field, NAME:FIELD=VALUE,... of one with several, NAME of one with none.
 
-    The values come back to the last bit. thing: a dataclass instance with a class attribute `name` and plain fields.
+    The values come back to the last bit. thing: a dataclass instance with a class attribute `name` and plain fields; those that
+    its repr leaves out are no part of the name.
     """
-    values = {field.name: getattr(thing, field.name) for field in fields(thing)}
+    values = {field.name: getattr(thing, field.name) for field in fields(thing) if field.repr}
     written = [f"{value!r}" if isinstance(value, float) else str(value) for value in values.values()]
     if len(values) > 1:
         written = [f"{name}={value}" for name, value in zip(values, written, strict=True)]
@@ -32,7 +33,7 @@ def made_of(text: str, table: Mapping[str, type[_T]], what: str) -> _T:
     if name not in table:
         raise InputError(f"unknown {what} {text!r}; there is {', '.join(sorted(table))}")
     made: Any = table[name]
-    known = {field.name: field.type for field in fields(made)}
+    known = {field.name: field.type for field in fields(made) if field.repr}
     values: dict[str, Any] = {}
     for index, part in enumerate(filter(None, rest.split(","))):
         key, is_named, value = part.partition("=")

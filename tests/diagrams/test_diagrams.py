@@ -609,10 +609,13 @@ def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
     assert table(open_diagram(tmp_path / "d")) == table(diagram)
 
 
-def test_three_modalities_and_terms_have_diagrams_without_transitions(tmp_path: Path) -> None:
-    raw = {"problem": {"potential": ["two-well"] * 3, "nside": 2, "floor": 0.05}, "axes": {"coupling": [0.1, 0.5]}}
+def test_equal_modalities_have_transitions_and_others_have_not(tmp_path: Path) -> None:
+    raw: dict[str, Any] = {"problem": {"potential": ["two-well"] * 3, "nside": 2, "floor": 0.05}, "axes": {"coupling": [0.1, 0.5]}}
+    ((_, curve),) = fill(spec_of(raw), tmp_path / "equal", in_this_process).curves
+    assert 0 < curve.values["binodal"] < curve.values["spinodal"] == pytest.approx(1 / 3)
+    raw["problem"]["misalign"] = 20.0
     diagram = fill(spec_of(raw), tmp_path / "d", in_this_process)
     assert (diagram.failures, diagram.curves) == ([], [])
     assert write_pictures(diagram, tmp_path / "d") == []
     with pytest.raises(InputError, match="unknown term"):
-        spec_of({"problem": {"terms": ["mmd"]}, "axes": {"tau": [1.0]}})
+        spec_of({"problem": {"terms": ["mdm"]}, "axes": {"tau": [1.0]}})

@@ -9,7 +9,8 @@ import fieldsolve as fs
 from fieldsolve import Healpix, two_well
 from fieldsolve.equilibrium.densities import from_density
 from fieldsolve.equilibrium.descent import descend
-from fieldsolve.equilibrium.dual import ACCURACY, dual, lower_bound
+from fieldsolve.equilibrium.bounds import lower_bound
+from fieldsolve.equilibrium.dual import ACCURACY, dual
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs_bound
 from fieldsolve.equilibrium.problem import Problem
@@ -123,14 +124,13 @@ def test_a_coupled_energy_without_a_floor_has_no_bound() -> None:
         lower_bound(energy, 0.0)
 
 
-def test_three_modalities_are_bounded_by_their_pairs() -> None:
+def test_three_misaligned_modalities_are_certified() -> None:
     grid = Healpix(4)
     potentials = [two_well().misalign(angle, Healpix(1)) for angle in (0, 30, 80)]
     for coupling in (0.0, 0.1, 0.6, 1.0):
         three = fs.Problem(potentials, tau=0.5, floor=0.05, coupling=coupling, grid=grid).solve()
         assert three.gap is not None
-        assert three.gap >= -1e-13
-    assert fs.Problem(potentials, tau=0.5, floor=0.05, coupling=0.1, grid=grid).solve().gap < 0.05
+        assert -1e-12 <= three.gap < 1e-3 * (1 + abs(three.energy))
 
 
 def test_the_figures_of_the_theory() -> None:

@@ -59,6 +59,26 @@ def test_the_bound_is_the_energy_of_floored_gibbs_and_below_all_others(seed: int
         assert energy_of_logs(energy, other.log_density()) >= bound - 1e-12
 
 
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    modalities=st.sampled_from([3, 4]),
+    floor=st.floats(1e-6, 0.9),
+    tau=st.floats(0.01, 5),
+    ties=st.booleans(),
+)
+def test_vertex_minimum_is_the_best_of_all_vertices_of_several(
+    seed: int, modalities: int, floor: float, tau: float, ties: bool
+) -> None:
+    rng, size = np.random.default_rng(seed), 7
+    shape = (modalities, size)
+    potentials = rng.integers(0, 3, shape).astype(float) if ties else rng.uniform(-1, 1, shape)
+    brute = min(vertices.vertex_energy(potentials, tau, floor, pixels) for pixels in product(range(size), repeat=modalities))
+    found = vertices.vertex_minimum(potentials, tau, floor)
+    assert found.value == pytest.approx(brute, abs=1e-11 * max(1, abs(brute)))
+    at_found = Energy(Circle(size), potentials, tau, 1.0).value(vertices.at_vertices(found, size, floor))
+    assert found.value == pytest.approx(at_found, abs=1e-11 * max(1, abs(brute)))
+
+
 @pytest.mark.parametrize("nside", [1, 2])
 @given(seed=st.integers(0, 2**32 - 1), floor=st.floats(1e-6, 0.9), tau=st.floats(0.01, 5), ties=st.booleans())
 def test_vertex_minimum_is_the_best_of_all_pairs_of_vertices(nside: int, seed: int, floor: float, tau: float, ties: bool) -> None:
@@ -92,7 +112,7 @@ def test_best_response_is_the_best_vertex_against_any_density(seed: int, floor: 
     energy = Energy(Circle(30), potentials, 0.3, 1.0)
     other = normalise(rng.uniform(0, 5) * rng.standard_normal((1, 30)), floor).log_density()[0]
     values = [energy_of_logs(energy, np.stack([vertices.vertex(k, 30, floor), other])) for k in range(30)]
-    best = vertices.best_response(potentials[0], other, 0.3, floor)
+    best = vertices.best_response(potentials[0], other[None], 0.3, floor)
     assert values[best] == pytest.approx(min(values), abs=1e-12)
 
 
@@ -115,4 +135,4 @@ def test_the_vertex_minimum_needs_two_modalities_and_a_floor() -> None:
     with pytest.raises(InputError, match="unbounded"):
         vertices.vertex_minimum(np.stack([zero, zero]), 1.0, 0.0)
     with pytest.raises(InputError, match="two modalities"):
-        vertices.vertex_minimum(np.stack([zero] * 3), 1.0, 0.1)
+        vertices.vertex_minimum(zero[None], 1.0, 0.1)

@@ -1,16 +1,34 @@
-"""What an energy is a sum of: one file a term. Binding and cross-entropies are always there; others are added to them.
+"""What an energy is a sum of: one file a term. Binding and a contrast are always there; penalties are added to them.
 
-A new term is one file here with a subclass of `Term`, and its line in the table below.
+The contrast is what a loss's negatives become: the cross-entropies of a coupling, or a term that takes their place. A new term is
+one file here with a subclass of `Term`, and its line in the table below.
 """
 
 from fieldsolve.equilibrium.terms.binding import Binding as Binding
+from fieldsolve.equilibrium.terms.centroid import CentroidPenalty
 from fieldsolve.equilibrium.terms.cross_entropy import CrossEntropy as CrossEntropy
+from fieldsolve.equilibrium.terms.energy_distance import EnergyDistance
+from fieldsolve.equilibrium.terms.mixing import Mixing as Mixing
+from fieldsolve.equilibrium.terms.mixture import Mixture
+from fieldsolve.equilibrium.terms.mmd import MmdPenalty
+from fieldsolve.equilibrium.terms.sigmoid import Sigmoid, SigmoidAtBias
+from fieldsolve.equilibrium.terms.temperatures import Temperatures
+from fieldsolve.equilibrium.terms.tempered import Tempered
+from fieldsolve.equilibrium.terms.term import Contrast as Contrast
+from fieldsolve.equilibrium.terms.term import Convexity as Convexity
 from fieldsolve.equilibrium.terms.term import Term as Term
+from fieldsolve.equilibrium.terms.uniformity import CrossUniformity, Uniformity
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import made_of
 
 #: Terms that a problem may add, by their names, as in `name:weight=2`.
-TERMS: dict[str, type[Term]] = {}
+TERMS: dict[str, type[Term]] = {
+    term.name: term
+    for term in (
+        CentroidPenalty, CrossUniformity, EnergyDistance, Mixing, Mixture, MmdPenalty, Sigmoid, SigmoidAtBias, Temperatures, Tempered,
+        Uniformity,
+    )
+}  # fmt: skip
 
 
 def term_of(term: Term | str) -> Term:

@@ -8,8 +8,9 @@ import numpy as np
 from fieldsolve.equilibrium import energy_pass
 from fieldsolve.equilibrium.densities import from_density
 from fieldsolve.equilibrium.mirror_step import Move, mean_pass
-from fieldsolve.equilibrium.terms.term import Term
-from fieldsolve.grids import Grid, Kernel, Smoother
+from fieldsolve.equilibrium.terms.pull import add_pull
+from fieldsolve.equilibrium.terms.term import Convexity, Term
+from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -65,16 +66,20 @@ class CrossEntropy(Term):
 
         cross_entropies, largest = zip(*threads.over_chunks(terms, size), strict=True)
         for b, top in enumerate(np.max(largest, axis=0)):
-            _add_pull(smoother, variation[b], log_q[b], float(top), density[b])
+            add_pull(smoother, variation[b], log_q[b], float(top), density[b])
         return np.asarray(np.sum(cross_entropies, axis=0) / size)
 
     def smoothness(self, grid: Grid, modalities: int) -> float:
         return 1.0
 
-    def spectrum(self, grid: Grid, lmax: int, modalities: int) -> Array:
-        k = np.ones(lmax + 1) if self.kernel is None else grid.spectrum(self.kernel, lmax)
-        own = np.diag(self.mixing.sum(axis=0))
-        return np.asarray(k[:, None, None] * (self.mixing + self.mixing.T) - k[:, None, None] ** 2 * own)
+    def spectrum(self, modes: Modes, modalities: int) -> Array:
+        k = modes.factors(self.kernel)[:, None, None]
+        return np.asarray(k * (self.mixing + self.mixing.T) - k**2 * np.diag(self.mixing.sum(axis=0)))
+
+    @property
+    def convexity(self) -> Convexity:
+        """Of log rho: jointly convex without coupling. Of log K rho nothing is: not even int rho log K rho, at low temperatures."""
+        return Convexity.JOINTLY if self.kernel is None and not is_coupled(self.mixing) else Convexity.NOT
 
 
 def coupling_matrix(coupling: float, modalities: int) -> Array:
@@ -105,22 +110,6 @@ def mixing_of(coupling: float | Array, modalities: int) -> Array:
 def is_coupled(mixing: Array) -> bool:
     """Whether a density's cross-entropy is against another one's."""
     return len(mixing) > 1 and bool(np.any(mixing - np.diag(np.diag(mixing))))
-
-
-def _add_pull(smoother: Smoother, variation: Array, log_ratio: Array, top: float, weight: Array) -> None:
-    """Add K exp(log_ratio), whose largest exponent is top, to a variation; the ratio is used up."""
-
-    def take_exponential(at: slice) -> None:
-        log_ratio[at] -= top
-        np.exp(log_ratio[at], out=log_ratio[at])
-
-    def add(at: slice) -> None:
-        pull[at] *= np.exp(top)
-        variation[at] += pull[at]
-
-    threads.over_chunks(take_exponential, smoother.grid.size)
-    pull = smoother.smooth_closely(log_ratio, float(np.exp(-top)), weight)
-    threads.over_chunks(add, smoother.grid.size)
 
 
 def _combine(matrix: Array, fields: Sequence[Array] | Array, out: Array) -> None:

@@ -1,0 +1,121 @@
+"""Certified lower bounds of energies over floored densities on a grid: which of them an energy allows, and why another has none."""
+
+from dataclasses import replace
+from math import inf, isfinite
+
+import numpy as np
+
+from fieldsolve.equilibrium.densities import require_floor
+from fieldsolve.equilibrium.dual import dual
+from fieldsolve.equilibrium.dual_many import dual_of_many
+from fieldsolve.equilibrium.energy import Energy, Evaluation
+from fieldsolve.equilibrium.gibbs import gibbs_bound
+from fieldsolve.equilibrium.terms import Contrast, Convexity, Term
+from fieldsolve.equilibrium.vertices import has_overlap_vertices, overlap_minimum, vertex_minimum
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.progress import Watch
+
+
+def lower_bound(energy: Energy, floor: float, at: Evaluation | None = None, watch: Watch | None = None) -> float | None:
+    """A lower bound of an energy over floored densities on its grid, by what it allows; None where nothing is known.
+
+    Intrinsic, without added terms: the exact minimum for one modality, without coupling, and at coupling 1; the maximum of the dual
+    at couplings in between. With added terms, the best of what holds:
+
+    - jointly convex energies: the value at a state `at` less its stationarity [Frank and Wolfe 1956];
+    - overlaps of two densities, concave in each: the lowest pair of vertices, exact;
+    - a penalty is nowhere below its least value, and a convex one nowhere below its tangent at `at`, which shifts the potentials;
+    - contrasts, and mixing matrices that are no coupling's: the bound of a coupling that is nowhere above them.
+    """
+    if energy.added and energy.convexity is Convexity.JOINTLY:
+        return None if at is None or not isfinite(at.value) else at.value - at.stationarity - at.rounding
+    if energy.penalties:
+        return _of_penalised(energy, floor, at, watch)
+    if energy.needs_floor:
+        require_floor(floor)
+    if has_overlap_vertices(energy):
+        return overlap_minimum(energy, floor).value
+    below = coupled_below(energy)
+    if below is not None:
+        return lower_bound(below, floor, None, watch)
+    if energy.has_gibbs_form:
+        return float(np.mean([gibbs_bound(one, energy.tau, floor) for one in energy.potentials]))
+    if not energy.is_intrinsic or energy.strength is None:
+        return None
+    if energy.has_vertices:
+        return vertex_minimum(energy.potentials, energy.tau, floor).value
+    if energy.modalities == 2:
+        return dual(energy.potentials, energy.tau, floor, energy.strength, watch=watch).bound
+    return dual_of_many(energy.potentials, energy.tau, floor, energy.strength, watch=watch).bound
+
+
+def coupled_below(energy: Energy) -> Energy | None:
+    """An energy with cross-entropies of one coupling that is nowhere above one without penalties; None where none is proved.
+
+    Not for energies that are of the kind themselves. Of matrices M: F_M = mean_a F_a - (1/A) sum_ab M_ab KL(rho_a||rho_b) falls as M_ab, a != b, rise; the coupling is (A - 1) max M_ab.
+    """
+    coupling: float | None
+    if isinstance(energy.contrast, Contrast):
+        coupling = energy.contrast.coupling_below(energy.modalities)
+    elif energy.strength is None and energy.kernel is None:
+        coupling = float((energy.modalities - 1) * (energy.mixing - np.diag(np.diag(energy.mixing))).max())
+    else:
+        return None
+    if coupling is None or coupling > 1:
+        return None
+    scales = energy.tau / np.reshape(energy.binding.tau, (-1, 1))
+    return Energy(energy.grid, energy.potentials * scales, energy.tau, coupling, energy.kernel)
+
+
+def why_unbounded(energy: Energy) -> str | None:
+    """Why `lower_bound` has none for an energy, None for one that it is known of."""
+    for term in energy.penalties:
+        if term.least(energy.grid) == -inf:
+            return f"none is known of the term {term}"
+    plain = without_penalties(energy)
+    if energy.convexity is Convexity.JOINTLY or has_overlap_vertices(plain):
+        return None
+    below = coupled_below(plain)
+    if below is None and isinstance(energy.contrast, Contrast):
+        return f"none is known of the term {energy.contrast} here"
+    if energy.kernel is not None:
+        return "none is known of smoothed energies"
+    if below is None and energy.strength is None:
+        return "none is known of a mixing matrix with so large an entry beside its diagonal"
+    return None
+
+
+def without_penalties(energy: Energy) -> Energy:
+    """The energy with its contrast alone."""
+    return replace(energy, added=tuple(term for term in energy.added if isinstance(term, Contrast)))
+
+
+def _of_penalised(energy: Energy, floor: float, at: Evaluation | None, watch: Watch | None) -> float | None:
+    """The better one of two bounds: with all penalties at their least values, and with the tangents of the convex ones."""
+    tangent = [term for term in energy.penalties if term.convexity is Convexity.JOINTLY]
+    bent = sum(term.least(energy.grid) for term in energy.penalties if term not in tangent)
+    if bent == -inf:
+        return None
+    plain = without_penalties(energy)
+    below = lower_bound(plain, floor, None, watch)
+    if below is None:
+        return None
+    found = below + bent + sum(term.least(energy.grid) for term in tangent)
+    if at is None or not isfinite(at.value) or not tangent:
+        return found
+    height, slope = _tangent(tangent, energy, at)
+    tau = np.reshape(energy.binding.tau, (-1, 1))
+    shifted = replace(plain, potentials=energy.potentials + energy.modalities * tau * slope)
+    below = lower_bound(shifted, floor, None, watch)
+    return found if below is None else max(found, below + bent + height)
+
+
+def _tangent(terms: list[Term], energy: Energy, at: Evaluation) -> tuple[float, Array]:
+    """The height at densities 0 and the slope of what touches convex terms at a state."""
+    density = at.state.density()
+    height, slope = 0.0, np.zeros_like(density)
+    for term in terms:
+        value, variation = term.evaluate(energy.grid, density)
+        height += value - float(np.sum(np.mean(variation * density, axis=1)))
+        slope += variation
+    return height, slope

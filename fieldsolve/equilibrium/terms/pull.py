@@ -1,0 +1,46 @@
+"""int rho log q with q = sigma or K sigma: its value, and what it contributes to the variation in either density."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fieldsolve.grids import Smoother
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array
+
+
+class Cross(NamedTuple):
+    """int rho log q, its variation log q in rho, and its variation in sigma: K(rho/q), the pull; fields (N,)."""
+
+    value: float
+    log_q: Array
+    pull: Array
+
+
+def cross(smoother: Smoother | None, rho: Array, sigma: Array) -> Cross:
+    """`Cross` of two positive densities (N,); smoother: of the energy's kernel, None for the intrinsic one."""
+    if smoother is None:
+        log_q = np.log(sigma)
+        return Cross(float(np.mean(rho * log_q)), log_q, rho / sigma)
+    log_q = smoother.log_smooth(sigma, rho)
+    with np.errstate(divide="ignore"):
+        log_ratio = np.log(rho) - log_q
+    pull = np.zeros_like(rho)
+    add_pull(smoother, pull, log_ratio, float(log_ratio.max()), sigma)
+    return Cross(float(np.mean(rho * log_q)), log_q, pull)
+
+
+def add_pull(smoother: Smoother, variation: Array, log_ratio: Array, top: float, weight: Array) -> None:
+    """Add K exp(log_ratio), whose largest exponent is top, to a variation; the ratio is used up."""
+
+    def take_exponential(at: slice) -> None:
+        log_ratio[at] -= top
+        np.exp(log_ratio[at], out=log_ratio[at])
+
+    def add(at: slice) -> None:
+        pull[at] *= np.exp(top)
+        variation[at] += pull[at]
+
+    threads.over_chunks(take_exponential, smoother.grid.size)
+    pull = smoother.smooth_closely(log_ratio, float(np.exp(-top)), weight)
+    threads.over_chunks(add, smoother.grid.size)
