@@ -10,6 +10,7 @@ from fieldsolve.equilibrium.dual import dual
 from fieldsolve.equilibrium.dual_many import dual_of_many
 from fieldsolve.equilibrium.energy import Energy, Evaluation
 from fieldsolve.equilibrium.gibbs import gibbs_bound
+from fieldsolve.equilibrium.halving import half_smoothed_bound, why_unhalved
 from fieldsolve.equilibrium.terms import Contrast, Convexity, Term
 from fieldsolve.equilibrium.vertices import has_overlap_vertices, overlap_minimum, vertex_minimum
 from fieldsolve.numerics.arrays import Array
@@ -26,6 +27,8 @@ def lower_bound(energy: Energy, floor: float, at: Evaluation | None = None, watc
     - overlaps of two densities, concave in each: the lowest pair of vertices, exact;
     - a penalty is nowhere below its least value, and a convex one nowhere below its tangent at `at`, which shifts the potentials;
     - contrasts, and mixing matrices that are no coupling's: the bound of a coupling that is nowhere above them.
+
+    Smoothed energies: that of half-smoothed densities, which is nowhere above (see `halving`).
     """
     if energy.added and energy.convexity is Convexity.JOINTLY:
         return None if at is None or not isfinite(at.value) else at.value - at.stationarity - at.rounding
@@ -40,8 +43,10 @@ def lower_bound(energy: Energy, floor: float, at: Evaluation | None = None, watc
         return lower_bound(below, floor, None, watch)
     if energy.has_gibbs_form:
         return float(np.mean([gibbs_bound(one, energy.tau, floor) for one in energy.potentials]))
-    if not energy.is_intrinsic or energy.strength is None:
+    if energy.strength is None or isinstance(energy.contrast, Contrast):
         return None
+    if energy.kernel is not None:
+        return half_smoothed_bound(energy, floor, watch)
     if energy.has_vertices:
         return vertex_minimum(energy.potentials, energy.tau, floor).value
     if energy.modalities == 2:
@@ -67,7 +72,7 @@ def coupled_below(energy: Energy) -> Energy | None:
     return Energy(energy.grid, energy.potentials * scales, energy.tau, coupling, energy.kernel)
 
 
-def why_unbounded(energy: Energy) -> str | None:
+def why_unbounded(energy: Energy, floor: float) -> str | None:
     """Why `lower_bound` has none for an energy, None for one that it is known of."""
     for term in energy.penalties:
         if term.least(energy.grid) == -inf:
@@ -78,11 +83,10 @@ def why_unbounded(energy: Energy) -> str | None:
     below = coupled_below(plain)
     if below is None and isinstance(energy.contrast, Contrast):
         return f"none is known of the term {energy.contrast} here"
-    if energy.kernel is not None:
-        return "none is known of smoothed energies"
-    if below is None and energy.strength is None:
-        return "none is known of a mixing matrix with so large an entry beside its diagonal"
-    return None
+    coupled = plain if below is None else below
+    if coupled.strength is None:
+        return "none is known of a mixing matrix that is not that of one coupling, smoothed or with so large an entry beside its diagonal"
+    return None if coupled.kernel is None else why_unhalved(coupled, floor)
 
 
 def without_penalties(energy: Energy) -> Energy:

@@ -56,29 +56,34 @@ def dual_of_many(
 
     potentials: (A, N), A >= 2; 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |A F|; watch: told the evaluations.
     """
-    linear = potentials / tau
+    size = potentials.shape[1]
+    return highest(potentials / tau, np.full(size, 1 / size), point_box(potentials, floor, coupling), accuracy, watch)
+
+
+def highest(linear: Array, weights: Array, box: local_many.Box, accuracy: float, watch: Watch | None = None) -> ManyDual:
+    """Where max over nu of sum nu + sum_i w_i min_{floor <= x <= peak} [f_i(x) - nu . x] is, over A.
+
+    linear: what f_i adds to the logarithmic terms, c . x, (A, N); weights: of the points, of sum 1, (N,). With as many points as
+    make it worth while, every 16th tells in which window to begin.
+    """
     _, groups = np.unique(linear, axis=0, return_inverse=True)
     groups = np.asarray(groups).reshape(-1)
-    box = point_box(potentials, floor, coupling)
     reach = 2 + 2 * (np.log(box.peak) - np.log(box.floor))  # beyond, every point sits in the same corner of its box
-    edges = [(float(one.min()) - reach, float(one.max()) + reach) for one in linear]
-    centre = np.zeros(groups.max() + 1)
-    for a, group in enumerate(groups):
-        centre[group] = np.median(linear[a])
-    window = np.array([edges[int(np.argmax(groups == group))] for group in range(len(centre))])
-    size = linear.shape[1]
-    found = None
+    firsts = [int(np.argmax(groups == group)) for group in range(groups.max() + 1)]
+    window = np.array([(linear[a].min() - reach, linear[a].max() + reach) for a in firsts])
+    centre = np.array([np.median(linear[a]) for a in firsts])
+    function = _Function(linear, weights, groups, box)
+    found, modalities, size = None, len(linear), linear.shape[1]
     if size >= _SAMPLED * _LEAST_SAMPLE:
-        sample = np.ascontiguousarray(linear[:, ::_SAMPLED])
-        near = _highest(_Function(sample, groups, box), window, centre, max(accuracy, _ROUGH / sample.shape[1]), watch)
-        centre, radius = near.at, _DEVIATION / sqrt(sample.shape[1])
+        share = weights[::_SAMPLED]
+        sample = _Function(np.ascontiguousarray(linear[:, ::_SAMPLED]), share / share.sum(), groups, box)
+        centre, radius = _highest(sample, window, centre, max(accuracy, _ROUGH / len(share)), watch).at, _DEVIATION / sqrt(len(share))
         narrow = np.stack([np.maximum(window[:, 0], centre - radius), np.minimum(window[:, 1], centre + radius)], axis=1)
-        found = _highest(_Function(linear, groups, box), narrow, centre, accuracy, watch)
+        found = _highest(function, narrow, centre, accuracy, watch)
         if found.touches(narrow):
             centre, found = found.at, None
     if found is None:
-        found = _highest(_Function(linear, groups, box), window, centre, accuracy, watch)
-    modalities = len(linear)
+        found = _highest(function, window, centre, accuracy, watch)
     return ManyDual(found.bound / modalities, found.at[groups], (found.upper - found.bound) / modalities, found.evaluations)
 
 
@@ -102,19 +107,19 @@ def slack(linear: Array, multipliers: Array, box: local_many.Box, fields: Array)
 class _Function:
     """The dual at multipliers, one a group of equal potentials: a value, what rounding may have added, and its slope."""
 
-    def __init__(self, linear: Array, groups: Indices, box: local_many.Box) -> None:
-        self.linear, self.groups, self.box = linear, groups, box
+    def __init__(self, linear: Array, weights: Array, groups: Indices, box: local_many.Box) -> None:
+        self.linear, self.weights, self.groups, self.box = linear, weights, groups, box
         self.sums = np.zeros((-(-linear.shape[1] // local_many.BLOCK), local_many.MASSES + len(linear)))
 
     def __call__(self, at: Array) -> tuple[float, float, Array]:
         modalities, size = self.linear.shape
         nu = at[self.groups]
         work = _WORK * modalities**3 * size
-        threads.over_blocks(local_many.dual_pass, len(self.sums), work, self.linear, nu, self.box, self.sums)
-        means = self.sums.sum(axis=0) / size
-        rounding = _ROUNDING * float(means[local_many.SIZE] + np.abs(nu).sum())
-        slope = np.bincount(self.groups, 1 - means[local_many.MASSES :])
-        return float(nu.sum() + means[local_many.VALUE]), rounding, slope
+        threads.over_blocks(local_many.dual_pass, len(self.sums), work, self.linear, self.weights, nu, self.box, self.sums)
+        totals = self.sums.sum(axis=0)
+        rounding = _ROUNDING * float(totals[local_many.SIZE] + np.abs(nu).sum())
+        slope = np.bincount(self.groups, 1 - totals[local_many.MASSES :])
+        return float(nu.sum() + totals[local_many.VALUE]), rounding, slope
 
 
 @dataclass(frozen=True, eq=False)

@@ -191,8 +191,8 @@ def minimum(c, box, x, tried, best):
 
 
 @jit()
-def dual_pass(first, last, linear, nu, box, sums):
-    """Write the sums of the minima over the blocks' points: VALUE, its SIZE for rounding, and the minimisers' MASSES."""
+def dual_pass(first, last, linear, weights, nu, box, sums):
+    """Write the weighted sums of the minima over the blocks' points: VALUE, its SIZE for rounding, and the minimisers' MASSES."""
     modalities = len(linear)
     x, tried, best, c = np.empty(modalities), np.empty(modalities), np.empty(modalities), np.empty(modalities)
     logarithms = 1 + abs(np.log(box.floor)) + abs(np.log(box.peak))
@@ -203,10 +203,10 @@ def dual_pass(first, last, linear, nu, box, sums):
             costs = linear[:, i] - nu
             order = np.argsort(costs)
             c[:] = costs[order]
-            row[VALUE] += minimum(c, box, x, tried, best)
+            row[VALUE] += weights[i] * minimum(c, box, x, tried, best)
             for a in range(modalities):
-                row[SIZE] += best[a] * (modalities * logarithms + abs(c[a]))
-                row[MASSES + order[a]] += best[a]
+                row[SIZE] += weights[i] * best[a] * (modalities * logarithms + abs(c[a]))
+                row[MASSES + order[a]] += weights[i] * best[a]
 
 
 @jit()

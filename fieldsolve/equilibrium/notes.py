@@ -119,8 +119,15 @@ def _narrow(case: Case) -> str:
     )
 
 
+def _loose(case: Case) -> str:
+    what = "a lower state may exist; other starts or a finer grid may find it"
+    if case.energy.kernel is not None or case.energy.added:
+        what = "the bound of such an energy is valid but not tight, and a lower state may exist; other starts may find it"
+    return f"the gap is {case.gap:.2g} nats: {what}"
+
+
 def _unbounded(case: Case) -> str:
-    return f"there is no bound of the energy: {why_unbounded(case.energy)}; a lower state may exist, and other starts may find it"
+    return f"there is no bound of the energy: {why_unbounded(case.energy, float(case.problem.floor or 0.0))}; a lower state may exist, and other starts may find it"
 
 
 def _is_convex_and_apart(case: Case) -> bool:
@@ -146,9 +153,9 @@ NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
     (_is_saddle, _saddle),
     (
         lambda case: case.gap > DOUBTFUL,
-        lambda case: f"the gap is {case.gap:.2g} nats: a lower state may exist; other starts or a finer grid may find it",
+        _loose,
     ),
-    (lambda case: case.bound is None and why_unbounded(case.energy) is not None, _unbounded),
+    (lambda case: case.bound is None and why_unbounded(case.energy, float(case.problem.floor or 0.0)) is not None, _unbounded),
     (_is_convex_and_apart, _convex_and_apart),
     (
         _has_free_ties,

@@ -145,23 +145,10 @@ class Healpix(Grid):
         return np.concatenate([degree[order == 0], degree[order > 0], degree[order > 0]])
 
     def synthesis(self, coefficients: Array, lmax: int) -> Array:
-        _, order = _orders(lmax)
-        zonal, cosine, sine = np.split(coefficients, [lmax + 1, (len(coefficients) + lmax + 1) // 2])
-        alm = np.empty((1, len(order)), dtype=np.complex128)
-        alm[0, order == 0] = zonal
-        alm[0, order > 0] = (cosine - 1j * sine) / sqrt(2)
-        field = ducc0.sht.experimental.synthesis(
-            alm=alm, spin=0, lmax=lmax, nthreads=threads.count(10 * self.size), **rings(self.nside)
-        )
-        return np.asarray(sqrt(4 * pi) * field[0])
+        return synthesis(coefficients, lmax, rings(self.nside), self.size)
 
     def analysis(self, field: Array, lmax: int) -> Array:
-        _, order = _orders(lmax)
-        alm = ducc0.sht.experimental.adjoint_synthesis(
-            map=field[None], spin=0, lmax=lmax, nthreads=threads.count(10 * self.size), **rings(self.nside)
-        )[0] * (sqrt(4 * pi) / self.size)
-        rest = sqrt(2) * alm[order > 0]
-        return np.concatenate([alm[order == 0].real, rest.real, -rest.imag])
+        return adjoint_synthesis(field / self.size, lmax, rings(self.nside))
 
     def zonal(self, degree: int) -> Array:
         """The Legendre polynomial of z."""
@@ -232,6 +219,27 @@ class Healpix(Grid):
         if [len(one) for one in columns] != [self.size] * len(names):
             raise ValueError(f"{len(columns)} fields instead of {len(names)} of {self.size} values")
         return np.stack(columns)
+
+
+def synthesis(coefficients: Array, lmax: int, geometry: Mapping[str, Array], size: int) -> Array:
+    """sum_j c_j Y_j at the points of rings, as ducc0 describes them; coefficients: of real harmonics, as of `Grid.synthesis`."""
+    _, order = _orders(lmax)
+    zonal, cosine, sine = np.split(coefficients, [lmax + 1, (len(coefficients) + lmax + 1) // 2])
+    alm = np.empty((1, len(order)), dtype=np.complex128)
+    alm[0, order == 0] = zonal
+    alm[0, order > 0] = (cosine - 1j * sine) / sqrt(2)
+    field = ducc0.sht.experimental.synthesis(alm=alm, spin=0, lmax=lmax, nthreads=threads.count(10 * size), **geometry)
+    return np.asarray(sqrt(4 * pi) * field[0])
+
+
+def adjoint_synthesis(field: Array, lmax: int, geometry: Mapping[str, Array]) -> Array:
+    """sum_i Y_j(x_i) f_i over the points of rings, for every real harmonic up to lmax."""
+    _, order = _orders(lmax)
+    alm = ducc0.sht.experimental.adjoint_synthesis(
+        map=field[None], spin=0, lmax=lmax, nthreads=threads.count(10 * len(field)), **geometry
+    )[0] * sqrt(4 * pi)
+    rest = sqrt(2) * alm[order > 0]
+    return np.concatenate([alm[order == 0].real, rest.real, -rest.imag])
 
 
 def interpolate(field: Array, points: Array) -> Array:
