@@ -23,6 +23,7 @@ WINGS = [
     {"embeddings"},
     {"theorems"},
     {"encoders"},
+    {"remedies"},
     {"diagnose", "reproduce", "diagrams", "testing"},
     {"cli"},
     {"__main__"},

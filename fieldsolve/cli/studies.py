@@ -15,7 +15,10 @@ from fieldsolve.numerics.progress import Watch
 #: What a folder of a study holds.
 WRITTEN = "summary.json, table.csv and figure.png"
 
-STUDY_SCHEMAS = ("fieldsolve/consistency/1", "fieldsolve/drift/1", "fieldsolve/sharpness/1", "fieldsolve/stability/1")
+STUDY_SCHEMAS = (
+    "fieldsolve/consistency/1", "fieldsolve/drift/1", "fieldsolve/remedies/1", "fieldsolve/remedy/1", "fieldsolve/sharpness/1",
+    "fieldsolve/stability/1",
+)  # fmt: skip
 
 _TITLES = {
     "negatives": "N", "bias_error": "+-", "expected_bias": "exact", "law_bias": "over the law", "leading": "leading/N",

@@ -34,7 +34,7 @@ PLAIN = "plain"
 #: What smoothed energies of several modalities start from: the lower end is taken.
 _SMOOTHED_STARTS = ("tilted", INTRINSIC)
 
-#: What energies with added terms start from, where nothing better is known; intrinsic ones have minima without any order too.
+#: What energies with added terms start from, where nothing better is known: noise finds what no direction does.
 _ADDED_STARTS = ("tilted", "gibbs", PLAIN, "random:0")
 
 #: Gap in nats above which a global solve tries more starts, and says that a lower state may exist.
@@ -80,7 +80,7 @@ def default_starts(energy: Energy) -> tuple[str, ...]:
     if energy.added and energy.convexity is not Convexity.JOINTLY:
         if vertices.has_overlap_vertices(energy):
             return (GLOBAL,)
-        return _ADDED_STARTS if energy.kernel is None else _ADDED_STARTS[:-1]
+        return _ADDED_STARTS
     if energy.modalities == 1:
         return ("uniform",)
     if energy.kernel is not None:

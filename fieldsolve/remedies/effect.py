@@ -1,0 +1,108 @@
+"""What a remedy does to two uniform densities in any dimension: which modes it keeps from growing, and from which weight on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fieldsolve.grids import Kernel, Modes
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.remedies.remedy import Remedy, growth
+from fieldsolve.remedies.table import PUBLISHED, Published, remedy_of
+
+_FAINT, _LEAST_DEGREES, _MOST_DEGREES = 1e-6, 4, 64  # modes that the kernel smooths to less than this hardly grow
+_STABLE = 1e-12  # relative
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """A remedy at a weight under a kernel, on S^{d-1}, with partners held still.
+
+    factors: k_1 ... k_L of the kernel, as far as they are above 1e-6; critical: the weight from which on the mode of each degree does
+    not grow; growth: the second variation along (Y_l, -Y_l) at the weight, negative for modes that grow; (L,) each.
+    """
+
+    remedy: Remedy
+    weight: float
+    kernel: Kernel
+    dimension: int
+    factors: Array
+    critical: Array
+    growth: Array
+
+    @property
+    def centroid_weight(self) -> float:
+        """From which weight on centroids stay together: degree 1."""
+        return float(self.critical[0])
+
+    @property
+    def whole_weight(self) -> float:
+        """From which weight on no mode grows, inf where the weights of higher and higher degrees grow without bound."""
+        largest = float(self.critical.max())
+        if not np.isfinite(largest):
+            return largest
+        is_rising = bool(np.all(np.diff(self.critical[-3:]) > _STABLE * np.abs(self.critical[-2:])))
+        return np.inf if is_rising and self.critical[-1] == largest else largest
+
+    @property
+    def unstable_degrees(self) -> list[int]:
+        """The degrees whose modes grow at the weight."""
+        return (1 + np.flatnonzero(self.growth < -_STABLE * self.factors)).tolist()
+
+    @property
+    def coupling(self) -> float | None:
+        """The coupling that it is, if it is one."""
+        return self.remedy.coupling(self.weight)
+
+    @property
+    def sentences(self) -> list[str]:
+        """What it does, in words."""
+        said = [] if self.coupling is None else [f"weight {self.weight:.4g} is coupling {self.coupling:.3f}"]
+        said.append(f"unstable at weight {self.weight:.4g}: {_degrees(self.unstable_degrees, len(self.factors))}")
+        centroid, whole = self.centroid_weight, self.whole_weight
+        if not np.isfinite(centroid):
+            said.append("no weight keeps the centroids together")
+        elif not np.isfinite(whole):
+            said.append(f"centroids stay together from weight {centroid:.4g} on; no weight keeps every mode of higher degree from growing")
+        elif whole > centroid * (1 + 1e-9):
+            said.append(f"centroids stay together from weight {centroid:.4g} on, every mode of higher degree too from {whole:.4g} on")
+        else:
+            said.append(f"no mode grows from weight {centroid:.4g} on")
+        return said
+
+
+def effect(remedy: Remedy, weight: float, kernel: Kernel, dimension: int = 3) -> Effect:
+    """The effect of a remedy at a weight on uniform densities on S^{d-1}. Raises InputError for a weight or dimension out of range."""
+    if not 2 <= dimension <= 100_000:
+        raise InputError(f"embeddings have 2 to 100000 components here, not {dimension}")
+    every = Modes(dimension - 1, _MOST_DEGREES).factors(kernel)[1:]
+    count = min(_MOST_DEGREES, max(_LEAST_DEGREES, int(np.sum(every >= _FAINT))))
+    modes = Modes(dimension - 1, count)
+    grown = growth(remedy, weight, modes, kernel)[1:]
+    return Effect(remedy, weight, kernel, dimension, modes.factors(kernel)[1:], remedy.critical_weights(modes, kernel)[1:], grown)
+
+
+def published_sentence(loss: Published, kernel: Kernel, dimension: int) -> str:
+    """What a published loss is, and whether it keeps uniform densities together, in one line."""
+    remedy = remedy_of(loss.remedy)[0]
+    found = effect(remedy, loss.weight, kernel, dimension)
+    is_one = "" if found.coupling is None else f" is coupling {found.coupling:.3f}:"
+    needed = found.centroid_weight
+    wanted = "no weight keeps centroids together"
+    if np.isfinite(needed):
+        wanted = f"centroids stay together from weight {needed:.4g} of {remedy.name} on"
+    held = _degrees(found.unstable_degrees, len(found.factors))
+    return f"{loss.title}{is_one} unstable: {held}; {wanted}"
+
+
+def published_sentences(kernel: Kernel, dimension: int) -> list[str]:
+    """One line for every published loss."""
+    return [published_sentence(loss, kernel, dimension) for loss in PUBLISHED.values()]
+
+
+def _degrees(degrees: list[int], count: int) -> str:
+    if not degrees:
+        return "no mode"
+    if degrees == list(range(1, count + 1)):
+        return f"all modes up to degree {count}"
+    return f"degree{'s' if len(degrees) > 1 else ''} {', '.join(map(str, degrees[:6]))}{' and more' if len(degrees) > 6 else ''}"

@@ -1,0 +1,339 @@
+"""The remedies by name, and the published settings of known losses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fieldsolve.encoders import fronts, penalties
+from fieldsolve.encoders.problem import EncoderProblem
+from fieldsolve.equilibrium.terms import TERMS, Term
+from fieldsolve.grids import Kernel, Modes
+from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.names import made_of
+from fieldsolve.remedies.remedy import Code, Remedy, Setting, growth_of_clip
+
+_NEVER = np.inf
+
+
+def _added(name: str, **fields: float) -> Setting:
+    """CLIP's problem with a term."""
+    return Setting(terms=(TERMS[name](**fields),))
+
+
+def _weight_of_negatives(problem: EncoderProblem) -> float:
+    """The critical weight of in-modal negatives: at once for P = P^T, else by bisection of certified optima."""
+    table = problem.law.table
+    if table.shape[0] == table.shape[1] and np.allclose(table, table.T, rtol=0, atol=1e-15):
+        return fronts.critical_weight_of_symmetric(problem.law, problem.tau, "in-modal-negatives")
+    return fronts.critical_weight(problem, "in-modal-negatives")
+
+
+@dataclass(frozen=True)
+class InModalNegatives(Remedy):
+    """alpha times CLIP's loss plus beta times InfoNCE within each modality, with the cross-modal positives; weight beta/alpha."""
+
+    name = "in-modal-negatives"
+    title = "in-modal InfoNCE added, positives cross-modal (AlignCLIP)"
+    formula = "(1 + weight) J_lambda, lambda = 1/(1 + weight)"
+    unit = "beta/alpha, in-modal over cross-modal"
+    critical = "1/lambda_c - 1, lambda_c(l) = 1/2 - k_l/4"
+    code = Code(
+        "total_loss += weight * sum(F.cross_entropy(torch.diagonal_scatter(logit_scale * x @ x.T, logit_scale * (image * text).sum(1)), "
+        "labels) for x in (image, text)) / 2",
+        'weight 1: MultipleNegativesRankingLoss(model, directions=("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc"), '
+        'partition_mode="per_direction")',
+    )
+
+    def setting(self, weight: float) -> Setting:
+        return Setting(coupling=1 / (1 + weight))
+
+    def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
+        return np.asarray(1 / (0.5 - modes.factors(kernel) / 4) - 1)
+
+    def free_weight(self, problem: EncoderProblem) -> float:
+        return _weight_of_negatives(problem)
+
+    @property
+    def free_sentence(self) -> str:
+        return "any weight above 0 closes the gap of laws of pairs that a group acts on, at no loss"
+
+
+@dataclass(frozen=True)
+class JointSoftmax(Remedy):
+    """One softmax over in-modal and cross-modal negatives; the weight is the share w of the own modality's."""
+
+    name = "joint-softmax"
+    title = "one softmax over in-modal and cross-modal negatives"
+    formula = "binding + mean_a int rho_a log K(w rho_a + (1 - w) rho_b)"
+    unit = "own share w of the negatives"
+    critical = "1/2, at every tau and dimension"
+    most = 1.0
+    code = Code(
+        "share 1/2: total_loss = sum(F.cross_entropy(logit_scale * torch.cat([x @ y.T, (x @ x.T).fill_diagonal_(-1e4)], 1), labels) for "
+        "x, y in ((image, text), (text, image))) / 2",
+        'share 1/2, of queries: MultipleNegativesRankingLoss(model, directions=("query_to_doc", "query_to_query"), partition_mode="joint")',
+    )
+
+    def setting(self, weight: float) -> Setting:
+        return _added("mixture", own=weight)
+
+    def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
+        return np.full(modes.lmax + 1, 0.5)
+
+    def coupling(self, weight: float) -> float | None:
+        return None
+
+    def free_weight(self, problem: EncoderProblem) -> float:
+        """beta/(1 + beta) of in-modal negatives: both have the same threshold."""
+        beta = _weight_of_negatives(problem)
+        return 1.0 if beta == np.inf else beta / (1 + beta)
+
+    @property
+    def free_sentence(self) -> str:
+        return "any share above 0 closes the gap of laws of pairs that a group acts on, at no loss"
+
+
+@dataclass(frozen=True)
+class TemperedReference(Remedy):
+    """Cross-entropy against the geometric mixture rho_a^w rho_b^(1-w)/Z."""
+
+    name = "tempered-reference"
+    title = "cross-entropy against a tempered mixture of both densities"
+    formula = "J_(1-w) - mean_a log int q_a^w q_b^(1-w)"
+    unit = "exponent w of the own density"
+    critical = "1/2, at every tau and dimension"
+    most = 1.0
+    code = Code(None, None)
+
+    def setting(self, weight: float) -> Setting:
+        return _added("tempered", own=weight)
+
+    def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
+        return np.full(modes.lmax + 1, 0.5)
+
+
+@dataclass(frozen=True)
+class SigmoidLoss(Remedy):
+    """The sigmoid loss at its best bias, for CLIP's: weight 1; there is nothing in between."""
+
+    name = "sigmoid"
+    title = "the sigmoid loss in place of the softmax (SigLIP), at its best bias"
+    formula = "binding + log int rho_1 K rho_2"
+    unit = "1: the loss is replaced"
+    critical = "none: the same modes grow, as 2 k_l"
+    most = 1.0
+    code = Code("--siglip", None)
+
+    def setting(self, weight: float) -> Setting:
+        return _added("sigmoid") if weight == 1 else Setting()
+
+    def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
+        return np.full(modes.lmax + 1, _NEVER)
+
+    def coupling(self, weight: float) -> float | None:
+        return None
+
+    @property
+    def free_sentence(self) -> str:
+        return "a learned bias leaves the gap free within a window, and too large a fixed one forces it"
+
+
+@dataclass(frozen=True)
+class UniformityWithin(Remedy):
+    """A Gaussian potential within each modality, exp(-t |z - z'|^2) [Wang and Isola 2020]."""
+
+    t: float = 2.0
+
+    name = "uniformity"
+    title = "uniformity within each modality added"
+    formula = "J + weight mean_a log int rho_a K_t rho_a"
+    unit = "weight of the uniformity loss"
+    critical = "(2 k_l + k_l^2)/(2 k_l(t))"
+    code = Code(
+        "total_loss += weight * sum(torch.pdist(x).pow(2).mul(-t).exp().mean().log() for x in (image, text)) / 2",
+        None,
+    )
+
+    def setting(self, weight: float) -> Setting:
+        return _added("uniformity", weight=weight, t=self.t)
+
+    def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
+        return growth_of_clip(modes.factors(kernel)) / (2 * modes.factors(Kernel("rbf", 1 / self.t)))
+
+    def free_weight(self, problem: EncoderProblem) -> float | None:
+        """Where exp(-t |z - z'|^2) is the loss's own kernel, t = 1/(2 tau); others are not known."""
+        is_same = np.isclose(self.t, 1 / (2 * problem.tau), rtol=1e-9)
+        return fronts.critical_weight(problem, penalties.UniformityPenalty) if is_same else None
+
+    @property
+    def free_sentence(self) -> str:
+        return "its weight is known for t = 1/(2 tau), where the potential is the loss's own kernel"
+
+
+@dataclass(frozen=True)
+class UniformityAcross(Remedy):
+    """A Gaussian potential between the modalities."""
+
+    t: float = 2.0
+
+    name = "cross-uniformity"
+    title = "uniformity between the modalities added"
+    formula = "J + weight log int rho_1 K_t rho_2"
+    unit = "weight of the uniformity loss"
+    critical = "none: it opens the gap"
+    code = Code("total_loss += weight * torch.cdist(image, text).pow(2).mul(-t).exp().mean().log()", None)
+
+    def setting(self, weight: float) -> Setting:
+        return _added("cross-uniformity", weight=weight, t=self.t)
+
+    def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
+        return np.full(modes.lmax + 1, _NEVER)
+
+
+class _Quadratic(Remedy):
+    """A quadratic penalty: it cures degree l from (2 k_l + k_l^2)/(8 t_l) on, t_l its eigenvalue."""
+
+    critical = "(2 k_l + k_l^2)/(8 t_l)"
+    unit = "weight of the penalty"
+
+    def eigenvalues(self, modes: Modes) -> Array:
+        """t_l, (lmax + 1,): a quarter of half the penalty's own second variation along (1, -1), over 2."""
+        (term,) = self.setting(1.0).terms
+        along = np.array([1.0, -1.0])
+        return np.asarray(np.einsum("a,lab,b->l", along, term.spectrum(modes, 2), along) / 16)
+
+    def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
+        with np.errstate(divide="ignore"):
+            return np.asarray(growth_of_clip(modes.factors(kernel)) / (8 * self.eigenvalues(modes)))
+
+
+@dataclass(frozen=True)
+class CentroidPenalty(_Quadratic):
+    """|m_1 - m_2|^2 of the modalities' means."""
+
+    name = "centroid"
+    title = "squared distance of the centroids penalised"
+    formula = "J + weight |m_1 - m_2|^2"
+    critical = "d (2 k_1 + k_1^2)/8 for degree 1, none for the others"
+    code = Code("total_loss += weight * (image.mean(0) - text.mean(0)).square().sum()", None)
+
+    def setting(self, weight: float) -> Setting:
+        return _added("centroid", weight=weight)
+
+    def free_weight(self, problem: EncoderProblem) -> float:
+        return fronts.critical_weight(problem, "gap")
+
+    @property
+    def free_sentence(self) -> str:
+        return "it costs nothing up to the temperature tau_0 of the law, and a convex front above it"
+
+
+@dataclass(frozen=True)
+class MmdPenalty(_Quadratic):
+    """Squared maximum mean discrepancy with the kernel exp(z.z'/tau)."""
+
+    tau: float = 0.1
+
+    name = "mmd"
+    title = "squared MMD penalised"
+    formula = "J + weight int (rho_1 - rho_2) K' (rho_1 - rho_2)"
+    code = Code(
+        "total_loss += weight * sum(s * torch.exp(x @ y.T / tau - log_volume).mean() for s, x, y in ((1, image, image), (1, text, text), "
+        "(-2, image, text)))",
+        None,
+    )
+
+    def setting(self, weight: float) -> Setting:
+        return _added("mmd", weight=weight, tau=self.tau)
+
+
+@dataclass(frozen=True)
+class EnergyDistance(_Quadratic):
+    """2 E|X - Y| - E|X - X'| - E|Y - Y'|."""
+
+    name = "energy-distance"
+    title = "energy distance penalised"
+    formula = "J - weight int int |z - z'| (rho_1 - rho_2)(rho_1 - rho_2)'"
+    code = Code(
+        "total_loss += weight * sum(s * torch.cdist(x, y).mean() for s, x, y in ((2, image, text), (-1, image, image), (-1, text, text)))",
+        None,
+    )
+
+    def setting(self, weight: float) -> Setting:
+        return _added("energy-distance", weight=weight)
+
+
+@dataclass(frozen=True)
+class SymmetricKl(Remedy):
+    """The symmetric KL divergence of the two densities, estimated by kernel densities of the batch."""
+
+    name = "symmetric-kl"
+    title = "symmetric KL of the smoothed densities penalised"
+    formula = "J_lambda, lambda = 1 - weight"
+    unit = "weight of half the symmetric KL"
+    critical = "1/2 + k_l/4"
+    most = 1.0
+    code = Code(
+        "total_loss += weight * sum((torch.logsumexp(logit_scale * x @ x.T, 1) - torch.logsumexp(logit_scale * x @ y.T, 1)).mean() for x, y "
+        "in ((image, text), (text, image))) / 2",
+        None,
+    )
+
+    def setting(self, weight: float) -> Setting:
+        return Setting(coupling=1 - weight)
+
+    def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
+        return np.asarray(0.5 + modes.factors(kernel) / 4)
+
+
+#: Every remedy by its name.
+REMEDIES: dict[str, type[Remedy]] = {
+    one.name: one
+    for one in (
+        InModalNegatives, JointSoftmax, SymmetricKl, TemperedReference, SigmoidLoss, UniformityWithin, UniformityAcross, CentroidPenalty,
+        MmdPenalty, EnergyDistance,
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Published:
+    """A loss as it was published: a remedy at a weight, and what else is in it."""
+
+    title: str
+    remedy: str
+    weight: float
+    source: str
+    besides: str = ""
+
+
+#: Published settings of known losses.
+PUBLISHED: dict[str, Published] = {
+    "clip": Published("CLIP", "in-modal-negatives", 0.0, "Radford et al. 2021"),
+    "alignclip": Published(
+        "AlignCLIP with alpha 1, beta 1/2", "in-modal-negatives", 0.5, "Eslami and de Melo 2025",
+        "its in-modal logits are scaled by a distance of meanings, and its encoders share weights",
+    ),
+    "cua": Published(
+        "CUA with weights 1", "uniformity:2.0", 1.0, "Fahim, Murphy and Fyshe 2024",
+        "its alignment term adds 2 to 1/tau in front of the potentials, and no curvature",
+    ),
+    "joint-softmax": Published("one softmax over both modalities' negatives", "joint-softmax", 0.5, "Li et al. 2023 (GTE)"),
+    "four-directions": Published(
+        "four softmaxes, averaged (all directions, per_direction)", "in-modal-negatives", 1.0, "sentence-transformers"
+    ),
+    "siglip": Published("SigLIP", "sigmoid", 1.0, "Zhai et al. 2023"),
+}  # fmt: skip
+
+
+def remedy_of(text: str) -> tuple[Remedy, float | None]:
+    """The remedy that a text names, and the weight of a published one. Raises InputError for an unknown name."""
+    if text in PUBLISHED and text not in REMEDIES:
+        return made_of(PUBLISHED[text].remedy, REMEDIES, "remedy"), PUBLISHED[text].weight
+    return made_of(text, REMEDIES, "remedy"), None
+
+
+def terms_of(remedy: Remedy, weight: float) -> tuple[float, tuple[Term, ...]]:
+    """Coupling and terms of a problem at a weight."""
+    setting = remedy.setting(remedy.check(weight))
+    return setting.coupling, setting.terms
