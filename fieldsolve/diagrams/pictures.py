@@ -62,7 +62,7 @@ class _Axis:
 
     @property
     def is_number(self) -> bool:
-        return PARAMETERS[self.name].kind is float
+        return "." in self.name or PARAMETERS[self.name].kind is float
 
     @property
     def order(self) -> Any:
@@ -338,4 +338,6 @@ def _worded(value: Any) -> str:
 
 
 def _named(name: str) -> str:
+    if "." in name:
+        return "{1} of {0}".format(*name.split("."))
     return _NAMES.get(name) or PARAMETERS[name].symbol.removeprefix("the ")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from fieldsolve.equilibrium.parameters import PARAMETERS, Parameter
 from fieldsolve.equilibrium.potentials import is_map_file
-from fieldsolve.equilibrium.terms import term_of
+from fieldsolve.equilibrium.terms import term_of, with_field
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.files import require_file
 
@@ -60,6 +60,7 @@ def _distinct(values: list[Any]) -> list[Any]:
     return values
 
 
+_Number = Annotated[float, Field(allow_inf_nan=False)]
 _some = Field(min_length=1, max_length=MOST_CELLS)
 _range, _once = BeforeValidator(_expanded), AfterValidator(_distinct)
 
@@ -74,6 +75,9 @@ def _axis(parameter: Parameter) -> Any:
     values: Any = Annotated[list[kind], _some, _once]
     return (Annotated[values, _range] if parameter.is_number else values) | None
 
+
+#: Values of an axis over a number of a term, such as centroid.weight.
+_NUMBERS: Any = TypeAdapter(Annotated[Annotated[list[_Number], _some, _once], _range])
 
 _Potentials = Annotated[list[str], Field(min_length=1)]
 _Terms = Annotated[list[str], AfterValidator(lambda names: [str(term_of(name)) for name in names])]
@@ -160,17 +164,25 @@ def read_spec(path: Path) -> Spec:
 
 def spec_of(raw: dict[str, Any]) -> Spec:
     """The spec of a parsed file. Raises InputError that lists everything that is wrong with it."""
-    wrong = []
-    try:
-        file = _File.model_validate(raw)
-    except ValidationError as error:
-        wrong = [f"{'.'.join(str(part) for part in one['loc'])}: {_message(one)}" for one in error.errors()]
     axes, problem = _section(raw, "axes"), _section(raw, "problem")
+    plain = raw | {"axes": {name: values for name, values in axes.items() if "." not in name}} if "axes" in raw else raw
+    wrong, of_terms = [], dict[str, list[Any]]()
+    try:
+        file = _File.model_validate(plain)
+    except ValidationError as error:
+        wrong = [_wrong(".".join(str(part) for part in one["loc"]), one) for one in error.errors()]
+    for name in (one for one in axes if "." in one):
+        try:
+            of_terms[name] = _NUMBERS.validate_python(axes[name])
+        except ValidationError as error:
+            wrong += [_wrong(f"axes.{name}", one) for one in error.errors()]
     if "axes" in raw and not 1 <= len(axes) <= 3:
-        wrong.append(f"axes: a diagram has one to three, not {len(axes)}; they may be {', '.join(AXES)}")
+        wrong.append(f"axes: a diagram has one to three, not {len(axes)}; they may be {', '.join(AXES)}, and numbers of terms, as centroid.weight")
     wrong += [f"problem.{name}: is an axis too; give it once" for name in problem if name in axes]
     if not wrong:
-        cells = prod(len(getattr(file.axes, name)) for name in axes)
+        found = {name: of_terms[name] if "." in name else getattr(file.axes, name) for name in axes}
+        wrong += _unknown_fields(file.problem.terms, of_terms)
+        cells = prod(map(len, found.values()))
         if cells > MOST_CELLS:
             wrong.append(f"axes: {cells} cells are more than {MOST_CELLS}")
     if wrong:
@@ -178,7 +190,19 @@ def spec_of(raw: dict[str, Any]) -> Spec:
     fixed = {name: value for name, value in _with_defaults(file.problem.model_dump(), axes).items() if name not in axes}
     if isinstance(fixed["potential"], str):
         fixed["potential"] = [fixed["potential"]]
-    return Spec({name: getattr(file.axes, name) for name in axes}, fixed, file.title, **file.diagram.model_dump())
+    return Spec(found, fixed, file.title, **file.diagram.model_dump())
+
+
+def _unknown_fields(terms: list[str], of_terms: dict[str, list[Any]]) -> list[str]:
+    """What is wrong with axes over numbers of terms."""
+    wrong = []
+    for name, values in of_terms.items():
+        try:
+            for value in values:
+                with_field([term_of(one) for one in terms], name, value)
+        except InputError as error:
+            wrong.append(f"axes.{name}: {error}")
+    return wrong
 
 
 def _with_defaults(problem: dict[str, Any], axes: dict[str, Any]) -> dict[str, Any]:
@@ -186,6 +210,10 @@ def _with_defaults(problem: dict[str, Any], axes: dict[str, Any]) -> dict[str, A
     has_grid = any(name in axes or problem[name] is not None for name in _GRIDS)
     own = {name: value for name, value in _DEFAULTS.items() if problem[name] is None and not (name == "nside" and has_grid)}
     return {name: value for name, value in (problem | own).items() if value is not None}
+
+
+def _wrong(place: str, error: Any) -> str:
+    return f"{place}: {_message(error)}"
 
 
 def _section(raw: dict[str, Any], name: str) -> dict[str, Any]:

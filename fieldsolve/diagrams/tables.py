@@ -8,7 +8,7 @@ import numpy as np
 
 import fieldsolve
 from fieldsolve.diagrams.diagram import Diagram
-from fieldsolve.diagrams.tasks import APART_FROM_TRANSITIONS, VALUES
+from fieldsolve.diagrams.tasks import VALUES, shapes_transitions
 from fieldsolve.equilibrium.phases import Phase
 from fieldsolve.output.folders import write_whole
 from fieldsolve.output.tables import csv_text
@@ -34,7 +34,7 @@ def axis_column(axis: str) -> str:
 
 def transitions_table(diagram: Diagram) -> str:
     """Binodal and spinodal as CSV, over the axes besides the coupling."""
-    axes = [name for name in diagram.spec.axes if name not in APART_FROM_TRANSITIONS]
+    axes = [name for name in diagram.spec.axes if shapes_transitions(name)]
     rows = [
         [*(task.config[name] for name in axes), value_of(outcome, "binodal"), value_of(outcome, "spinodal"), _failure(outcome)]
         for task, outcome in diagram.curves

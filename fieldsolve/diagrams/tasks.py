@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldsolve.diagrams.spec import Spec
-from fieldsolve.equilibrium.continuation import CONTINUOUS, follow
+from fieldsolve.equilibrium.continuation import follow, is_continuous
 from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.equilibrium.potentials import digest, is_map_file
 from fieldsolve.equilibrium.problem import Problem
@@ -26,6 +26,11 @@ _TRANSITIONS = 5  # cells that take as long
 APART_FROM_TRANSITIONS = ("terms", *(name for name, one in PARAMETERS.items() if not one.shapes_phases))
 
 
+def shapes_transitions(axis: str) -> bool:
+    """Whether binodal and spinodal depend on an axis."""
+    return axis not in APART_FROM_TRANSITIONS and "." not in axis
+
+
 def cells(spec: Spec) -> list[Task]:
     """One task a cell, the last axis fastest."""
     names = list(spec.axes)
@@ -36,7 +41,7 @@ def curves(spec: Spec) -> list[Task]:
     """Binodal and spinodal wherever the coupling is an axis: one task for every setting of the other ones."""
     if "coupling" not in spec.axes or _of(spec, "energy") == ["smoothed"] or not _has_phases(spec):
         return []
-    others = {name: values for name, values in spec.axes.items() if name not in APART_FROM_TRANSITIONS}
+    others = {name: values for name, values in spec.axes.items() if shapes_transitions(name)}
     fixed = {name: value for name, value in spec.fixed.items() if name not in APART_FROM_TRANSITIONS}
     settings = [dict(zip(others, values, strict=True)) for values in product(*others.values())]
     return [_task("transitions", {**fixed, **setting}) for setting in settings if {**fixed, **setting}["floor"] > 0]
@@ -52,7 +57,7 @@ def _has_phases(spec: Spec) -> bool:
 def branches(spec: Spec) -> list[Task]:
     """The two branches, upwards and downwards, of a diagram over one number."""
     (name, *others) = spec.axes
-    if others or name not in CONTINUOUS or not spec.hysteresis or len(spec.axes[name]) < 2:
+    if others or not is_continuous(name) or not spec.hysteresis or len(spec.axes[name]) < 2:
         return []
     rising = sorted(spec.axes[name])
     return [_task("branch", {**spec.fixed, "along": name, "values": values}) for values in (rising, rising[::-1])]
@@ -120,7 +125,11 @@ def _problem(config: dict[str, Any]) -> Problem:
     if plain.pop("contents", None) != _contents(config["potential"]):
         raise InputError("a map file has changed since the diagram was planned, or is another one here; run it again")
     names = plain.pop("potential")
-    return Problem(potentials=names * 2 if len(names) == 1 else names, **plain)
+    of_terms = {name: plain.pop(name) for name in list(plain) if "." in name}
+    problem = Problem(potentials=names * 2 if len(names) == 1 else names, **plain)
+    for name, value in of_terms.items():
+        problem = problem.at(name, value)
+    return problem
 
 
 def _values(solution: Solution) -> dict[str, Any]:

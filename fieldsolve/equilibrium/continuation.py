@@ -16,6 +16,12 @@ from fieldsolve.numerics.errors import InputError
 #: Parameters that a state can be followed along.
 CONTINUOUS = tuple(name for name, one in PARAMETERS.items() if one.is_followed)
 
+
+def is_continuous(parameter: str) -> bool:
+    """Whether a state can be followed along a parameter: one of CONTINUOUS, or a number of a term, as in `centroid.weight`."""
+    return parameter in CONTINUOUS or "." in parameter
+
+
 #: The tilt of the logarithms that every warm start begins with, so that a state which has become unstable is left.
 NUDGE = 1e-3
 
@@ -33,10 +39,12 @@ def follow(problem: Problem, parameter: str, values: Sequence[float], start: str
     """Solve a problem for a sequence of values of one parameter, each from the state before, slightly tilted.
 
     A state is kept as long as it is a local minimum, whether or not it is the lowest; the first one begins as `start` says
-    (by default from the global minimum). parameter: one of CONTINUOUS. Raises InputError for another.
+    (by default from the global minimum). parameter: as `is_continuous` says. Raises InputError for another.
     """
-    if parameter not in CONTINUOUS:
-        raise InputError(f"a state is followed along {', '.join(CONTINUOUS)}, not along {parameter!r}")
+    if not is_continuous(parameter):
+        raise InputError(
+            f"a state is followed along {', '.join(CONTINUOUS)} or a term's number, as in centroid.weight, not along {parameter!r}"
+        )
     solutions: list[Solution] = []
     for value in values:
         here = problem.at(parameter, value)

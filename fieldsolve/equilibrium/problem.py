@@ -13,7 +13,7 @@ from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.parameters import DEFAULTS, PARAMETERS
 from fieldsolve.equilibrium.phases import Transitions, transitions
 from fieldsolve.equilibrium.potentials import Potential, as_tuple, digest, is_map_file, on_grid, potential_named, potential_of
-from fieldsolve.equilibrium.terms import Contrast, Mixing, Term, term_of
+from fieldsolve.equilibrium.terms import Contrast, Mixing, Term, term_of, with_field
 from fieldsolve.equilibrium.terms.cross_entropy import is_coupled, mixing_of
 from fieldsolve.grids import Circle, Grid, Healpix, Kernel, grid_of
 from fieldsolve.grids.critics import critic_of
@@ -138,7 +138,9 @@ class Problem:
         return TOLERANCES["smoothed" if is_penalised else self.energy]
 
     def at(self, parameter: str, value: Any) -> "Problem":
-        """The same problem with one parameter changed. Raises InputError for a parameter that it does not have."""
+        """The same problem with one parameter changed, or a term's field, as in `centroid.weight`. Raises InputError for others."""
+        if "." in parameter:
+            return replace(self, terms=with_field(self.terms, parameter, value))
         if parameter not in self.__dataclass_fields__:
             raise InputError(f"a problem has no parameter {parameter!r}; it has {', '.join(self.__dataclass_fields__)}")
         if parameter in ("grid", "nside", "circle"):

@@ -4,6 +4,9 @@ The contrast is what a loss's negatives become: the cross-entropies of a couplin
 one file here with a subclass of `Term`, and its line in the table below.
 """
 
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
 from fieldsolve.equilibrium.terms.binding import Binding as Binding
 from fieldsolve.equilibrium.terms.centroid import CentroidPenalty
 from fieldsolve.equilibrium.terms.cross_entropy import CrossEntropy as CrossEntropy
@@ -29,6 +32,15 @@ TERMS: dict[str, type[Term]] = {
         Uniformity,
     )
 }  # fmt: skip
+
+
+def with_field(terms: Sequence[Term], path: str, value: float) -> tuple[Term, ...]:
+    """Terms with a number of one of them changed, named as in `centroid.weight`. Raises InputError if none of them has it."""
+    name, _, field = path.partition(".")
+    known = {f"{term.name}.{one.name}" for term in terms for one in fields(term) if one.repr and one.type in (float, "float")}  # type: ignore[arg-type]
+    if path not in known:
+        raise InputError(f"no term has a number {path!r}; there is {', '.join(sorted(known)) or 'none, without terms'}")
+    return tuple(replace(term, **{field: value}) if term.name == name else term for term in terms)  # type: ignore[type-var]
 
 
 def term_of(term: Term | str) -> Term:

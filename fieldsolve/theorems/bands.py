@@ -1,0 +1,83 @@
+"""The first-order transition of two smoothed densities at flat potentials: bands in closed form, in any dimension; states on a grid."""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from fieldsolve.equilibrium.densities import from_density
+from fieldsolve.equilibrium.descent import descend
+from fieldsolve.equilibrium.problem import Problem
+from fieldsolve.grids import Grid, Kernel
+from fieldsolve.numerics.errors import InputError
+from fieldsolve.numerics.progress import Progress, Watch
+
+_COARSE, _ROUNDS, _PART = 64, 12, 0.3  # heights that are tried, how often the best one's neighbourhood is narrowed, and by how much
+_LEAST_HEIGHT = 1e-3
+_STEP, _TOLERANCE, _MOST_STEPS = 0.01, 1e-3, 1000  # of the coupling, by continuation; of a descent
+
+
+@dataclass(frozen=True)
+class Binodal:
+    """From which coupling on two bands lie below the pair of uniform densities, and where: at heights +-height of an axis."""
+
+    coupling: float
+    height: float
+
+
+def band_coupling(kernel: Kernel, dimension: int, height: float) -> float:
+    """The coupling at which two bands z.e = +-t, each uniform on its sphere S^{d-2}, cost as much as two uniform densities.
+
+    J(t) = kappa t^2 (1 - 2 lambda) + log A_{d-1}(kappa (1 - t^2)) - log A_d(kappa) = 0, with A_n(x) the mean of exp(x u.v) over S^{n-1}
+    (beyond the paper). 0 < t <= 1. Raises InputError for critics that are not linear.
+    """
+    kappa = kernel.concentration
+    rest = kappa * (1 - height**2)
+    return 0.5 * (1 + (_log_mean(rest, dimension - 1) - _log_mean(kappa, dimension)) / (kappa * height**2))
+
+
+def band_binodal(kernel: Kernel, dimension: int) -> Binodal:
+    """The least coupling at which bands cost as much as uniform densities: the binodal of bands, an upper bound of the energy's own.
+
+    Raises InputError for critics that are not linear, and dimensions below 2.
+    """
+    if dimension < 2:
+        raise InputError(f"embeddings have at least 2 components, not {dimension}")
+    low, high = _LEAST_HEIGHT, 1.0
+    best = 1.0
+    for _ in range(_ROUNDS):
+        heights = np.linspace(low, high, _COARSE)
+        best = float(heights[int(np.argmin([band_coupling(kernel, dimension, float(one)) for one in heights]))])
+        width = _PART * (high - low) / 2
+        low, high = max(_LEAST_HEIGHT, best - width), min(1.0, best + width)
+    return Binodal(band_coupling(kernel, dimension, best), best)
+
+
+def measured_binodal(grid: Grid, kernel: Kernel, watch: Watch | None = None) -> float:
+    """The coupling, to 1e-3, down to which a separated state of flat potentials lies below the uniform pair on a grid.
+
+    From the state at the binodal of bands on, which is an upper bound, a state is followed downwards, each descent from the last
+    one that lies below. Raises InputError if the grid cannot resolve the kernel, and for critics that are not linear.
+    """
+    high = band_binodal(kernel, grid.components).coupling
+    problem = Problem(["flat"] * 2, kernel.tau, 0.0, high, "smoothed", grid=grid, critic=str(kernel.critic))
+    state, step = from_density(problem.solve().density, 0.0), _STEP
+    while step > _TOLERANCE:
+        energy = problem.at("coupling", max(high - step, 0.0)).functional()[0]
+        found = descend(energy, state, problem.nats, _MOST_STEPS)
+        if found.evaluation.value < 0:
+            high, state = high - step, found.state
+        else:
+            step /= 2
+        if watch is not None:
+            watch(Progress(0, None, f"couplings, the transition is at most at {high:.4f}"))
+    return high
+
+
+def _log_mean(x: float, components: int) -> float:
+    """log A_n(x)."""
+    if x == 0:
+        return 0.0
+    if components == 1:
+        return x + log((1 + np.exp(-2 * x)) / 2)
+    return Kernel("cosine", 1 / x).log_volume(components - 1)
