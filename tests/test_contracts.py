@@ -157,10 +157,13 @@ def test_registered_terms_keep_their_contract(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(TERMS))
-def test_registered_terms_are_solved_with_saved_loaded_and_run_by_name(name: str, tmp_path: Path) -> None:
+def test_registered_terms_are_solved_with_saved_loaded_and_run_by_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In both energies; a bound, where one is known, is below; the same words in JSON, TOML and on the command line."""
+    monkeypatch.setattr("fieldsolve.equilibrium.pictures.plot", lambda solution: Figure())  # drawn in other tests, a second each
     for energy in ("intrinsic", "smoothed"):
-        problem = fs.Problem(["flat", "two-well"], 0.5, 0.01, energy=energy, nside=4, terms=[EXAMPLES[name][0]], max_steps=300)
+        problem = fs.Problem(["flat", "two-well"], 0.5, 0.01, energy=energy, nside=4, terms=[EXAMPLES[name][0]], max_steps=100)
         solution = problem.solve()
         assert solution.bound is None or solution.gap >= -1e-9 * (1 + abs(solution.energy))
         assert (solution.bound is None) == any("there is no bound" in note for note in solution.notes)
@@ -171,10 +174,10 @@ def test_registered_terms_are_solved_with_saved_loaded_and_run_by_name(name: str
         assert again.summary() == solution.summary()
         np.testing.assert_array_equal(again.problem.solve().density, solution.density)
         options = ["--term", EXAMPLES[name][0], "--energy", energy, "--nside", "4", "--tau", "0.5", "--floor", "0.01", "--json"]
-        run = CliRunner().invoke(main, ["multimodal", "--potential", "flat", "--potential", "two-well", "--max-steps", "300", *options])
+        run = CliRunner().invoke(main, ["multimodal", "--potential", "flat", "--potential", "two-well", "--max-steps", "100", *options])
         assert run.exit_code in (0, 4), run.output
         assert json.loads(run.stdout)["energy"] == pytest.approx(solution.energy, rel=1e-9)
-    raw = {"problem": {"potential": ["flat", "two-well"], "nside": 2, "terms": [EXAMPLES[name][0]]}, "axes": {"tau": [1.0]}}
+    raw = {"problem": {"potential": ["flat", "two-well"], "nside": 4, "terms": [EXAMPLES[name][0]]}, "axes": {"tau": [1.0]}}
     assert not fill(spec_of(raw), tmp_path / "diagram", in_this_process).failures
 
 

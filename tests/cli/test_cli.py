@@ -166,7 +166,7 @@ def test_what_is_no_problem_is_refused() -> None:
     assert "nside 64" in refused("unimodal", "--tau", 0.001, "--nside", 16, "--energy", "smoothed")
     assert "circle" in refused("unimodal", "--circle", 90, "--potential", "two-well")
     assert "unknown grid" in refused("unimodal", "--grid", "torus:8")
-    assert "unknown term" in refused("unimodal", "--term", "mmd")
+    assert "unknown term" in refused("unimodal", "--term", "mdm")
 
 
 def test_bad_files(tmp_path: Path) -> None:

@@ -108,8 +108,7 @@ def test_the_circle_solves_too() -> None:
     assert two.gap == pytest.approx(0, abs=1e-12)
     smoothed = fs.Problem([potential, potential], tau=0.2, floor=1e-3, energy="smoothed", grid=Circle(200)).solve()
     assert smoothed.converged
-    assert smoothed.bound is None
-    assert smoothed.gap is None
+    assert 0 < smoothed.gap < 5
 
 
 def test_smoothed_collapse_without_potential_is_two_antipodal_spikes() -> None:
@@ -249,7 +248,7 @@ def test_of_three_smoothed_modalities_the_lower_end_is_taken() -> None:
     ends = [problem.solve(start=name).energy for name in ("tilted", "intrinsic")]
     found = problem.solve()
     assert found.energy == min(ends) < max(ends)
-    assert any("there is no bound" in note for note in found.notes)
+    assert found.gap > 0
 
 
 @pytest.mark.parametrize("start", ["uniform", "gibbs", "random:1"])

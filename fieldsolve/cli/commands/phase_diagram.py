@@ -50,10 +50,10 @@ def command(**options: Any) -> None:
       nside = 16
       critic = "cosine"         # or "rbf", "geodesic"
       energy = "intrinsic"      # or "smoothed"
-      terms = ["centroid:1"]    # added to the energy, as with --term
+      terms = []                # added to the energy, as with --term: ["centroid:1"]
       max_steps = 10000         # and tolerance (nats), allow_unresolved = false
       [axes]                    # one to three of the numbers, critic and energy, as lists or ranges
-      "centroid.weight" = [0.5, 1.0, 2.0]   # or a number of a term
+      # "centroid.weight" = [0.5, 1.0, 2.0] would be one over a number of a term
       coupling = { from = 0.0, to = 0.4, steps = 41 }
       floor = { from = 1e-4, to = 0.5, steps = 41, spacing = "geometric" }
       [diagram]                 # may be left out

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fieldsolve.equilibrium.terms import overlap
 from fieldsolve.equilibrium.terms.quadratic import QuadraticPenalty
+from fieldsolve.equilibrium.terms.term import require_smoothing
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 
@@ -27,6 +28,9 @@ class MmdPenalty(QuadraticPenalty):
     @property
     def kernel(self) -> Kernel:
         return Kernel("cosine", self.tau)
+
+    def check(self, grid: Grid, modalities: int) -> None:
+        require_smoothing(self, grid, self.kernel)
 
     def eigenvalues(self, modes: Modes) -> Array:
         return modes.factors(self.kernel)

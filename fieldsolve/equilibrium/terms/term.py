@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from fieldsolve.grids import Grid, Kernel, Modes
+from fieldsolve.grids.kernels import RESOLUTION
+from fieldsolve.grids.smoothing import resolves
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import text_of
@@ -104,6 +106,15 @@ class Contrast(Term):
 def hidden() -> Any:
     """A dataclass field that an energy fills in, and a name leaves out."""
     return field(default=None, repr=False, compare=False)
+
+
+def require_smoothing(term: Term, grid: Grid, kernel: Kernel) -> None:
+    """Raise InputError where a grid does not resolve the kernel of a term."""
+    if not resolves(grid, kernel):
+        raise InputError(
+            f"the term {term} smooths by a kernel narrower than {grid} resolves ({kernel.width:.2g} rad); use "
+            f"{grid.finer(kernel.width / RESOLUTION)} or a wider kernel"
+        )
 
 
 def require_weight(term: Term, weight: float) -> None:

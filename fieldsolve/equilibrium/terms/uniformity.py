@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldsolve.equilibrium.terms.overlap import height, log_overlaps, lowest, overlap, pair_factors
-from fieldsolve.equilibrium.terms.term import Convexity, Term, require_weight
+from fieldsolve.equilibrium.terms.term import Convexity, Term, require_smoothing, require_weight
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -34,7 +34,7 @@ class Uniformity(Term):
         _kernel(self.t)
 
     def check(self, grid: Grid, modalities: int) -> None:
-        Smoother(grid, _kernel(self.t))
+        require_smoothing(self, grid, _kernel(self.t))
 
     def evaluate(self, grid: Grid, density: Array) -> tuple[float, Array]:
         smoother, value, variation = Smoother(grid, _kernel(self.t)), 0.0, np.empty_like(density)
@@ -76,7 +76,7 @@ class CrossUniformity(Term):
     def check(self, grid: Grid, modalities: int) -> None:
         if modalities < 2:
             raise InputError(f"the term {self} is for two modalities or more: it is about pairs of them")
-        Smoother(grid, _kernel(self.t))
+        require_smoothing(self, grid, _kernel(self.t))
 
     def evaluate(self, grid: Grid, density: Array) -> tuple[float, Array]:
         value, variation = log_overlaps(grid, _kernel(self.t), density)
