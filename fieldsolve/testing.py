@@ -164,8 +164,8 @@ def check_critic(critic: Critic, tau: float = 0.5) -> None:
 def check_term(term: Term, grid: Grid, modalities: int = 2, steps: int = 20) -> None:
     """Check that a term keeps what `Term` promises: name, variation, smoothness, spectrum, convexity and least value.
 
-    Registered terms must come back from their names. grid: with some hundred points, that resolves what the term smooths by; steps:
-    random states from which a step of the safe length must not raise the term. Raises AssertionError.
+    Registered terms must come back from their names. grid: with some hundred points, that resolves what the term smooths by;
+    steps: random states from which a step of the safe length must not raise the term. Raises AssertionError.
     """
     term.check(grid, modalities)
     if term.name in TERMS:

@@ -174,7 +174,9 @@ def test_registered_terms_are_solved_with_saved_loaded_and_run_by_name(
         assert again.summary() == solution.summary()
         np.testing.assert_array_equal(again.problem.solve().density, solution.density)
         options = ["--term", EXAMPLES[name][0], "--energy", energy, "--nside", "4", "--tau", "0.5", "--floor", "0.01", "--json"]
-        run = CliRunner().invoke(main, ["multimodal", "--potential", "flat", "--potential", "two-well", "--max-steps", "100", *options])
+        run = CliRunner().invoke(
+            main, ["multimodal", "--potential", "flat", "--potential", "two-well", "--max-steps", "100", *options]
+        )
         assert run.exit_code in (0, 4), run.output
         assert json.loads(run.stdout)["energy"] == pytest.approx(solution.energy, rel=1e-9)
     raw = {"problem": {"potential": ["flat", "two-well"], "nside": 4, "terms": [EXAMPLES[name][0]]}, "axes": {"tau": [1.0]}}

@@ -177,7 +177,10 @@ def spec_of(raw: dict[str, Any]) -> Spec:
         except ValidationError as error:
             wrong += [_wrong(f"axes.{name}", one) for one in error.errors()]
     if "axes" in raw and not 1 <= len(axes) <= 3:
-        wrong.append(f"axes: a diagram has one to three, not {len(axes)}; they may be {', '.join(AXES)}, and numbers of terms, as centroid.weight")
+        wrong.append(
+            f"axes: a diagram has one to three, not {len(axes)}; they may be {', '.join(AXES)}, and numbers of terms, "
+            "as centroid.weight"
+        )
     wrong += [f"problem.{name}: is an axis too; give it once" for name in problem if name in axes]
     if not wrong:
         found = {name: of_terms[name] if "." in name else getattr(file.axes, name) for name in axes}

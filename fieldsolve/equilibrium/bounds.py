@@ -1,4 +1,5 @@
-"""Certified lower bounds of energies over floored densities on a grid: which of them an energy allows, and why another has none."""
+"""Certified lower bounds of energies over floored densities on a grid: which of them an energy allows, and why "
+"another has none."""
 
 from dataclasses import replace
 from math import inf, isfinite
@@ -20,8 +21,8 @@ from fieldsolve.numerics.progress import Watch
 def lower_bound(energy: Energy, floor: float, at: Evaluation | None = None, watch: Watch | None = None) -> float | None:
     """A lower bound of an energy over floored densities on its grid, by what it allows; None where nothing is known.
 
-    Intrinsic, without added terms: the exact minimum for one modality, without coupling, and at coupling 1; the maximum of the dual
-    at couplings in between. With added terms, the best of what holds:
+    Intrinsic, without added terms: the exact minimum for one modality, without coupling, and at coupling 1; the maximum of the
+    dual at couplings in between. With added terms, the best of what holds:
 
     - jointly convex energies: the value at a state `at` less its stationarity [Frank and Wolfe 1956];
     - overlaps of two densities, concave in each: the lowest pair of vertices, exact;
@@ -57,7 +58,8 @@ def lower_bound(energy: Energy, floor: float, at: Evaluation | None = None, watc
 def coupled_below(energy: Energy) -> Energy | None:
     """An energy with cross-entropies of one coupling that is nowhere above one without penalties; None where none is proved.
 
-    Not for energies that are of the kind themselves. Of matrices M: F_M = mean_a F_a - (1/A) sum_ab M_ab KL(rho_a||rho_b) falls as M_ab, a != b, rise; the coupling is (A - 1) max M_ab.
+    Not for energies that are of the kind themselves. Of matrices M: F_M = mean_a F_a - (1/A) sum_ab M_ab KL(rho_a||rho_b) falls
+    as M_ab, a != b, rise; the coupling is (A - 1) max M_ab.
     """
     coupling: float | None
     if isinstance(energy.contrast, Contrast):
@@ -85,7 +87,7 @@ def why_unbounded(energy: Energy, floor: float) -> str | None:
         return f"none is known of the term {energy.contrast} here"
     coupled = plain if below is None else below
     if coupled.strength is None:
-        return "none is known of a mixing matrix that is not that of one coupling, smoothed or with so large an entry beside its diagonal"
+        return "none is known of this mixing matrix, which is not that of one coupling"
     return None if coupled.kernel is None else why_unhalved(coupled, floor)
 
 

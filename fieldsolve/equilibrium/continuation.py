@@ -43,7 +43,8 @@ def follow(problem: Problem, parameter: str, values: Sequence[float], start: str
     """
     if not is_continuous(parameter):
         raise InputError(
-            f"a state is followed along {', '.join(CONTINUOUS)} or a term's number, as in centroid.weight, not along {parameter!r}"
+            f"a state is followed along {', '.join(CONTINUOUS)} or a term's number, as in centroid.weight, not along "
+            f"{parameter!r}"
         )
     solutions: list[Solution] = []
     for value in values:

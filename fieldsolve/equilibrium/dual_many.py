@@ -48,11 +48,11 @@ def dual_of_many(
 ) -> ManyDual:
     """The certified lower bound of the intrinsic energy of A coupled densities over the floored simplices.
 
-    A F >= sum nu + int min_{floor <= x <= peak} [f(x) - nu . x] dmu for any multipliers, f the integrand of A F; the minimum at each
-    point is the least of a complete list (see `local_many`), so that the value is a bound wherever the search ended. The dual
-    is concave; with equal potentials their multipliers are equal at a maximum. It is maximised by a level method [Lemarechal,
-    Nemirovskii and Nesterov 1995]: its cuts bound it from above, and the next multipliers are those nearest to the best ones
-    where the cuts allow a part of what is still to gain.
+    A F >= sum nu + int min_{floor <= x <= peak} [f(x) - nu . x] dmu for any multipliers, f the integrand of A F; the minimum at
+    each point is the least of a complete list (see `local_many`), so that the value is a bound wherever the search ended. The
+    dual is concave; with equal potentials their multipliers are equal at a maximum. It is maximised by a level method
+    [Lemarechal, Nemirovskii and Nesterov 1995]: its cuts bound it from above, and the next multipliers are those nearest to the
+    best ones where the cuts allow a part of what is still to gain.
 
     potentials: (A, N), A >= 2; 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |A F|; watch: told the evaluations.
     """
@@ -77,7 +77,10 @@ def highest(linear: Array, weights: Array, box: local_many.Box, accuracy: float,
     if size >= _SAMPLED * _LEAST_SAMPLE:
         share = weights[::_SAMPLED]
         sample = _Function(np.ascontiguousarray(linear[:, ::_SAMPLED]), share / share.sum(), groups, box)
-        centre, radius = _highest(sample, window, centre, max(accuracy, _ROUGH / len(share)), watch).at, _DEVIATION / sqrt(len(share))
+        centre, radius = (
+            _highest(sample, window, centre, max(accuracy, _ROUGH / len(share)), watch).at,
+            _DEVIATION / sqrt(len(share)),
+        )
         narrow = np.stack([np.maximum(window[:, 0], centre - radius), np.minimum(window[:, 1], centre + radius)], axis=1)
         found = _highest(function, narrow, centre, accuracy, watch)
         if found.touches(narrow):
@@ -118,7 +121,7 @@ class _Function:
         threads.over_blocks(local_many.dual_pass, len(self.sums), work, self.linear, self.weights, nu, self.box, self.sums)
         totals = self.sums.sum(axis=0)
         rounding = _ROUNDING * float(totals[local_many.SIZE] + np.abs(nu).sum())
-        slope = np.bincount(self.groups, 1 - totals[local_many.MASSES :])
+        slope = np.asarray(np.bincount(self.groups, 1 - totals[local_many.MASSES :]), dtype=np.float64)
         return float(nu.sum() + totals[local_many.VALUE]), rounding, slope
 
 
@@ -172,7 +175,8 @@ def _upper(values: list[float], slopes: list[Array], window: Array) -> float:
 def _nearest(values: list[float], slopes: list[Array], window: Array, to: Array, level: float) -> Array:
     """The multipliers of a window nearest to given ones at which all cuts allow a level: a least-distance program.
 
-    min |x| with G x >= h follows from the non-negative least squares of (G^T, h^T) against (0, ..., 0, 1) [Lawson and Hanson 1974].
+    min |x| with G x >= h follows from the non-negative least squares of (G^T, h^T) against (0, ..., 0, 1) [Lawson and Hanson
+    1974].
     """
     from scipy.optimize import nnls
 

@@ -1,4 +1,5 @@
-"""Certified lower bounds of smoothed energies: by K = S S and Jensen's inequality they lie above energies of half-smoothed densities."""
+"""Certified lower bounds of smoothed energies: by K = S S and Jensen's inequality they lie above energies of "
+"half-smoothed densities."""
 
 from dataclasses import dataclass
 
@@ -9,23 +10,24 @@ from fieldsolve.equilibrium.descent import descend
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs
 from fieldsolve.equilibrium.terms import Contrast, Convexity
+from fieldsolve.equilibrium.terms.overlap import lowest
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.grids.halves import Half, why_no_half
-from fieldsolve.equilibrium.terms.overlap import lowest
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.progress import Watch
 
-_STEPS, _TOLERANCE = 200, 1e-4  # of the descent that says where the bound is best
+_STEPS, _TOLERANCE = 400, 1e-4  # of the descent that says where the bound is best
 _ACCURACY = 1e-8  # of the dual, relative
 _MOST_LOST = 1e-4  # nats that the tails of S may cost
 
 
 @dataclass(frozen=True)
 class HalfSmoothed(Contrast):
-    """(1/A) sum_ab M_ab int sigma_a log sigma_b, sigma = S rho: nowhere above the cross-entropies with log K rho (beyond the paper).
+    """(1/A) sum_ab M_ab int sigma_a log sigma_b, sigma = S rho: nowhere above the cross-entropies with log K rho (beyond the
+    paper).
 
-    log (S sigma) >= S log sigma [Jensen], since S is positive and of mean 1, and int rho_a S f = int sigma_a f. 1-smooth, and jointly
-    convex without coupling, because S is linear and contracts sum int delta^2/rho.
+    log (S sigma) >= S log sigma [Jensen], since S is positive and of mean 1, and int rho_a S f = int sigma_a f. 1-smooth, and
+    jointly convex without coupling, because S is linear and contracts sum int delta^2/rho.
     """
 
     half: Half
@@ -84,11 +86,12 @@ def _lost_by_tails(energy: Energy, floor: float) -> float:
 def half_smoothed_bound(energy: Energy, floor: float, watch: Watch | None = None) -> float | None:
     """A lower bound of a smoothed energy of one coupling over floored densities on its grid, None where `why_unhalved` says why.
 
-    A J >= sum_a int r_a rho_a + min over sigma in a box, of mean 1, of int [f(sigma) + h . sigma] with r_a = U_a/tau - S h_a, for any fields
-    h; f the integrand of the half-smoothed energy. On a grid K rho is d K (d rho) with the balance d, close to 1: log d belongs to r_a,
-    and d rho is at least d_min rho. The first part is least at a spike, the second is bounded by its dual; the
-    box is what S makes of floored densities. h is minus the slope of the uncoupled f at the minimum of its energy, which is convex:
-    where S h can be U/tau it is, and for one density, or without coupling, the bound is that minimum.
+    A J >= sum_a int r_a rho_a + min over sigma in a box, of mean 1, of int [f(sigma) + h . sigma] with r_a = U_a/tau - S h_a,
+    for any fields h; f the integrand of the half-smoothed energy. On a grid K rho is d K (d rho) with the balance d, close to
+    1: log d belongs to r_a, and d rho is at least d_min rho. The first part is least at a spike, the second is bounded by its
+    dual; the box is what S makes of floored densities. h is minus the slope of the uncoupled f at the minimum of its energy,
+    which is
+    convex: where S h can be U/tau it is, and for one density, or without coupling, the bound is that minimum.
     """
     assert energy.kernel is not None
     assert energy.strength is not None

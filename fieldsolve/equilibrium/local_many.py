@@ -7,12 +7,12 @@ floor <= x_1 ... x_A <= peak
 
 with mu = lambda/(A - 1) and kappa = 1 - lambda - mu. Its minimum is the least of a list (proof: NOTATION.md):
 
-- Some minimiser falls as c rises (rearrangement): with c sorted, p densities at the peak, then m free ones, the rest at the floor.
-- One free density: (1 - lambda) log x + mu T/x, T the sum of the others, equals a number, on the branch where it rises.
+- Some minimiser falls as c rises (rearrangement): with c sorted, p densities at the peak, then m free ones, the rest at the
+floor. - One free density: (1 - lambda) log x + mu T/x, T the sum of the others, equals a number, on the branch where it rises.
 - Two or more: x_a = S xi_a with S = sum x, and kappa log xi_a + mu/xi_a + c_a is the same number for all of them. With
-  xi_a = (mu/kappa) e^(s_a), theta(s_a) - theta(s) = (c - c_a)/kappa for theta(s) = s + e^(-s), s and c those of the last free one,
-  and all s_a > 0 but perhaps the last. sum xi = 1 less what is fixed over S is then one equation in s, which rises for s > 0 and is
-  convex in e^s for s < 0; a minimum is where it rises, of which there is at most one. There is none unless kappa > mu.
+  xi_a = (mu/kappa) e^(s_a), theta(s_a) - theta(s) = (c - c_a)/kappa for theta(s) = s + e^(-s), s and c those of the last free
+  one, and all s_a > 0 but perhaps the last. sum xi = 1 less what is fixed over S is then one equation in s, which rises for s >
+  0 and is convex in e^s for s < 0; a minimum is where it rises, of which there is at most one. There is none unless kappa > mu.
 """
 
 from typing import NamedTuple
@@ -91,46 +91,56 @@ def _fill(c, first, count, s, box, fixed, log_fixed, x):
 
 
 @jit()
+def _root_where_rising(c, first, count, high, box, fixed, log_fixed, x):
+    """s from 0 to high where the excess, below 0 at 0 and above it at high, is 0: Newton's method, or half of the bracket."""
+    low, s = 0.0, high
+    for _ in range(_MOST_ITERATIONS):
+        excess, slope, _ = _fill(c, first, count, s, box, fixed, log_fixed, x)
+        if excess >= 0.0:
+            high = s
+        else:
+            low = s
+        there = s - excess / slope if slope > 0.0 else low
+        if not low <= there <= high:
+            there = 0.5 * (low + high)
+        change = abs(there - s)
+        s = there
+        if change <= _LAST_CHANGE * (1 + s):
+            break
+    return s
+
+
+@jit()
+def _root_where_convex(c, first, count, high, box, fixed, log_fixed, x):
+    """s <= high <= 0 where the excess, convex in u = e^s and above 0 at high, rises through 0, or NaN.
+
+    Iterates of Newton's method fall to the root, or past all of them.
+    """
+    u = np.exp(high)
+    for _ in range(_MOST_ITERATIONS):
+        excess, slope, _ = _fill(c, first, count, np.log(u), box, fixed, log_fixed, x)
+        change = excess / slope * u if slope > 0.0 else u
+        if excess < -1e-12 or change >= u:
+            return np.nan
+        u -= change
+        if change <= _LAST_CHANGE * u:
+            break
+    return np.log(u)
+
+
+@jit()
 def _several(c, first, count, box, fixed, log_fixed, x):
     """Write log x of two or more free densities at their one candidate; whether there is one."""
     if not box.kappa > box.mu:
         return False
     high = -np.log(box.mu / box.kappa * count)
-    low, s = 0.0, max(high, 0.0)
-    if high > 0.0:
-        excess, _, _ = _fill(c, first, count, 0.0, box, fixed, log_fixed, x)
-        if excess >= 0.0:
-            high = 0.0
-    if high > 0.0:  # rising from below at 0 to above at high: Newton's method, or half of the bracket
-        s = high
-        for _ in range(_MOST_ITERATIONS):
-            excess, slope, _ = _fill(c, first, count, s, box, fixed, log_fixed, x)
-            if excess >= 0.0:
-                high = s
-            else:
-                low = s
-            there = s - excess / slope if slope > 0.0 else low
-            if not low <= there <= high:
-                there = 0.5 * (low + high)
-            change = abs(there - s)
-            s = there
-            if change <= _LAST_CHANGE * (1 + s):
-                break
-    else:  # convex in u = e^s, and above 0 at the right end: iterates of Newton's method fall to the root, or past all of them
-        u = np.exp(high)
-        for _ in range(_MOST_ITERATIONS):
-            excess, slope, _ = _fill(c, first, count, np.log(u), box, fixed, log_fixed, x)
-            slope /= u
-            if slope <= 0.0 or excess < -1e-12:
-                return False
-            change = excess / slope
-            if change >= u:
-                return False
-            u -= change
-            if change <= _LAST_CHANGE * u:
-                break
-        s = np.log(u)
-    _, _, log_s = _fill(c, first, count, s, box, fixed, log_fixed, x)
+    if high > 0.0 and _fill(c, first, count, 0.0, box, fixed, log_fixed, x)[0] < 0.0:
+        s = _root_where_rising(c, first, count, high, box, fixed, log_fixed, x)
+    else:
+        s = _root_where_convex(c, first, count, min(high, 0.0), box, fixed, log_fixed, x)
+    if np.isnan(s):
+        return False
+    log_s = _fill(c, first, count, s, box, fixed, log_fixed, x)[2]
     for a in range(first, first + count):
         x[a] += log_s
     return True
@@ -148,19 +158,6 @@ def _one(c, at, box, fixed, log_fixed, x):
         return False
     x[at] = start + _rising_root(q)
     return True
-
-
-@jit()
-def _value(c, x, densities, box):
-    """f at logarithms x, and the densities."""
-    linear, own, total, logs = 0.0, 0.0, 0.0, 0.0
-    for a in range(c.size):
-        densities[a] = np.exp(x[a])
-        linear += c[a] * densities[a]
-        own += densities[a] * x[a]
-        total += densities[a]
-        logs += x[a]
-    return linear + box.kappa * own + box.mu * total * logs
 
 
 @jit()
@@ -183,11 +180,71 @@ def minimum(c, box, x, tried, best):
             for a in range(peaks, peaks + count):
                 exists = exists and low <= x[a] <= high
             if exists:
-                value = _value(c, x, tried, box)
+                tried[:] = np.exp(x)
+                value = value_at(c, tried, box)
                 if value < least:
                     least = value
                     best[:] = tried
     return least
+
+
+@jit()
+def value_at(costs, x, box):
+    """f of densities x with costs, (A,) each."""
+    linear, own, total, logs = 0.0, 0.0, 0.0, 0.0
+    for a in range(x.size):
+        log_x = np.log(x[a])
+        linear += costs[a] * x[a]
+        own += x[a] * log_x
+        total += x[a]
+        logs += log_x
+    return linear + box.kappa * own + box.mu * total * logs
+
+
+@jit()
+def deal(linear, nu, box, rank, choices, orders, preferred, tied, dealt):
+    """Deal minimisers to modalities, points in the order of `rank`; choices: (3, A, N), falling, with places in `orders`, (A, N).
+
+    Of the choices that cost the same to `tied` of their mass the one is taken that leaves least mass missing. preferred: which
+    modality has the first place where others cost the same, -1 for none. dealt: (A, N), written.
+    """
+    modalities = len(linear)
+    ahead, trial, costs, values = np.zeros(modalities), np.empty(modalities), np.empty(modalities), np.empty(3)
+    placed = np.empty(modalities, dtype=np.int64)
+    for point in rank:
+        order = orders[:, point]
+        costs[:] = linear[order, point] - nu[order]
+        for choice in range(3):
+            values[choice] = value_at(costs, choices[choice, :, point], box)
+        least, best = values.min(), np.inf
+        for choice in range(3):
+            x = choices[choice, :, point]
+            if values[choice] - least <= tied * x.sum():
+                placed[:] = order
+                _take_turns(placed, costs, ahead, preferred[point], tied)
+                trial[placed] = x
+                missing = np.sum((ahead + trial - 1) ** 2)
+                if missing < best:
+                    best = missing
+                    dealt[:, point] = trial
+        ahead += dealt[:, point] - 1
+
+
+@jit()
+def _take_turns(placed, costs, ahead, preferred, tied):
+    """Order modalities that cost the same by what they have so far, least first, a preferred one before all."""
+    first = 0
+    while first < placed.size:
+        last = first
+        while last + 1 < placed.size and costs[last + 1] - costs[first] <= tied:
+            last += 1
+        for place in range(first, last):
+            for other in range(place + 1, last + 1):
+                is_held = place == first and placed[place] == preferred
+                is_wanted = place == first and placed[other] == preferred
+                if is_wanted or (not is_held and ahead[placed[other]] < ahead[placed[place]]):
+                    placed[place], placed[other] = placed[other], placed[place]
+        first = last + 1
 
 
 @jit()

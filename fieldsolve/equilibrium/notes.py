@@ -127,7 +127,8 @@ def _loose(case: Case) -> str:
 
 
 def _unbounded(case: Case) -> str:
-    return f"there is no bound of the energy: {why_unbounded(case.energy, float(case.problem.floor or 0.0))}; a lower state may exist, and other starts may find it"
+    reason = why_unbounded(case.energy, float(case.problem.floor or 0.0))
+    return f"there is no bound of the energy: {reason}; a lower state may exist, and other starts may find it"
 
 
 def _is_convex_and_apart(case: Case) -> bool:
@@ -138,7 +139,8 @@ def _is_convex_and_apart(case: Case) -> bool:
 def _convex_and_apart(case: Case) -> str:
     return (
         "the energy is convex and this is its one minimum, and still the densities are "
-        f"{symmetric_kl(case.cross_entropy):.3g} nats apart: convexity does not close a gap that small differences of the potentials open"
+        f"{symmetric_kl(case.cross_entropy):.3g} nats apart: convexity does not close a gap that small differences of "
+        "the potentials open"
     )
 
 

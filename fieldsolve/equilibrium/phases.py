@@ -28,7 +28,8 @@ _CHEAPER = 1e-11  # gain per mass, above rounding, that makes another pair cheap
 
 
 def spinodal_of_equals(modalities: int) -> float:
-    """The coupling (A - 1)/(2 A) at which A >= 2 equal densities stop being a local minimum, whatever they, tau and the floor are.
+    """The coupling (A - 1)/(2 A) at which A >= 2 equal densities stop being a local minimum, whatever they, tau and the floor
+    are.
 
     The second variation along perturbations of sum 0 is (1 - lambda - lambda (A + 1)/(A - 1)) sum_a int delta_a^2/rho.
     """
@@ -85,11 +86,11 @@ class Matched:
 def matched_state(energy: Energy, floor: float) -> Matched | None:
     """The matched state of two densities or of equals, or None where the branch has ended, and for smoothed or other energies.
 
-    With equal potentials it is the common floored Gibbs density at any coupling, and a local minimum below (A - 1)/(2 A). Otherwise
-    the branch is followed from coupling 0, in steps as long as Newton's method for the two multipliers allows,
-    until the pair at some point ends: its second variation stops being positive above the floor, or a density that
-    the floor held would lift off without a matched pair to go to. On a grid the mass balance holds single pixels back for a
-    little longer, of order 1/N.
+    With equal potentials it is the common floored Gibbs density at any coupling, and a local minimum below (A - 1)/(2 A).
+    Otherwise the branch is followed from coupling 0, in steps as long as Newton's method for the two multipliers allows, until
+    the pair at some point ends: its second variation stops being positive above the floor, or a density that the floor held
+    would lift off without a matched pair to go to. On a grid the mass balance holds single pixels back for a little longer, of
+    order 1/N.
     """
     if not _has_phases(energy, floor):
         return None
@@ -113,7 +114,8 @@ class Transitions:
 
 
 def transitions(potentials: Array, tau: float, floor: float) -> Transitions:
-    """Binodal and spinodal of two densities, or of more with equal potentials, each to 1e-9 by bisection along the matched branch.
+    """Binodal and spinodal of two densities, or of more with equal potentials, each to 1e-9 by bisection along the matched
+    branch.
 
     Spinodal: the second variation at a matched pair, whose determinant is a multiple of 1 - 2 lambda - 2 lambda cosh(log(a/b)),
     vanishes at the first point where both densities are above the floor (or a density that the floor held lifts off past the

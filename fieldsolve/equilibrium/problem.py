@@ -138,7 +138,8 @@ class Problem:
         return TOLERANCES["smoothed" if is_penalised else self.energy]
 
     def at(self, parameter: str, value: Any) -> "Problem":
-        """The same problem with one parameter changed, or a term's field, as in `centroid.weight`. Raises InputError for others."""
+        """The same problem with one parameter changed, or a term's field, as in `centroid.weight`. Raises InputError "
+        "for others."""
         if "." in parameter:
             return replace(self, terms=with_field(self.terms, parameter, value))
         if parameter not in self.__dataclass_fields__:
@@ -182,7 +183,8 @@ class Problem:
         energy, _ = replace(self, coupling=0.0, start=None, terms=()).functional()
         if self.terms or not energy.has_phases:
             raise InputError(
-                "binodal and spinodal are known for the intrinsic energy of two modalities, or of more with equal potentials, without "
+                "binodal and spinodal are known for the intrinsic energy of two modalities, or of more with equal "
+                "potentials, without "
                 "added terms; for the smoothed one see `dispersion`"
             )
         return transitions(energy.potentials, self.tau, self.floor or 0.0)

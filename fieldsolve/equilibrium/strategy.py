@@ -91,8 +91,8 @@ def default_starts(energy: Energy) -> tuple[str, ...]:
 def lowest_end(search: Search, starts: Sequence[str], matched: Matched | None) -> tuple[str, Descent, float | None]:
     """The start that leads lowest, where it leads, and the energy's bound.
 
-    Of several, a later one that is still higher after 500 steps is given up. Of two ends that differ by no more than the tolerance
-    the converged one is taken.
+    Of several, a later one that is still higher after 500 steps is given up. Of two ends that differ by no more than the
+    tolerance the converged one is taken.
     """
     if len(starts) == 1:
         return starts[0], *find_from(search, starts[0], matched)
@@ -232,7 +232,10 @@ def _by_best_responses(energy: Energy, found: Descent, tolerance: float) -> Desc
     """Take the descent to the vertices that exact best responses lead to, whichever modality responds first."""
     floor, log_densities = found.state.floor, found.state.log_density()
     best = min(
-        (vertices.best_responses(energy.potentials, energy.tau, log_densities, floor, first) for first in range(energy.modalities)),
+        (
+            vertices.best_responses(energy.potentials, energy.tau, log_densities, floor, first)
+            for first in range(energy.modalities)
+        ),
         key=lambda pair: pair.value,
     )
     finished = descend(energy, vertices.at_vertices(best, energy.grid.size, floor), tolerance, 0)

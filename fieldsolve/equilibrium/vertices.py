@@ -38,7 +38,7 @@ def vertex_energy(potentials: Array, tau: float, floor: float, pixels: Sequence[
     apart, same = _cross_terms(size, floor)
     sharing = 2 * sum(first == second for first, second in combinations(pixels, 2))
     cross = ((modalities * (modalities - 1) - sharing) * apart + sharing * same) / (modalities - 1)
-    return float(binding / tau + cross) / modalities
+    return float((binding / tau + cross) / modalities)
 
 
 def _cross_terms(size: int, floor: float) -> tuple[float, float]:
@@ -95,8 +95,8 @@ def has_overlap_vertices(energy: Energy) -> bool:
 def overlap_minimum(energy: Energy, floor: float) -> Vertices:
     """The exact global minimum of an energy that knows two densities by their overlap, q = int rho_1 K rho_2: a pair of vertices.
 
-    With spikes on pixels i and j, q = floor (2 - floor) + (1 - floor)^2 K_ij. Pixels i are taken by rising potential, against all j,
-    until what alignment with i must cost exceeds the best value at the least overlap: O(N) for potentials with wells.
+    With spikes on pixels i and j, q = floor (2 - floor) + (1 - floor)^2 K_ij. Pixels i are taken by rising potential, against
+    all j, until what alignment with i must cost exceeds the best value at the least overlap: O(N) for potentials with wells.
     """
     assert isinstance(energy.contrast, Overlap)
     tau, excess, size = energy.binding.tau * np.ones(2), 1 - floor, energy.grid.size
@@ -128,7 +128,8 @@ def best_response(potential: Array, others: Array, tau: float, floor: float) -> 
     """The pixel that takes all excess mass in the exact best response to the other modalities' densities [Prop 4.2].
 
     At coupling 1, for fixed other densities rho_b, the pixel k that minimises (1 - floor) V_k + mean_b (rho_b,k/N) log(1 +
-    (1 - floor) N/floor) with the effective potential V = U/tau + mean_b log rho_b. potential: (N,); others: log rho_b, (A - 1, N). O(A N).
+    (1 - floor) N/floor) with the effective potential V = U/tau + mean_b log rho_b. potential: (N,); others: log rho_b, (A - 1,
+    N). O(A N).
     """
     size = potential.size
     effective = potential / tau + others.mean(axis=0)

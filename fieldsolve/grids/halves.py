@@ -1,4 +1,5 @@
-"""The half of a kernel: K = S S with S = K^(1/2), between a grid and points over which products of harmonics are summed exactly."""
+"""The half of a kernel: K = S S with S = K^(1/2), between a grid and points over which products of harmonics are "
+"summed exactly."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -21,8 +22,9 @@ _ANGLES = 8  # per degree, at which the sign of S is looked at
 class Half:
     """S(z, x) = sum_l k_l^(1/2) Y_l(z) Y_l(x), with K(x_i, x_j) = sum_k w_k S(x_i, z_k) S(z_k, x_j) at all points x of a grid.
 
-    Von Mises and Fisher's laws on spheres are infinitely divisible, so that S is positive; `deficit` is what rounding and truncation
-    leave of that. The points z with their weights w (sum 1) are Gauss and Legendre's for S^2, equally spaced ones for S^1.
+    Von Mises and Fisher's laws on spheres are infinitely divisible, so that S is positive; `deficit` is what rounding and
+    truncation leave of that. The points z with their weights w (sum 1) are Gauss and Legendre's for S^2, equally spaced ones
+    for S^1.
     """
 
     grid: Grid

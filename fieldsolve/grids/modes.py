@@ -14,14 +14,17 @@ _SMOOTH = 64  # a degree up to which profiles that are smooth in the angle are i
 
 @dataclass(frozen=True)
 class Modes:
-    """The harmonics of degree 0 to lmax on the sphere of dimension dim: 1 for the circle, d - 1 for embeddings of d components."""
+    """The harmonics of degree 0 to lmax on the sphere of dimension dim: 1 for the circle, d - 1 for embeddings of d "
+    "components."""
 
     dim: int
     lmax: int
 
     def __post_init__(self) -> None:
         if self.dim < 1 or self.lmax < 1:
-            raise InputError(f"modes are of degrees from 1 on a sphere of dimension 1 or more, not of {self.lmax} on S^{self.dim}")
+            raise InputError(
+                f"modes are of degrees from 1 on a sphere of dimension 1 or more, not of {self.lmax} on S^{self.dim}"
+            )
 
     def factors(self, kernel: Kernel | None) -> Array:
         """Eigenvalues k_0 = 1 ... k_lmax of smoothing by a kernel [Funk-Hecke]; all 1 without one. Shape (lmax + 1,)."""

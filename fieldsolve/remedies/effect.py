@@ -18,8 +18,8 @@ _STABLE = 1e-12  # relative
 class Effect:
     """A remedy at a weight under a kernel, on S^{d-1}, with partners held still.
 
-    factors: k_1 ... k_L of the kernel, as far as they are above 1e-6; critical: the weight from which on the mode of each degree does
-    not grow; growth: the second variation along (Y_l, -Y_l) at the weight, negative for modes that grow; (L,) each.
+    factors: k_1 ... k_L of the kernel, as far as they are above 1e-6; critical: the weight from which on the mode of each
+    degree does not grow; growth: the second variation along (Y_l, -Y_l) at the weight, negative for modes that grow; (L,) each.
     """
 
     remedy: Remedy
@@ -63,16 +63,21 @@ class Effect:
         if not np.isfinite(centroid):
             said.append("no weight keeps the centroids together")
         elif not np.isfinite(whole):
-            said.append(f"centroids stay together from weight {centroid:.4g} on; no weight keeps every mode of higher degree from growing")
+            said.append(
+                f"centroids stay together from weight {centroid:.4g} on; no weight keeps every mode of higher degree from growing"
+            )
         elif whole > centroid * (1 + 1e-9):
-            said.append(f"centroids stay together from weight {centroid:.4g} on, every mode of higher degree too from {whole:.4g} on")
+            said.append(
+                f"centroids stay together from weight {centroid:.4g} on, every mode of higher degree too from {whole:.4g} on"
+            )
         else:
             said.append(f"no mode grows from weight {centroid:.4g} on")
         return said
 
 
 def effect(remedy: Remedy, weight: float, kernel: Kernel, dimension: int = 3) -> Effect:
-    """The effect of a remedy at a weight on uniform densities on S^{d-1}. Raises InputError for a weight or dimension out of range."""
+    """The effect of a remedy at a weight on uniform densities on S^{d-1}. Raises InputError for a weight or dimension "
+    "out of range."""
     if not 2 <= dimension <= 100_000:
         raise InputError(f"embeddings have 2 to 100000 components here, not {dimension}")
     every = Modes(dimension - 1, _MOST_DEGREES).factors(kernel)[1:]

@@ -17,7 +17,8 @@ def plot_study(found: Study) -> Figure:
 
 
 def plot_comparison(found: Comparison) -> Figure:
-    """A figure of all remedies: centroid gap and symmetric KL against the binding given up; without states, the weights needed."""
+    """A figure of all remedies: centroid gap and symmetric KL against the binding given up; without states, the "
+    "weights needed."""
     traced = [one for one in found.studies if one.states is not None]
     return _plot_traces(traced) if traced else _plot_weights(found)
 
@@ -89,12 +90,16 @@ def _plot_weights(found: Comparison) -> Figure:
         weights = np.array([getattr(one.effect, name) for one in found.studies])
         finite = np.isfinite(weights)
         label = "centroids stay together" if name == "centroid_weight" else "no mode grows"
-        axes.semilogx(weights[finite], places[finite], marker, color=colour, ms=8, mfc="none" if marker == "D" else colour, label=label)
+        axes.semilogx(
+            weights[finite], places[finite], marker, color=colour, ms=8, mfc="none" if marker == "D" else colour, label=label
+        )
     axes.set_yticks(places, [str(one.effect.remedy) for one in found.studies])
     axes.set(xlabel="weight from which on; none where there is no mark")
     axes.legend(frameon=False)
     kernel, dimension = found.studies[0].effect.kernel, found.studies[0].effect.dimension
-    figure.suptitle(f"Weights that remedies need, partners held still\n{kernel.critic} critic on S^{dimension - 1}, tau = {kernel.tau:g}")
+    figure.suptitle(
+        f"Weights that remedies need, partners held still\n{kernel.critic} critic on S^{dimension - 1}, tau = {kernel.tau:g}"
+    )
     return figure
 
 

@@ -98,7 +98,7 @@ def growth(remedy: Remedy, weight: float, modes: Modes, kernel: Kernel) -> Array
 def contrast_and_penalties(setting: Setting, kernel: Kernel) -> list[Term]:
     """Everything that curves the smoothed energy of a setting: its contrast with the kernel, and its penalties."""
     mixing = coupling_matrix(setting.coupling, 2)
-    contrasts = [term.within(mixing, kernel) for term in setting.terms if isinstance(term, Contrast)]
+    contrasts: list[Term] = [term.within(mixing, kernel) for term in setting.terms if isinstance(term, Contrast)]
     return [*(contrasts or [CrossEntropy(mixing, kernel)]), *(one for one in setting.terms if not isinstance(one, Contrast))]
 
 

@@ -34,7 +34,7 @@ class States:
     @property
     def cost(self) -> Array:
         """The mean over modalities of int U_a rho_a/tau, less that of the problem without the remedy, nats; (W,)."""
-        return np.array([one.binding.mean() for one in self.solutions]) - self.plain.binding.mean()
+        return np.array([float(one.binding.mean() - self.plain.binding.mean()) for one in self.solutions])
 
     def columns(self) -> dict[str, list[Any]]:
         """One value a weight: the table."""

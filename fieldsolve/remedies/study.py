@@ -1,4 +1,5 @@
-"""A remedy studied: stability in any dimension, the states that it leads to, free encoders, the code; and all of them side by side."""
+"""A remedy studied: stability in any dimension, the states that it leads to, free encoders, the code; and all of them "
+"side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from fieldsolve.remedies.table import REMEDIES
 
 #: What both answers mean, in words.
 MEANING = (
-    "partners held still: potentials stay as they are while densities react, and uniform densities stay together from the weight on; "
+    "partners held still: potentials stay as they are while densities react, and uniform densities stay together from "
+    "the weight on; "
     "free encoders: partners move too, and the loss alone decides",
 )
 
@@ -37,13 +39,16 @@ class Free:
         """For a report."""
         if self.law is None or self.weight is None:
             return self.sentence
-        needed = "no weight closes the gap" if not np.isfinite(self.weight) else f"the gap is closed from weight {self.weight:.4g} on"
+        needed = (
+            "no weight closes the gap" if not np.isfinite(self.weight) else f"the gap is closed from weight {self.weight:.4g} on"
+        )
         return f"{self.sentence}; for {self.law} {needed}"
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
-    """A remedy at a weight: its effect on uniform densities, its states over weights (None in other dimensions), free encoders."""
+    """A remedy at a weight: its effect on uniform densities, its states over weights (None in other dimensions), free "
+    "encoders."""
 
     effect: Effect
     states: States | None
@@ -136,12 +141,14 @@ def study(
 ) -> Study:
     """Study a remedy: at `weight` (the one from which on centroids stay together, if none is given) under a kernel on S^{d-1}.
 
-    problem: CLIP's, whose states are found at `weights`, or None for none; law: of pairs, for which free encoders' weight is found.
-    Raises InputError for weights out of range, and for problems and laws that do not fit.
+    problem: CLIP's, whose states are found at `weights`, or None for none; law: of pairs, for which free encoders' weight is
+    found. Raises InputError for weights out of range, and for problems and laws that do not fit.
     """
     kernel, dimension = kernel_and_dimension
     known = effect(remedy, 0.0, kernel, dimension)
-    at = weight if weight is not None else (known.centroid_weight if np.isfinite(known.centroid_weight) else min(1.0, remedy.most))
+    at = (
+        weight if weight is not None else (known.centroid_weight if np.isfinite(known.centroid_weight) else min(1.0, remedy.most))
+    )
     found = effect(remedy, at, kernel, dimension)
     states = None
     if problem is not None:

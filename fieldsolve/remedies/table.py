@@ -38,10 +38,10 @@ class InModalNegatives(Remedy):
     unit = "beta/alpha, in-modal over cross-modal"
     critical = "1/lambda_c - 1, lambda_c(l) = 1/2 - k_l/4"
     code = Code(
-        "total_loss += weight * sum(F.cross_entropy(torch.diagonal_scatter(logit_scale * x @ x.T, logit_scale * (image * text).sum(1)), "
-        "labels) for x in (image, text)) / 2",
-        'weight 1: MultipleNegativesRankingLoss(model, directions=("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc"), '
-        'partition_mode="per_direction")',
+        "total_loss += weight * sum(F.cross_entropy(torch.diagonal_scatter(logit_scale * x @ x.T, logit_scale * "
+        "(image * text).sum(1)), labels) for x in (image, text)) / 2",
+        "weight 1: MultipleNegativesRankingLoss(model, "
+        'directions=("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc"), partition_mode="per_direction")',
     )
 
     def setting(self, weight: float) -> Setting:
@@ -69,9 +69,10 @@ class JointSoftmax(Remedy):
     critical = "1/2, at every tau and dimension"
     most = 1.0
     code = Code(
-        "share 1/2: total_loss = sum(F.cross_entropy(logit_scale * torch.cat([x @ y.T, (x @ x.T).fill_diagonal_(-1e4)], 1), labels) for "
-        "x, y in ((image, text), (text, image))) / 2",
-        'share 1/2, of queries: MultipleNegativesRankingLoss(model, directions=("query_to_doc", "query_to_query"), partition_mode="joint")',
+        "share 1/2: total_loss = sum(F.cross_entropy(logit_scale * torch.cat([x @ y.T, (x @ x.T).fill_diagonal_(-1e4)], 1), "
+        "labels) for x, y in ((image, text), (text, image))) / 2",
+        "share 1/2, of queries: MultipleNegativesRankingLoss(model, "
+        'directions=("query_to_doc", "query_to_query"), partition_mode="joint")',
     )
 
     def setting(self, weight: float) -> Setting:
@@ -238,7 +239,8 @@ class MmdPenalty(_Quadratic):
     title = "squared MMD penalised"
     formula = "J + weight int (rho_1 - rho_2) K' (rho_1 - rho_2)"
     code = Code(
-        "total_loss += weight * sum(s * torch.exp(x @ y.T / tau - log_volume).mean() for s, x, y in ((1, image, image), (1, text, text), "
+        "total_loss += weight * sum(s * torch.exp(x @ y.T / tau - log_volume).mean() for s, x, y in ((1, image, "
+        "image), (1, text, text), "
         "(-2, image, text)))",
         None,
     )
@@ -255,7 +257,8 @@ class EnergyDistance(_Quadratic):
     title = "energy distance penalised"
     formula = "J - weight int int |z - z'| (rho_1 - rho_2)(rho_1 - rho_2)'"
     code = Code(
-        "total_loss += weight * sum(s * torch.cdist(x, y).mean() for s, x, y in ((2, image, text), (-1, image, image), (-1, text, text)))",
+        "total_loss += weight * sum(s * torch.cdist(x, y).mean() for s, x, y in ((2, image, text), (-1, image, image), "
+        "(-1, text, text)))",
         None,
     )
 
@@ -274,7 +277,8 @@ class SymmetricKl(Remedy):
     critical = "1/2 + k_l/4"
     most = 1.0
     code = Code(
-        "total_loss += weight * sum((torch.logsumexp(logit_scale * x @ x.T, 1) - torch.logsumexp(logit_scale * x @ y.T, 1)).mean() for x, y "
+        "total_loss += weight * sum((torch.logsumexp(logit_scale * x @ x.T, 1) - torch.logsumexp(logit_scale * x @ "
+        "y.T, 1)).mean() for x, y "
         "in ((image, text), (text, image))) / 2",
         None,
     )
@@ -290,8 +294,8 @@ class SymmetricKl(Remedy):
 REMEDIES: dict[str, type[Remedy]] = {
     one.name: one
     for one in (
-        InModalNegatives, JointSoftmax, SymmetricKl, TemperedReference, SigmoidLoss, UniformityWithin, UniformityAcross, CentroidPenalty,
-        MmdPenalty, EnergyDistance,
+        InModalNegatives, JointSoftmax, SymmetricKl, TemperedReference, SigmoidLoss, UniformityWithin, UniformityAcross,
+        CentroidPenalty, MmdPenalty, EnergyDistance,
     )
 }  # fmt: skip
 

@@ -1,4 +1,5 @@
-"""The first-order transition of two smoothed densities at flat potentials: bands in closed form, in any dimension; states on a grid."""
+"""The first-order transition of two smoothed densities at flat potentials: bands in closed form, in any dimension; "
+"states on a grid."""
 
 from dataclasses import dataclass
 from math import log
@@ -12,7 +13,11 @@ from fieldsolve.grids import Grid, Kernel
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
 
-_COARSE, _ROUNDS, _PART = 64, 12, 0.3  # heights that are tried, how often the best one's neighbourhood is narrowed, and by how much
+_COARSE, _ROUNDS, _PART = (
+    64,
+    12,
+    0.3,
+)  # heights that are tried, how often the best one's neighbourhood is narrowed, and by how much
 _LEAST_HEIGHT = 1e-3
 _STEP, _TOLERANCE, _MOST_STEPS = 0.01, 1e-3, 1000  # of the coupling, by continuation; of a descent
 
@@ -28,8 +33,8 @@ class Binodal:
 def band_coupling(kernel: Kernel, dimension: int, height: float) -> float:
     """The coupling at which two bands z.e = +-t, each uniform on its sphere S^{d-2}, cost as much as two uniform densities.
 
-    J(t) = kappa t^2 (1 - 2 lambda) + log A_{d-1}(kappa (1 - t^2)) - log A_d(kappa) = 0, with A_n(x) the mean of exp(x u.v) over S^{n-1}
-    (beyond the paper). 0 < t <= 1. Raises InputError for critics that are not linear.
+    J(t) = kappa t^2 (1 - 2 lambda) + log A_{d-1}(kappa (1 - t^2)) - log A_d(kappa) = 0, with A_n(x) the mean of exp(x u.v) over
+    S^{n-1} (beyond the paper). 0 < t <= 1. Raises InputError for critics that are not linear.
     """
     kappa = kernel.concentration
     rest = kappa * (1 - height**2)
@@ -37,7 +42,8 @@ def band_coupling(kernel: Kernel, dimension: int, height: float) -> float:
 
 
 def band_binodal(kernel: Kernel, dimension: int) -> Binodal:
-    """The least coupling at which bands cost as much as uniform densities: the binodal of bands, an upper bound of the energy's own.
+    """The least coupling at which bands cost as much as uniform densities: the binodal of bands, an upper bound of the energy's
+    own.
 
     Raises InputError for critics that are not linear, and dimensions below 2.
     """

@@ -610,7 +610,10 @@ def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
 
 
 def test_equal_modalities_have_transitions_and_others_have_not(tmp_path: Path) -> None:
-    raw: dict[str, Any] = {"problem": {"potential": ["two-well"] * 3, "nside": 2, "floor": 0.05}, "axes": {"coupling": [0.1, 0.5]}}
+    raw: dict[str, Any] = {
+        "problem": {"potential": ["two-well"] * 3, "nside": 2, "floor": 0.05},
+        "axes": {"coupling": [0.1, 0.5]},
+    }
     ((_, curve),) = fill(spec_of(raw), tmp_path / "equal", in_this_process).curves
     assert 0 < curve.values["binodal"] < curve.values["spinodal"] == pytest.approx(1 / 3)
     raw["problem"]["misalign"] = 20.0

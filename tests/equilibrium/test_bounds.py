@@ -20,7 +20,8 @@ from fieldsolve.grids import Circle, Grid, Healpix, Kernel
 Array = np.ndarray
 
 BOUNDED = (
-    "mixture:0.3", "mixture:0.5", "mixture:0.8", "tempered:0.3", "sigmoid", "sigmoid-at:-0.5", "centroid:1", "mmd:2,0.5", "energy-distance:1",
+    "mixture:0.3", "mixture:0.5", "mixture:0.8", "tempered:0.3", "sigmoid", "sigmoid-at:-0.5", "centroid:1",
+    "mmd:2,0.5", "energy-distance:1",
     "uniformity:1,2", "cross-uniformity:1,2",
 )  # fmt: skip
 
@@ -59,7 +60,10 @@ def test_overlaps_have_their_minimum_at_vertices(seed: int, bias: float | None, 
     kernel = Kernel("cosine", 0.9, unresolved=True) if smoothed else None
     energy = Energy(grid, rng.standard_normal((2, grid.size)), 0.9, 1.0, kernel, (term,))
     found = vertices.overlap_minimum(energy, floor)
-    every = [energy.value(vertices.at_vertices(vertices.Vertices(0.0, pair), grid.size, floor)) for pair in product(range(12), repeat=2)]
+    every = [
+        energy.value(vertices.at_vertices(vertices.Vertices(0.0, pair), grid.size, floor))
+        for pair in product(range(12), repeat=2)
+    ]
     assert found.value == pytest.approx(min(every), rel=1e-10, abs=1e-10)
     assert energy.value(vertices.at_vertices(found, grid.size, floor)) == pytest.approx(found.value, rel=1e-10, abs=1e-10)
     assert all(energy.value(noise_of((2, grid.size), floor, rng)) >= found.value for _ in range(10))
@@ -135,7 +139,8 @@ def test_the_bound_of_one_smoothed_density() -> None:
 def test_up_to_these_couplings_the_uniform_pair_is_certified(tau: float, nside: int, coupling: float) -> None:
     """Within 1e-3, which is what the grid's balance costs at most."""
     gaps = [
-        fs.Problem(["flat"] * 2, tau, 0.0, coupling + change, "smoothed", nside=nside).solve(start="uniform").gap for change in (-2e-3, 6e-3)
+        fs.Problem(["flat"] * 2, tau, 0.0, coupling + change, "smoothed", nside=nside).solve(start="uniform").gap
+        for change in (-2e-3, 6e-3)
     ]
     assert gaps[0] < 1e-3
     assert gaps[1] > gaps[0] + 5e-4

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 import fieldsolve as fs
 from fieldsolve import Healpix, two_well
+from fieldsolve.equilibrium.bounds import lower_bound
 from fieldsolve.equilibrium.densities import from_density
 from fieldsolve.equilibrium.descent import descend
-from fieldsolve.equilibrium.bounds import lower_bound
 from fieldsolve.equilibrium.dual import ACCURACY, dual
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs_bound

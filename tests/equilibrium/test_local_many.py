@@ -125,7 +125,12 @@ def test_the_dual_of_many_is_the_dual_of_two(seed: int, coupling: float) -> None
 
 @pytest.mark.parametrize(
     ("modalities", "coupling", "potential", "energy"),
-    [(3, 0.3, "two-well", -2.389855), (3, 0.2, "two-well", -1.558687), (4, 0.35, "two-well", -2.621897), (3, 0.3, "flat", -1.306700)],
+    [
+        (3, 0.3, "two-well", -2.389855),
+        (3, 0.2, "two-well", -1.558687),
+        (4, 0.35, "two-well", -2.621897),
+        (3, 0.3, "flat", -1.306700),
+    ],
 )
 def test_minima_of_three_and_four_modalities(modalities: int, coupling: float, potential: str, energy: float) -> None:
     """Certified. That of coupling 0.2 is lower by 2.5e-4 than the state that alternate descents find, -1.558432."""
@@ -170,7 +175,10 @@ def test_points_are_dealt_so_that_masses_fit() -> None:
     dealt, slabs = of_dual(energy, 1e-3, found), of_dual(energy, 1e-3, found, in_slabs=True)
     assert np.abs(np.exp(dealt.shift) - 1).max() < 3 / grid.size * np.exp(dealt.field).max()
     assert energy.value(dealt) - found.bound < 1e-2
-    jumps = [int((np.argmax(state.density(), axis=0) != np.roll(np.argmax(state.density(), axis=0), 1)).sum()) for state in (dealt, slabs)]
+    jumps = [
+        int((np.argmax(state.density(), axis=0) != np.roll(np.argmax(state.density(), axis=0), 1)).sum())
+        for state in (dealt, slabs)
+    ]
     assert jumps[0] > 100
     assert jumps[1] < 10  # a slab of a circle is two arcs
 

@@ -77,7 +77,9 @@ def test_at_its_critical_weight_a_mode_neither_grows_nor_shrinks(name: str, spac
         assert growth(remedy, weight * 0.9, modes, space[0])[degree] < 0
 
 
-@pytest.mark.parametrize("name", ["in-modal-negatives", "joint-softmax", "symmetric-kl", "tempered-reference", "uniformity:2", "mmd:0.1"])
+@pytest.mark.parametrize(
+    "name", ["in-modal-negatives", "joint-softmax", "symmetric-kl", "tempered-reference", "uniformity:2", "mmd:0.1"]
+)
 def test_descents_from_next_to_uniform_confirm_the_weight_on_both_sides(name: str) -> None:
     grid, remedy, kernel = Healpix(8), of(name), SPHERE[0]
     critical = effect(remedy, 0.0, *SPHERE).whole_weight
@@ -152,7 +154,8 @@ def added_by(line: str, image: np.ndarray, text: np.ndarray, names: dict[str, fl
 
 @pytest.mark.parametrize("name", sorted(REMEDIES))
 def test_the_line_of_code_is_the_term(name: str) -> None:
-    """Rows drawn from two densities: the line's value is the term's large-batch one, and log n and alignment where they belong."""
+    """Rows drawn from two densities: the line's value is the term's large-batch one, and log n and alignment where "
+    "they belong."""
     remedy, rng, n, tau = REMEDIES[name](), np.random.default_rng(5), 900, 0.5
     line = remedy.code.open_clip
     if line is None or line.startswith("--"):
@@ -197,7 +200,20 @@ def test_the_command(tmp_path: Path) -> None:
     assert len(values["remedies"]) == len(REMEDIES)
     folder = tmp_path / "alignclip"
     one = run(
-        "remedy", "alignclip", "--tau", 0.5, "--nside", 4, "--weights", "0,1,9", "--potential", "flat", "--law", "ring:6,2", "-o", folder
+        "remedy",
+        "alignclip",
+        "--tau",
+        0.5,
+        "--nside",
+        4,
+        "--weights",
+        "0,1,9",
+        "--potential",
+        "flat",
+        "--law",
+        "ring:6,2",
+        "-o",
+        folder,
     )
     assert one.exit_code == 0, one.output
     assert "weight 0.5 is coupling 0.667" in one.stdout

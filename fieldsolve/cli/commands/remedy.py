@@ -31,16 +31,18 @@ _ALL = "all"
 @result_options(WRITTEN)
 @guard
 def command(name: str, **options: Any) -> None:
-    """Say what a loss against the modality gap does, from which weight on, and what it costs alignment; without NAME, all of them.
+    """Say what a loss against the modality gap does, from which weight on, and what it costs alignment; without NAME, all of
+    them.
 
     \b
     Examples:
       fieldsolve remedy --tau 0.01 --dimension 512
       fieldsolve remedy alignclip --tau 0.3 -o alignclip
 
-    NAME: in-modal-negatives, joint-softmax, symmetric-kl, tempered-reference, sigmoid, uniformity:T, cross-uniformity:T, centroid,
-    mmd:TAU or energy-distance; or a published loss: clip, alignclip, cua, four-directions, siglip. Two questions have two answers:
-    with partners held still, densities react to potentials that stay; with free encoders partners move too.
+    NAME: in-modal-negatives, joint-softmax, symmetric-kl, tempered-reference, sigmoid, uniformity:T, cross-uniformity:T,
+    centroid, mmd:TAU or energy-distance; or a published loss: clip, alignclip, cua, four-directions, siglip. Two questions have
+    two
+    answers: with partners held still, densities react to potentials that stay; with free encoders partners move too.
     """
     from fieldsolve.encoders.laws import law_named
     from fieldsolve.grids import Kernel

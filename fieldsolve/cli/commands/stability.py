@@ -28,8 +28,8 @@ def command(**options: Any) -> None:
       fieldsolve stability --tau 0.01 --dimension 512 --figure clip.pdf
 
     The mode of degree l grows beyond lambda_c(l) = 1/2 - k_l/4, with k_l the kernel's spectrum. Degree 1 is a dipole: the
-    centroids part. A penalty beta = 1 - lambda on the symmetric KL must exceed 1 - lambda_c to keep the state. The transition is of
-    first order: separated states lie below the uniform pair from the binodal on. Then what it means for published losses.
+    centroids part. A penalty beta = 1 - lambda on the symmetric KL must exceed 1 - lambda_c to keep the state. The transition
+    is of first order: separated states lie below the uniform pair from the binodal on. Then what it means for published losses.
     """
     from fieldsolve.grids import Healpix, Kernel
     from fieldsolve.theorems.bands import band_binodal, measured_binodal

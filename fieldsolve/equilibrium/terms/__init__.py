@@ -28,8 +28,8 @@ from fieldsolve.numerics.names import made_of
 TERMS: dict[str, type[Term]] = {
     term.name: term
     for term in (
-        CentroidPenalty, CrossUniformity, EnergyDistance, Mixing, Mixture, MmdPenalty, Sigmoid, SigmoidAtBias, Temperatures, Tempered,
-        Uniformity,
+        CentroidPenalty, CrossUniformity, EnergyDistance, Mixing, Mixture, MmdPenalty, Sigmoid, SigmoidAtBias, Temperatures,
+        Tempered, Uniformity,
     )
 }  # fmt: skip
 

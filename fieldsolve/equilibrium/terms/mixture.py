@@ -1,12 +1,12 @@
 """One softmax over in-modal and cross-modal negatives together: every density against a mixture of all of them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix
 from fieldsolve.equilibrium.terms.pull import cross
-from fieldsolve.equilibrium.terms.term import Contrast, Convexity, hidden, require_share
+from fieldsolve.equilibrium.terms.term import Contrast, Convexity, require_share
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 
@@ -17,13 +17,13 @@ class Mixture(Contrast):
 
     own: W_aa, the share w of a modality's own negatives in its softmax; the rest is shared among the others. 1/2 is one
     softmax over all negatives of two modalities. 1-smooth, as cross-entropies are. Without smoothing it is jointly convex from
-    w = 1/A on: with p = W rho, S = sum p, v = (1 - w)/(A - 1) and the mean X of x_a = dp_a/p_a the second variation is, at v = 1/A,
-    sum p_a (x_a - X)^2 + S/A sum (x_a - X)^2 over w - v, and it is linear in v times that down to v = 0.
-    Raises InputError for a share outside [0, 1].
+    w = 1/A on: with p = W rho, S = sum p, v = (1 - w)/(A - 1) and the mean X of x_a = dp_a/p_a the second variation is, at v =
+    1/A, sum p_a (x_a - X)^2 + S/A sum (x_a - X)^2 over w - v, and it is linear in v times that down to v = 0. Raises InputError
+    for a share outside [0, 1].
     """
 
     own: float = 0.5
-    kernel: Kernel | None = hidden()
+    kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
     name = "mixture"
 

@@ -13,9 +13,9 @@ from fieldsolve.numerics.arrays import Array
 class QuadraticPenalty(Term):
     """weight times sum_{a<b} int (rho_a - rho_b) T (rho_a - rho_b) dmu, T zonal with eigenvalues t_l >= 0 for l >= 1.
 
-    A subclass is a frozen dataclass with a weight that says its eigenvalues and `height`; T is then applied to harmonics, or as its
-    own `apply` does. Jointly convex, at least 0, and of relative smoothness weight A^2 height: for fields of mean 0,
-    int f T f <= height/2 (int abs(f))^2, and (int abs(f))^2 <= int f^2/rho.
+    A subclass is a frozen dataclass with a weight that says its eigenvalues and `height`; T is then applied to harmonics, or as
+    its own `apply` does. Jointly convex, at least 0, and of relative smoothness weight A^2 height: for fields of mean 0, int f
+    T f <= height/2 (int abs(f))^2, and (int abs(f))^2 <= int f^2/rho.
     """
 
     weight: float

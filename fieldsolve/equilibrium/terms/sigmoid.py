@@ -1,14 +1,14 @@
 """The sigmoid loss in large batches: pairs of all modalities' rows against each other, with a bias."""
 
 from abc import abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import exp, isfinite
 
 import numpy as np
 
 from fieldsolve.equilibrium.terms.overlap import height, log_overlaps, overlap, pair_factors
-from fieldsolve.equilibrium.terms.term import Contrast, Convexity, hidden
+from fieldsolve.equilibrium.terms.term import Contrast, Convexity
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -30,14 +30,15 @@ class Overlap(Contrast):
 
 @dataclass(frozen=True)
 class Sigmoid(Overlap):
-    """The mean over pairs of modalities of log int rho_a K rho_b: SigLIP's loss at its best bias, large-batch limit (beyond the paper).
+    """The mean over pairs of modalities of log int rho_a K rho_b: SigLIP's loss at its best bias, large-batch limit (beyond the
+    paper).
 
     -E s/tau - b + N V e^b int rho_1 K rho_2 with b = -log(N V int rho_1 K rho_2), less log(N V) + 1. Concave in each density, so
     that minima are at vertices. No relative smoothness is proved: 1/int rho_1 K rho_2 may be large.
     Raises InputError for one modality.
     """
 
-    kernel: Kernel | None = hidden()
+    kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
     name = "sigmoid"
 
@@ -70,7 +71,7 @@ class SigmoidAtBias(Overlap):
     """
 
     bias: float = 0.0
-    kernel: Kernel | None = hidden()
+    kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
     name = "sigmoid-at"
 

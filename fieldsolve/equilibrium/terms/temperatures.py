@@ -1,13 +1,14 @@
-"""A temperature for each direction: of the first modality's rows against the second's, and of the second's against the first's."""
+"""A temperature for each direction: of the first modality's rows against the second's, and of the second's against "
+"the first's."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 
 import numpy as np
 
 from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix
 from fieldsolve.equilibrium.terms.pull import cross
-from fieldsolve.equilibrium.terms.term import Contrast, Convexity, hidden
+from fieldsolve.equilibrium.terms.term import Contrast, Convexity
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -15,7 +16,8 @@ from fieldsolve.numerics.errors import InputError
 
 @dataclass(frozen=True)
 class Temperatures(Contrast):
-    """(1/2) sum_ab M_ab int rho_a log q_ab of two modalities, q_ab = K_a rho_b: each direction's loss at a temperature of its own.
+    """(1/2) sum_ab M_ab int rho_a log q_ab of two modalities, q_ab = K_a rho_b: each direction's loss at a temperature of its
+    own.
 
     tau1, tau2: of the first and the second modality's rows as queries; alignment is int U_a rho_a/tau_a. Without smoothing q_ab =
     rho_b, and the temperatures scale the potentials only. 1-smooth, as cross-entropies are. Raises InputError for a temperature
@@ -24,8 +26,8 @@ class Temperatures(Contrast):
 
     tau1: float
     tau2: float
-    mixing: Array | None = hidden()
-    kernel: Kernel | None = hidden()
+    mixing: Array | None = field(default=None, repr=False, compare=False)
+    kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
     name = "temperatures"
     modalities = 2

@@ -1,12 +1,12 @@
 """Cross-entropies against a tempered, geometric mixture of the densities: a shared reference field."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix
 from fieldsolve.equilibrium.terms.pull import cross
-from fieldsolve.equilibrium.terms.term import Contrast, hidden, require_share
+from fieldsolve.equilibrium.terms.term import Contrast, require_share
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 
@@ -15,13 +15,13 @@ from fieldsolve.numerics.arrays import Array
 class Tempered(Contrast):
     """(1/A) sum_a int rho_a log(r_a/Z_a), r_a = prod_b q_b^M_ab, Z_a = int r_a: the tempered reference of Appendix E.
 
-    own: M_aa, the exponent w of the own density, q = rho or K rho; the rest is shared among the others. It is the energy of coupling
-    1 - w less the mean of log Z_a, which is at most 0 (beyond the paper). No relative smoothness is proved: -log Z curves by
-    what r_a/q_b is, which nothing bounds. Raises InputError for an exponent outside [0, 1].
+    own: M_aa, the exponent w of the own density, q = rho or K rho; the rest is shared among the others. It is the energy of
+    coupling 1 - w less the mean of log Z_a, which is at most 0 (beyond the paper). No relative smoothness is proved: -log Z
+    curves by what r_a/q_b is, which nothing bounds. Raises InputError for an exponent outside [0, 1].
     """
 
     own: float = 0.5
-    kernel: Kernel | None = hidden()
+    kernel: Kernel | None = field(default=None, repr=False, compare=False)
 
     name = "tempered"
 

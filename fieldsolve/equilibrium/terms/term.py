@@ -1,10 +1,9 @@
 """What a term of an energy is: a functional of densities with its first variation, how strongly it curves, what it allows."""
 
 from abc import ABC, abstractmethod
-from dataclasses import field
 from enum import IntEnum
 from math import inf, isfinite
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -101,11 +100,6 @@ class Contrast(Term):
     def temperatures(self, tau: float, modalities: int) -> Array:
         """By what each modality's alignment potential is divided, (A,): the problem's temperature, if it has no others."""
         return np.full(modalities, tau)
-
-
-def hidden() -> Any:
-    """A dataclass field that an energy fills in, and a name leaves out."""
-    return field(default=None, repr=False, compare=False)
 
 
 def require_smoothing(term: Term, grid: Grid, kernel: Kernel) -> None:

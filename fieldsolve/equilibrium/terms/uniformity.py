@@ -20,8 +20,8 @@ def _kernel(t: float) -> Kernel:
 class Uniformity(Term):
     """weight times the mean over modalities of log int rho_a K_t rho_a, K_t ~ exp(-t |z - z'|^2): in-modal uniformity.
 
-    The uniformity loss of Wang and Isola (2020) is it up to log V; t = 2 there. At least 0, as K_t is positive definite and of mean 1;
-    relative smoothness weight (max K_t - min K_t). Raises InputError for a weight or a t out of range.
+    The uniformity loss of Wang and Isola (2020) is it up to log V; t = 2 there. At least 0, as K_t is positive definite and of
+    mean 1; relative smoothness weight (max K_t - min K_t). Raises InputError for a weight or a t out of range.
     """
 
     weight: float = 1.0
