@@ -7,13 +7,14 @@ import re
 from pathlib import Path
 
 import fieldsolve as fs
-from benchmarks import smoothing, solving, studies
+from benchmarks import smoothing, solving, studies, terms
 
 
 def main() -> None:
     parts = {function.__name__: function for function in (
         smoothing.smoothing, smoothing.logarithms, smoothing.smoothed, smoothing.memory, solving.descent, solving.geometry,
         solving.bound, solving.global_solves, solving.smoothed_solves, solving.large, solving.stability, solving.clarabel,
+        terms.modalities, terms.terms, terms.halves,
         studies.loss, studies.sampled, studies.diagnosis, studies.encoders, studies.sweep, studies.startup,
     )}  # fmt: skip
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

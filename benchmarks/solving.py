@@ -24,7 +24,7 @@ NSIDES = (64, 256, 1024)
 
 
 @njit(nogil=True, fastmath=True)
-def _read(first, last, array, result):
+def read_pass(first, last, array, result):
     """One pass: every element is read once."""
     for block in range(first, last):
         total = 0.0
@@ -54,7 +54,9 @@ def descent() -> str:
             target = np.empty_like(field)
             step, read, copy = best(
                 lambda energy=energy, state=state, out=out: energy.step(state, 0.5, out),
-                lambda field=field, result=result, blocks=blocks: threads.over_blocks(_read, blocks, field.size, field, result),
+                lambda field=field, result=result, blocks=blocks: threads.over_blocks(
+                    read_pass, blocks, field.size, field, result
+                ),
                 lambda target=target, field=field: np.copyto(target, field),
                 repeat=15,
             )

@@ -22,37 +22,50 @@ def lower_bound(energy: Energy, floor: float, at: Evaluation | None = None, watc
     """A lower bound of an energy over floored densities on its grid, by what it allows; None where nothing is known.
 
     Intrinsic, without added terms: the exact minimum for one modality, without coupling, and at coupling 1; the maximum of the
-    dual at couplings in between. With added terms, the best of what holds:
+    dual at couplings in between. Smoothed: that of half-smoothed densities, which is nowhere above (see `halving`). With added
+    terms, the best of what holds:
 
-    - jointly convex energies: the value at a state `at` less its stationarity [Frank and Wolfe 1956];
+    - jointly convex energies: the value at a state less its stationarity [Frank and Wolfe 1956];
     - overlaps of two densities, concave in each: the lowest pair of vertices, exact;
-    - a penalty is nowhere below its least value, and a convex one nowhere below its tangent at `at`, which shifts the potentials;
+    - a penalty is nowhere below its least value, and a convex one nowhere below its tangent at a state, which shifts the
+      potentials;
     - contrasts, and mixing matrices that are no coupling's: the bound of a coupling that is nowhere above them.
 
-    Smoothed energies: that of half-smoothed densities, which is nowhere above (see `halving`).
+    at: the state, of the same floor.
     """
-    if energy.added and energy.convexity is Convexity.JOINTLY:
-        return None if at is None or not isfinite(at.value) else at.value - at.stationarity - at.rounding
-    if energy.penalties:
-        return _of_penalised(energy, floor, at, watch)
     if energy.needs_floor:
         require_floor(floor)
-    if has_overlap_vertices(energy):
-        return overlap_minimum(energy, floor).value
-    below = coupled_below(energy)
-    if below is not None:
-        return lower_bound(below, floor, None, watch)
+    known = at if at is not None and isfinite(at.value) and at.state.floor == floor else None
+    found: list[float | None] = []
+    if energy.added and known is not None and energy.convexity is Convexity.JOINTLY:
+        found.append(known.value - known.stationarity - known.rounding)
+    if energy.penalties:
+        found.append(_of_penalised(energy, floor, known, watch))
+    elif has_overlap_vertices(energy):
+        found.append(overlap_minimum(energy, floor).value)
+    else:
+        coupled = energy if _is_coupled(energy) else coupled_below(energy)
+        found.append(None if coupled is None else _of_coupled(coupled, floor, watch))
+    return max((one for one in found if one is not None), default=None)
+
+
+def _is_coupled(energy: Energy) -> bool:
+    """Whether an energy without penalties is that of one coupling."""
+    return energy.strength is not None and not isinstance(energy.contrast, Contrast)
+
+
+def _of_coupled(energy: Energy, floor: float, watch: Watch | None) -> float | None:
+    """The bound of cross-entropies of one coupling."""
     if energy.has_gibbs_form:
         return float(np.mean([gibbs_bound(one, energy.tau, floor) for one in energy.potentials]))
-    if energy.strength is None or isinstance(energy.contrast, Contrast):
-        return None
     if energy.kernel is not None:
         return half_smoothed_bound(energy, floor, watch)
     if energy.has_vertices:
         return vertex_minimum(energy.potentials, energy.tau, floor).value
+    strength = energy.strength or 0.0
     if energy.modalities == 2:
-        return dual(energy.potentials, energy.tau, floor, energy.strength, watch=watch).bound
-    return dual_of_many(energy.potentials, energy.tau, floor, energy.strength, watch=watch).bound
+        return dual(energy.potentials, energy.tau, floor, strength, watch=watch).bound
+    return dual_of_many(energy.potentials, energy.tau, floor, strength, watch=watch).bound
 
 
 def coupled_below(energy: Energy) -> Energy | None:

@@ -10,7 +10,7 @@ from fieldsolve.equilibrium.descent import descend
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs
 from fieldsolve.equilibrium.terms import Contrast, Convexity
-from fieldsolve.equilibrium.terms.overlap import lowest
+from fieldsolve.equilibrium.terms.overlap import log_lowest
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.grids.halves import Half, why_no_half
 from fieldsolve.numerics.arrays import Array
@@ -19,6 +19,7 @@ from fieldsolve.numerics.progress import Watch
 _STEPS, _TOLERANCE = 400, 1e-4  # of the descent that says where the bound is best
 _ACCURACY = 1e-8  # of the dual, relative
 _MOST_LOST = 1e-4  # nats that the tails of S may cost
+_ROUNDING = 1e-13  # of transforms, relative to the range of what is transformed
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,9 @@ def _lost_by_tails(energy: Energy, floor: float) -> float:
     With S + delta, of mean 1 + delta, in place of S, K rho rises by at most 2 delta + delta^2, where it is at least m.
     """
     assert energy.kernel is not None
-    delta, least = Half(energy.grid, energy.kernel).deficit, floor + (1 - floor) * lowest(energy.grid, energy.kernel)
-    return (2 * delta + delta**2) / least
+    delta = Half(energy.grid, energy.kernel).deficit
+    least = floor + (1 - floor) * float(np.exp(log_lowest(energy.grid, energy.kernel)))
+    return (2 * delta + delta**2) / max(least, np.finfo(np.float64).tiny)
 
 
 def half_smoothed_bound(energy: Energy, floor: float, watch: Watch | None = None) -> float | None:
@@ -90,8 +92,7 @@ def half_smoothed_bound(energy: Energy, floor: float, watch: Watch | None = None
     for any fields h; f the integrand of the half-smoothed energy. On a grid K rho is d K (d rho) with the balance d, close to
     1: log d belongs to r_a, and d rho is at least d_min rho. The first part is least at a spike, the second is bounded by its
     dual; the box is what S makes of floored densities. h is minus the slope of the uncoupled f at the minimum of its energy,
-    which is
-    convex: where S h can be U/tau it is, and for one density, or without coupling, the bound is that minimum.
+    which is convex: where S h can be U/tau it is, and for one density, or without coupling, the bound is that minimum.
     """
     assert energy.kernel is not None
     assert energy.strength is not None
@@ -105,7 +106,9 @@ def half_smoothed_bound(energy: Energy, floor: float, watch: Watch | None = None
     balance = Smoother(energy.grid, energy.kernel).balance
     rest = energy.potentials / energy.tau - half.gather(fields) + np.log(balance)
     spikes = float(np.mean(floor * rest.mean(axis=1) + (1 - floor) * rest.min(axis=1)))
-    lost = _lost_by_tails(energy, floor) - float(np.log(min(balance.min(), 1.0)))
+    # S raised by the deficit, and of mean 1 again, moves S h by that share of the range of h; so does rounding.
+    moved = (half.deficit + _ROUNDING) * float(np.mean(np.ptp(fields, axis=1)))
+    lost = _lost_by_tails(energy, floor) + moved - float(np.log(min(balance.min(), 1.0)))
     return spikes + _least_of_sigma(half, fields, floor, energy.strength, watch) - lost
 
 

@@ -152,7 +152,7 @@ def _one(c, at, box, fixed, log_fixed, x):
     own = box.kappa + box.mu
     if not own > 0.0:
         return False
-    start = np.log(box.mu * fixed / own)
+    start = np.log(box.mu) + np.log(fixed) - np.log(own)  # their product may underflow
     q = -(c[at] + own + box.mu * log_fixed) / own - start
     if q < 1.0:
         return False

@@ -11,6 +11,7 @@ from fieldsolve.equilibrium.descent import Status, Trace
 from fieldsolve.equilibrium.phases import Phase, Stability, StatePhase
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.stability import Curvature
+from fieldsolve.equilibrium.terms import Convexity
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.smoothing import can_smooth
 from fieldsolve.numerics import threads
@@ -130,6 +131,11 @@ class Solution:
         """Energy minus bound: how far at most from the global minimum, in nats; None without a bound."""
         return None if self.bound is None else self.energy - self.bound
 
+    @cached_property
+    def convexity(self) -> Convexity:
+        """What is proved of the energy's convexity."""
+        return self.problem.functional()[0].convexity
+
     @property
     def phase_sentence(self) -> str | None:
         """The phase, and what the matched state is, in words; None where phases are not told apart."""
@@ -224,6 +230,7 @@ class Solution:
             "tol": self.problem.nats,
             "converged": self.converged,
             "status": self.status.value,
+            "convexity": self.convexity.words,
             "start": self.start,
             "steps": len(self.trace),
             "seconds": self.seconds,

@@ -8,7 +8,7 @@ import numpy as np
 
 from fieldsolve.equilibrium.densities import LogDensity, require_floor
 from fieldsolve.equilibrium.energy import Energy
-from fieldsolve.equilibrium.terms.overlap import lowest
+from fieldsolve.equilibrium.terms.overlap import log_lowest
 from fieldsolve.equilibrium.terms.sigmoid import Overlap
 from fieldsolve.grids import Smoother
 from fieldsolve.numerics.arrays import Array
@@ -104,7 +104,7 @@ def overlap_minimum(energy: Energy, floor: float) -> Vertices:
     level = float(np.sum(energy.potentials.mean(axis=1) / tau)) * floor / 2
     smoother = None if energy.kernel is None else Smoother(energy.grid, energy.kernel)
     order, cheapest = np.argsort(costs[0], kind="stable"), float(costs[1].min())
-    least = 0.0 if energy.kernel is None else lowest(energy.grid, energy.kernel)
+    least = 0.0 if energy.kernel is None else float(np.exp(log_lowest(energy.grid, energy.kernel)))
     least_term = float(energy.contrast.at_overlap(np.asarray(floor * (2 - floor) + excess**2 * least)))
     best, pixels = np.inf, (0, 0)
     for first in range(0, size, _ROWS):

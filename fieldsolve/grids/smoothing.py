@@ -110,8 +110,8 @@ class Smoother:
     def log_rows(self, at: Indices, of: Indices) -> Array:
         """log K(x_i, x_j) for the points i in `at` and j in `of`, shape (n, m)."""
         points = self.grid.points()
-        chords = np.linalg.norm(points[at][:, None] - points[of][None], axis=-1)
-        angles = 2 * np.arcsin(np.minimum(chords / 2, 1.0))
+        apart, along = (np.linalg.norm(points[at][:, None] + sign * points[of][None], axis=-1) for sign in (-1, 1))
+        angles = 2 * np.arctan2(apart, along)  # accurate at antipodes too
         return np.asarray(self.kernel.relative_profile(angles) + self.grid.log_peak(self.kernel))
 
     def rows(self, at: Indices) -> Array:

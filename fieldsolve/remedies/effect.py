@@ -58,7 +58,7 @@ class Effect:
     def sentences(self) -> list[str]:
         """What it does, in words."""
         said = [] if self.coupling is None else [f"weight {self.weight:.4g} is coupling {self.coupling:.3f}"]
-        said.append(f"unstable at weight {self.weight:.4g}: {_degrees(self.unstable_degrees, len(self.factors))}")
+        said.append(f"at weight {self.weight:.4g} {_growing(self.unstable_degrees)}")
         centroid, whole = self.centroid_weight, self.whole_weight
         if not np.isfinite(centroid):
             said.append("no weight keeps the centroids together")
@@ -88,16 +88,17 @@ def effect(remedy: Remedy, weight: float, kernel: Kernel, dimension: int = 3) ->
 
 
 def published_sentence(loss: Published, kernel: Kernel, dimension: int) -> str:
-    """What a published loss is, and whether it keeps uniform densities together, in one line."""
+    """What a published loss is, which modes of uniform densities grow under it, and what would hold them, in one line."""
     remedy = remedy_of(loss.remedy)[0]
     found = effect(remedy, loss.weight, kernel, dimension)
-    is_one = "" if found.coupling is None else f" is coupling {found.coupling:.3f}:"
-    needed = found.centroid_weight
-    wanted = "no weight keeps centroids together"
-    if np.isfinite(needed):
-        wanted = f"centroids stay together from weight {needed:.4g} of {remedy.name} on"
-    held = _degrees(found.unstable_degrees, len(found.factors))
-    return f"{loss.title}{is_one} unstable: {held}; {wanted}"
+    parts = [] if found.coupling is None else [f"coupling {found.coupling:.3f}"]
+    parts.append(_growing(found.unstable_degrees))
+    if not np.isfinite(found.centroid_weight):
+        parts.append("no weight keeps centroids together")
+    elif found.unstable_degrees:
+        others = "" if np.isfinite(found.whole_weight) else ", all modes at none"
+        parts.append(f"centroids stay together from weight {found.centroid_weight:.4g} of {remedy.name} on{others}")
+    return f"{loss.title}: {'; '.join(parts)}"
 
 
 def published_sentences(kernel: Kernel, dimension: int) -> list[str]:
@@ -105,9 +106,11 @@ def published_sentences(kernel: Kernel, dimension: int) -> list[str]:
     return [published_sentence(loss, kernel, dimension) for loss in PUBLISHED.values()]
 
 
-def _degrees(degrees: list[int], count: int) -> str:
+def _growing(degrees: list[int]) -> str:
     if not degrees:
-        return "no mode"
-    if degrees == list(range(1, count + 1)):
-        return f"all modes up to degree {count}"
-    return f"degree{'s' if len(degrees) > 1 else ''} {', '.join(map(str, degrees[:6]))}{' and more' if len(degrees) > 6 else ''}"
+        return "no mode grows"
+    if len(degrees) > 2 and degrees == list(range(degrees[0], degrees[-1] + 1)):
+        return f"modes of degree {degrees[0]} to {degrees[-1]} grow"
+    return (
+        f"modes of degree {', '.join(map(str, degrees))} grow" if len(degrees) > 1 else f"the mode of degree {degrees[0]} grows"
+    )

@@ -20,6 +20,11 @@ def _added(name: str, **fields: float) -> Setting:
     return Setting(terms=(TERMS[name](**fields),))
 
 
+def _ratio(growing: Array, held: Array) -> Array:
+    """What a penalty's weight must be where a mode that grows is held; inf where it is not."""
+    return np.divide(growing, held, out=np.full_like(growing, _NEVER), where=held > 0)
+
+
 def _weight_of_negatives(problem: EncoderProblem) -> float:
     """The critical weight of in-modal negatives: at once for P = P^T, else by bisection of certified optima."""
     table = problem.law.table
@@ -159,7 +164,7 @@ class UniformityWithin(Remedy):
         return _added("uniformity", weight=weight, t=self.t)
 
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
-        return growth_of_clip(modes.factors(kernel)) / (2 * modes.factors(Kernel("rbf", 1 / self.t)))
+        return _ratio(growth_of_clip(modes.factors(kernel)), 2 * modes.factors(Kernel("rbf", 1 / self.t)))
 
     def free_weight(self, problem: EncoderProblem) -> float | None:
         """Where exp(-t |z - z'|^2) is the loss's own kernel, t = 1/(2 tau); others are not known."""
@@ -198,14 +203,13 @@ class _Quadratic(Remedy):
     unit = "weight of the penalty"
 
     def eigenvalues(self, modes: Modes) -> Array:
-        """t_l, (lmax + 1,): a quarter of half the penalty's own second variation along (1, -1), over 2."""
+        """t_l, (lmax + 1,): a sixteenth of A times the penalty's second variation along (1, -1)."""
         (term,) = self.setting(1.0).terms
         along = np.array([1.0, -1.0])
         return np.asarray(np.einsum("a,lab,b->l", along, term.spectrum(modes, 2), along) / 16)
 
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
-        with np.errstate(divide="ignore"):
-            return np.asarray(growth_of_clip(modes.factors(kernel)) / (8 * self.eigenvalues(modes)))
+        return _ratio(growth_of_clip(modes.factors(kernel)), 8 * self.eigenvalues(modes))
 
 
 @dataclass(frozen=True)

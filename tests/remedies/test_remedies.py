@@ -1,6 +1,7 @@
 """Remedies: critical weights by formula, by finite differences and by descents; states; free encoders; the lines of code."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_what_published_losses_are() -> None:
     assert "coupling 0.667" in align
     assert "from weight 1.208" in align
     (joint,) = (line for line in lines if line.startswith("one softmax"))
-    assert "unstable: no mode" in joint
+    assert "no mode grows" in joint
 
 
 def added_by(line: str, image: np.ndarray, text: np.ndarray, names: dict[str, float]) -> float:
@@ -292,3 +293,13 @@ def test_axes_over_numbers_of_terms() -> None:
         problem.at("mmd.wight", 1.0)
     up = fs.follow(problem.at("energy", "intrinsic").at("terms", "centroid:0"), "centroid.weight", [0.0, 1.0], start="tilted")
     assert up[1].centroid_gap < up[0].centroid_gap
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "remedies.md"
+
+
+@pytest.mark.parametrize(
+    "block", re.findall(r"```console\n\$ fieldsolve (.*?)\n(.*?)\n```", PAGE.read_text(), re.DOTALL), ids=lambda block: block[0]
+)
+def test_what_the_page_prints_is_what_the_command_prints(block: tuple[str, str]) -> None:
+    assert run(*block[0].split()).stdout.rstrip() == block[1]

@@ -52,10 +52,10 @@ def height(grid: Grid, kernel: Kernel | None) -> float:
     if kernel is None:
         return float(grid.size)
     peak = float(np.exp(grid.log_peak(kernel)) * Smoother(grid, kernel).balance.max() ** 2)
-    return peak - lowest(grid, kernel)
+    return peak - float(np.exp(log_lowest(grid, kernel)))
 
 
-def lowest(grid: Grid, kernel: Kernel) -> float:
-    """A number that K is nowhere below between points of a grid."""
+def log_lowest(grid: Grid, kernel: Kernel) -> float:
+    """The logarithm of a number that K is nowhere below between points of a grid."""
     antipodal = float(kernel.relative_profile(np.asarray(np.pi))) + grid.log_peak(kernel)
-    return float(np.exp(antipodal) * Smoother(grid, kernel).balance.min() ** 2)
+    return antipodal + 2 * float(np.log(Smoother(grid, kernel).balance.min()))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.equilibrium.terms.overlap import height, log_overlaps, lowest, overlap, pair_factors
+from fieldsolve.equilibrium.terms.overlap import height, log_lowest, log_overlaps, overlap, pair_factors
 from fieldsolve.equilibrium.terms.term import Convexity, Term, require_smoothing, require_weight
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
@@ -90,7 +90,7 @@ class CrossUniformity(Term):
 
     def least(self, grid: Grid) -> float:
         """weight log min K_t: an overlap of densities is a mean of K_t."""
-        return self.weight * float(np.log(lowest(grid, _kernel(self.t))))
+        return self.weight * log_lowest(grid, _kernel(self.t))
 
     @property
     def convexity(self) -> Convexity:
