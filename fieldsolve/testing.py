@@ -248,6 +248,7 @@ def _check_spectrum(term: Term, grid: Grid, modalities: int) -> None:
     except InputError:
         return
     spectrum, uniform, step = term.spectrum(Modes(grid.dim, most), modalities), np.ones((modalities, grid.size)), 1e-3
+    rounding = 1e-3 * (1 + float(np.abs(spectrum).max()))
     assert spectrum.shape == (most + 1, modalities, modalities), f"{term}: the spectrum has the shape {spectrum.shape}"
     for degree in range(1, most + 1):
         harmonic = grid.zonal(degree) / np.sqrt(np.mean(grid.zonal(degree) ** 2))
@@ -256,7 +257,7 @@ def _check_spectrum(term: Term, grid: Grid, modalities: int) -> None:
             values = [term.evaluate(grid, uniform + sign * delta)[0] for sign in (-1, 0, 1)]
             measured = modalities * (values[0] - 2 * values[1] + values[2]) / step**2
             expected = float(weights @ spectrum[degree] @ weights)
-            _agree(measured, expected, 0.02 * (1 + abs(expected)), f"{term}: second variation of degree {degree}")
+            _agree(measured, expected, 1e-2 * abs(expected) + rounding, f"{term}: second variation of degree {degree}")
 
 
 def check_loss(loss: Loss, law: JointLaw) -> None:

@@ -73,6 +73,7 @@ SMALL: dict[str, list[str]] = {
     "diagnose": ["--exchanges", "99"],
     "encoders": ["--tau", "0.3", "--max-steps", "300"],
     "move-gap": [],
+    "remedy": ["--no-states"],
     "show": [],
     "phase-diagram": ["--dry-run"],
 }
@@ -145,7 +146,7 @@ def option_cases(folder: Path, rng: Generator) -> Iterator[list[str]]:
 
 
 #: Options that a case must not have: they write, or start other processes.
-_KEPT = {"output", "moved", "force", "workers", "scheduler", "local_cluster", "debug", "help", "figure"}
+_KEPT = {"output", "moved", "states", "force", "workers", "scheduler", "local_cluster", "debug", "help", "figure"}
 
 
 def _arguments(name: str, folder: Path, both: Path, rng: Generator) -> list[str]:
@@ -153,12 +154,19 @@ def _arguments(name: str, folder: Path, both: Path, rng: Generator) -> list[str]
         return [str(rng.choice(np.array(_LAWS)))]
     if name in ("diagnose", "move-gap"):
         return [str(both) if rng.random() < 0.8 else str(rng.choice(WORDS))]
+    if name == "remedy":
+        return [str(rng.choice(np.array(_REMEDIES)))]
     if name == "show":
         return [str(rng.choice(WORDS))]
     if name == "phase-diagram":
         return [str(folder / "spec.toml")]
     return []
 
+
+_REMEDIES = (
+    *("all", "alignclip", "cua", "siglip", "in-modal-negatives", "joint-softmax", "uniformity:2", "uniformity:nan", "mmd:0.1"),
+    *("mmd:1e-9", "mmd:1e9", "centroid", "energy-distance", "centroid:1", "nothing", "", "mmd:", "uniformity:1e308", "sigmoid:1"),
+)
 
 _LAWS = (
     "ring:6,2",
@@ -190,7 +198,18 @@ _FITTING = {
     "energy": ("intrinsic", "smoothed"),
     "tau": ("1e-9", "1e-6", "0.003", "0.1", "10", "1e9"),
     "grid": ("healpix:4", "circle:16", "circle:3", "healpix:1"),
-    "start": ("uniform", "gibbs", "tilted", "random:3", "intrinsic", "global"),
+    "start": ("uniform", "gibbs", "tilted", "random:3", "intrinsic", "global", "plain"),
+    "terms": (
+        *("centroid:1", "mmd:1,0.5", "mmd:1,1e-9", "mixture:0.5", "mixture:1.5", "tempered:0.2", "sigmoid", "sigmoid-at:300"),
+        *(
+            "mixing:0.5 0.5/0.5 0.5",
+            "mixing:1",
+            "uniformity:1,2",
+            "uniformity:1e300,2",
+            "cross-uniformity:1,1e5",
+            "temperatures:1,2",
+        ),
+    ),
     "potential": ("flat", "two-well", "vmf:12@0,0,1+6@1,0,0*0.5", "vmf:6@1,0", "vmf:1e9@0,0,1"),
 }
 

@@ -148,10 +148,10 @@ def settings(text: str) -> list[Term]:
 
 @pytest.mark.parametrize("name", sorted(TERMS))
 def test_registered_terms_keep_their_contract(name: str) -> None:
-    for term in (one for text in EXAMPLES[name] for one in settings(text)):
+    for number, term in enumerate(one for text in EXAMPLES[name] for one in settings(text)):
         fitting = [term.modalities] if term.modalities else [2, 3]
         for modalities in fitting:
-            check_term(term, Circle(96), modalities, steps=1000 if modalities == 2 else 20)
+            check_term(term, Circle(96), modalities, steps=1000 if modalities == 2 and number < 2 else 20)
         if 2 in fitting:
             check_term(term, Healpix(8))
 

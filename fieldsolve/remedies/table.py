@@ -160,6 +160,9 @@ class UniformityWithin(Remedy):
         None,
     )
 
+    def __post_init__(self) -> None:
+        self.setting(1.0)  # refuses what the term does
+
     def setting(self, weight: float) -> Setting:
         return _added("uniformity", weight=weight, t=self.t)
 
@@ -188,6 +191,9 @@ class UniformityAcross(Remedy):
     unit = "weight of the uniformity loss"
     critical = "none: it opens the gap"
     code = Code("total_loss += weight * torch.cdist(image, text).pow(2).mul(-t).exp().mean().log()", None)
+
+    def __post_init__(self) -> None:
+        self.setting(1.0)  # refuses what the term does
 
     def setting(self, weight: float) -> Setting:
         return _added("cross-uniformity", weight=weight, t=self.t)
@@ -248,6 +254,9 @@ class MmdPenalty(_Quadratic):
         "(-2, image, text)))",
         None,
     )
+
+    def __post_init__(self) -> None:
+        self.setting(1.0)  # refuses what the term does
 
     def setting(self, weight: float) -> Setting:
         return _added("mmd", weight=weight, tau=self.tau)

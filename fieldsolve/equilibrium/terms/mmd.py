@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fieldsolve.equilibrium.terms import overlap
 from fieldsolve.equilibrium.terms.quadratic import QuadraticPenalty
-from fieldsolve.equilibrium.terms.term import require_smoothing
+from fieldsolve.equilibrium.terms.term import require_scale, require_smoothing
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 
@@ -23,7 +23,7 @@ class MmdPenalty(QuadraticPenalty):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.kernel  # noqa: B018  # refuses a temperature that is none
+        require_scale(self, self.tau, "tau")
 
     @property
     def kernel(self) -> Kernel:

@@ -2,16 +2,14 @@
 "the first's."""
 
 from dataclasses import dataclass, field, replace
-from math import isfinite
 
 import numpy as np
 
 from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix
 from fieldsolve.equilibrium.terms.pull import cross
-from fieldsolve.equilibrium.terms.term import Contrast, Convexity
+from fieldsolve.equilibrium.terms.term import Contrast, Convexity, require_scale
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
-from fieldsolve.numerics.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -35,8 +33,7 @@ class Temperatures(Contrast):
 
     def __post_init__(self) -> None:
         for tau in (self.tau1, self.tau2):
-            if not (isfinite(tau) and tau > 0):
-                raise InputError(f"a temperature of the term {self.name} is a positive number, not {tau}")
+            require_scale(self, tau, "a temperature")
 
     def within(self, mixing: Array, kernel: Kernel | None) -> "Temperatures":
         return replace(self, mixing=mixing, kernel=kernel)

@@ -117,6 +117,12 @@ def require_weight(term: Term, weight: float) -> None:
         raise InputError(f"the weight of the term {term.name} is a finite number of at least 0, not {weight}")
 
 
+def require_scale(term: Term, value: float, what: str) -> None:
+    """Raise InputError unless a temperature, or what is inverse to one, is a positive number from 1e-9 to 1e9."""
+    if not 1e-9 <= value <= 1e9:
+        raise InputError(f"{what} of the term {term.name} is a positive number from 1e-9 to 1e9, not {value}")
+
+
 def require_share(term: Term, share: float, what: str) -> None:
     """Raise InputError unless a share is between 0 and 1."""
     if not 0 <= share <= 1:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldsolve.equilibrium.terms.overlap import height, log_lowest, log_overlaps, overlap, pair_factors
-from fieldsolve.equilibrium.terms.term import Convexity, Term, require_smoothing, require_weight
+from fieldsolve.equilibrium.terms.term import Convexity, Term, require_scale, require_smoothing, require_weight
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -13,7 +13,7 @@ from fieldsolve.numerics.errors import InputError
 
 def _kernel(t: float) -> Kernel:
     """exp(-t |z - z'|^2) on unit vectors, normalised."""
-    return Kernel("rbf", 1 / t) if t > 0 else Kernel("rbf", t)  # which refuses what is not positive
+    return Kernel("rbf", 1 / t)
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Uniformity(Term):
 
     def __post_init__(self) -> None:
         require_weight(self, self.weight)
-        _kernel(self.t)
+        require_scale(self, self.t, "t")
 
     def check(self, grid: Grid, modalities: int) -> None:
         require_smoothing(self, grid, _kernel(self.t))
@@ -71,7 +71,7 @@ class CrossUniformity(Term):
 
     def __post_init__(self) -> None:
         require_weight(self, self.weight)
-        _kernel(self.t)
+        require_scale(self, self.t, "t")
 
     def check(self, grid: Grid, modalities: int) -> None:
         if modalities < 2:
