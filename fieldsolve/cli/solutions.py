@@ -120,7 +120,7 @@ def _table(solution: Solution, summary: dict[str, Any]) -> str:
     if solution.phase_sentence is not None:
         lines.append(f"{'phase':<22}{solution.phase_sentence}")
     lines.append(f"{'energy is':<22}{summary['convexity']}")
-    lines += [f"{'term ' + name:<22}{value:.10g}" for name, value in summary["terms"].items()]
+    lines += [f"{'term ' + name + '  ':<22}{value:.10g} nats" for name, value in summary["terms"].items()]
     rows = []
     for name in _ROWS:
         value = summary.get(name)

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from fieldsolve.equilibrium.parameters import PARAMETERS, Parameter
 from fieldsolve.equilibrium.potentials import is_map_file
-from fieldsolve.equilibrium.terms import term_of, with_field
+from fieldsolve.equilibrium.terms import TERMS, Contrast, term_of, with_field
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.files import require_file
 
@@ -164,7 +164,7 @@ def read_spec(path: Path) -> Spec:
 
 def spec_of(raw: dict[str, Any]) -> Spec:
     """The spec of a parsed file. Raises InputError that lists everything that is wrong with it."""
-    axes, problem = _section(raw, "axes"), _section(raw, "problem")
+    axes, problem = _flattened(_section(raw, "axes")), _section(raw, "problem")
     plain = raw | {"axes": {name: values for name, values in axes.items() if "." not in name}} if "axes" in raw else raw
     wrong, of_terms = [], dict[str, list[Any]]()
     try:
@@ -184,7 +184,7 @@ def spec_of(raw: dict[str, Any]) -> Spec:
     wrong += [f"problem.{name}: is an axis too; give it once" for name in problem if name in axes]
     if not wrong:
         found = {name: of_terms[name] if "." in name else getattr(file.axes, name) for name in axes}
-        wrong += _unknown_fields(file.problem.terms, of_terms)
+        wrong += _unknown_fields(file.problem.terms, of_terms) + _said_twice(file.problem, "coupling" in axes)
         cells = prod(map(len, found.values()))
         if cells > MOST_CELLS:
             wrong.append(f"axes: {cells} cells are more than {MOST_CELLS}")
@@ -194,6 +194,24 @@ def spec_of(raw: dict[str, Any]) -> Spec:
     if isinstance(fixed["potential"], str):
         fixed["potential"] = [fixed["potential"]]
     return Spec(found, fixed, file.title, **file.diagram.model_dump())
+
+
+def _flattened(axes: dict[str, Any]) -> dict[str, Any]:
+    """Axes over numbers of terms by their dotted names, however TOML has them: `"mmd.weight" = ` or `mmd.weight = `."""
+    found: dict[str, Any] = {}
+    for name, values in axes.items():
+        if name in TERMS and isinstance(values, dict):
+            found |= {f"{name}.{field}": one for field, one in values.items()}
+        else:
+            found[name] = values
+    return found
+
+
+def _said_twice(problem: Any, is_axis: bool) -> list[str]:
+    """That a term says what the negatives are, and the coupling too."""
+    saying = [term for term in map(term_of, problem.terms) if isinstance(term, Contrast) and not term.needs_coupling]
+    is_said = is_axis or problem.coupling != PARAMETERS["coupling"].default
+    return [f"problem.terms: {term} says what the negatives are, and so does the coupling" for term in saying if is_said]
 
 
 def _unknown_fields(terms: list[str], of_terms: dict[str, list[Any]]) -> list[str]:

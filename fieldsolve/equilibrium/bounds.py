@@ -1,5 +1,4 @@
-"""Certified lower bounds of energies over floored densities on a grid: which of them an energy allows, and why "
-"another has none."""
+"""Certified lower bounds of energies over floored densities on a grid: which an energy allows, and why another has none."""
 
 from dataclasses import replace
 from math import inf, isfinite
@@ -41,12 +40,12 @@ def lower_bound(energy: Energy, floor: float, at: Evaluation | None = None, watc
         found.append(known.value - known.stationarity - known.rounding)
     if energy.penalties:
         found.append(_of_penalised(energy, floor, known, watch))
-    elif has_overlap_vertices(energy):
+    elif has_overlap_vertices(energy, floor):
         found.append(overlap_minimum(energy, floor).value)
     else:
         coupled = energy if _is_coupled(energy) else coupled_below(energy)
         found.append(None if coupled is None else _of_coupled(coupled, floor, watch))
-    return max((one for one in found if one is not None), default=None)
+    return max((one for one in found if one is not None and isfinite(one)), default=None)
 
 
 def _is_coupled(energy: Energy) -> bool:
@@ -93,7 +92,7 @@ def why_unbounded(energy: Energy, floor: float) -> str | None:
         if term.least(energy.grid) == -inf:
             return f"none is known of the term {term}"
     plain = without_penalties(energy)
-    if energy.convexity is Convexity.JOINTLY or has_overlap_vertices(plain):
+    if energy.convexity is Convexity.JOINTLY or has_overlap_vertices(plain, floor):
         return None
     below = coupled_below(plain)
     if below is None and isinstance(energy.contrast, Contrast):

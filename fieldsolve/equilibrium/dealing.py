@@ -1,14 +1,12 @@
-"""Several densities made of the minimisers of their dual: points are dealt to modalities that cost the same, so that "
-"masses fit."""
+"""Several densities made of the minimisers of their dual: points are dealt to modalities, so that masses fit."""
 
 import numpy as np
 
 from fieldsolve.equilibrium import local_many
 from fieldsolve.equilibrium.densities import LogDensity
-from fieldsolve.equilibrium.dual_many import ManyDual, point_box
+from fieldsolve.equilibrium.dual_many import ManyDual, minima, point_box
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.starts import tilts
-from fieldsolve.numerics import threads
 
 _TIED = 1e-6  # costs, and values per mass, that differ by no more count as the same
 _APART = (
@@ -28,11 +26,8 @@ def of_dual(energy: Energy, floor: float, found: ManyDual, in_slabs: bool = Fals
     box = point_box(energy.potentials, floor, energy.strength or 0.0)
     modalities, size = linear.shape
     shift = _APART * (1 + np.abs(found.multipliers).max())
-    choices = np.empty((3, modalities, size))
-    orders = np.empty((modalities, size), dtype=np.int64)
-    blocks, work = -(-size // local_many.BLOCK), 60 * modalities**3 * size
-    for choice, offset in zip(choices, (shift, -shift, 0.0), strict=True):
-        threads.over_blocks(local_many.minima_pass, blocks, work, linear, found.multipliers + offset, box, choice, orders)
+    found_at = [minima(linear, found.multipliers + offset, box) for offset in (shift, -shift, 0.0)]
+    choices, orders = np.stack([least for least, _ in found_at]), found_at[-1][1]
     rank = np.argsort(linear.mean(axis=0), kind="stable")
     preferred = np.full(size, -1, dtype=np.int64)
     if in_slabs:

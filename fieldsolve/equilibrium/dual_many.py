@@ -90,12 +90,18 @@ def highest(linear: Array, weights: Array, box: local_many.Box, accuracy: float,
     return ManyDual(found.bound / modalities, found.at[groups], (found.upper - found.bound) / modalities, found.evaluations)
 
 
-def slack(linear: Array, multipliers: Array, box: local_many.Box, fields: Array) -> float:
-    """The most per mass that any point could gain by leaving densities exp(fields), (A, N), for the least ones."""
+def minima(linear: Array, multipliers: Array, box: local_many.Box) -> tuple[Array, Indices]:
+    """Every point's minimiser, falling, and which modality has which place, (A, N) each."""
     modalities, size = linear.shape
     least, orders = np.empty_like(linear), np.empty(linear.shape, dtype=np.int64)
     blocks, work = -(-size // local_many.BLOCK), _WORK * modalities**3 * size
     threads.over_blocks(local_many.minima_pass, blocks, work, linear, multipliers, box, least, orders)
+    return least, orders
+
+
+def slack(linear: Array, multipliers: Array, box: local_many.Box, fields: Array) -> float:
+    """The most per mass that any point could gain by leaving densities exp(fields), (A, N), for the least ones."""
+    least, orders = minima(linear, multipliers, box)
     costs = linear - multipliers[:, None]
 
     def value(costs: Array, x: Array) -> Array:

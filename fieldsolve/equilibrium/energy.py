@@ -15,7 +15,7 @@ from fieldsolve.equilibrium.densities import (
     symmetric_kl,
 )
 from fieldsolve.equilibrium.mirror_step import Move, mean_pass
-from fieldsolve.equilibrium.terms import Binding, Contrast, Convexity, CrossEntropy, Term
+from fieldsolve.equilibrium.terms import Binding, Contrast, Convexity, CrossEntropy, Term, contrast_of
 from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix, is_coupled, mixing_of
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.smoothing import LOG_ACCURACY
@@ -91,6 +91,7 @@ class Energy:
         contrasts = [str(term) for term in self.added if isinstance(term, Contrast)]
         if len(contrasts) > 1:
             raise InputError(f"the terms {' and '.join(contrasts)} both take the cross-entropies' place; give one of them")
+        self.contrast.check(self.grid, self.modalities)
 
     @property
     def modalities(self) -> int:
@@ -104,10 +105,7 @@ class Energy:
     @cached_property
     def contrast(self) -> Term:
         """What the negatives become: the cross-entropies, or the added term that takes their place."""
-        for term in self.added:
-            if isinstance(term, Contrast):
-                return term.within(self.mixing, self.kernel)
-        return CrossEntropy(self.mixing, self.kernel)
+        return contrast_of(self.added, self.mixing, self.kernel)
 
     @cached_property
     def penalties(self) -> tuple[Term, ...]:
@@ -175,7 +173,8 @@ class Energy:
     @property
     def needs_floor(self) -> bool:
         """Whether the energy is unbounded below without a floor: a density may vanish where another one is not."""
-        return self.kernel is None and (self.is_coupled or isinstance(self.contrast, Contrast))
+        contrast = self.contrast
+        return self.kernel is None and (contrast.needs_floor if isinstance(contrast, Contrast) else self.is_coupled)
 
     @property
     def has_gibbs_form(self) -> bool:
@@ -225,9 +224,9 @@ class Energy:
         return self._pass(from_density(density, 0.0), move), variation
 
     def cross_entropies(self, density: Array) -> Array:
-        """-int rho_a log q_b of densities (A, N), whatever the contrast is, (A, A)."""
-        with_own = Energy(self.grid, self.potentials, self.tau, self.coupling, self.kernel)
-        return with_own.evaluate(density)[0].cross_entropy
+        """-int rho_a log q_b of positive densities (A, N), whatever the contrast is, (A, A)."""
+        logs = np.log(density) if self._smoother is None else self._smoother.log_smooth(density)
+        return np.asarray(-np.einsum("an,bn->ab", density, logs) / self.grid.size)
 
     def value(self, state: LogDensity) -> float:
         """The energy at a state."""

@@ -1,5 +1,4 @@
-"""Certified lower bounds of smoothed energies: by K = S S and Jensen's inequality they lie above energies of "
-"half-smoothed densities."""
+"""Certified lower bounds of smoothed energies, which lie above those of half-smoothed densities: K = S S, and Jensen."""
 
 from dataclasses import dataclass
 

@@ -7,12 +7,12 @@ floor <= x_1 ... x_A <= peak
 
 with mu = lambda/(A - 1) and kappa = 1 - lambda - mu. Its minimum is the least of a list (proof: NOTATION.md):
 
-- Some minimiser falls as c rises (rearrangement): with c sorted, p densities at the peak, then m free ones, the rest at the
-floor. - One free density: (1 - lambda) log x + mu T/x, T the sum of the others, equals a number, on the branch where it rises.
-- Two or more: x_a = S xi_a with S = sum x, and kappa log xi_a + mu/xi_a + c_a is the same number for all of them. With
-  xi_a = (mu/kappa) e^(s_a), theta(s_a) - theta(s) = (c - c_a)/kappa for theta(s) = s + e^(-s), s and c those of the last free
-  one, and all s_a > 0 but perhaps the last. sum xi = 1 less what is fixed over S is then one equation in s, which rises for s >
-  0 and is convex in e^s for s < 0; a minimum is where it rises, of which there is at most one. There is none unless kappa > mu.
+- Some minimiser falls as c rises (rearrangement): with c sorted, p densities at the peak, m free ones, the rest at the floor.
+- One free density: (1 - lambda) log x + mu T/x, T the sum of the others, equals a number, on the branch where it rises.
+- Two or more: x_a = S xi_a with S = sum x, and kappa log xi_a + mu/xi_a + c_a is the same number for all of them. With xi_a =
+  (mu/kappa) e^(s_a), theta(s_a) - theta(s) = (c - c_a)/kappa for theta(s) = s + e^(-s), s and c those of the last free one, and
+  all s_a > 0 but perhaps the last. sum xi = 1 less what is fixed over S is then one equation in s, which rises for s > 0 and is
+  convex in e^s for s < 0; a minimum is where it rises, of which there is at most one. There is none unless kappa > mu.
 """
 
 from typing import NamedTuple

@@ -121,7 +121,7 @@ def _narrow(case: Case) -> str:
 
 def _loose(case: Case) -> str:
     what = "a lower state may exist; other starts or a finer grid may find it"
-    if case.energy.kernel is not None or case.energy.added:
+    if case.energy.kernel is not None or case.energy.added or case.energy.strength is None:
         what = "the bound of such an energy is valid but not tight, and a lower state may exist; other starts may find it"
     return f"the gap is {case.gap:.2g} nats: {what}"
 
@@ -138,7 +138,7 @@ def _is_convex_and_apart(case: Case) -> bool:
 
 def _convex_and_apart(case: Case) -> str:
     return (
-        "the energy is convex and this is its one minimum, and still the densities are "
+        "the energy is convex and this is its minimum, and still the densities are "
         f"{symmetric_kl(case.cross_entropy):.3g} nats apart: convexity does not close a gap that small differences of "
         "the potentials open"
     )

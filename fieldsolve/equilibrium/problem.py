@@ -13,7 +13,7 @@ from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.parameters import DEFAULTS, PARAMETERS
 from fieldsolve.equilibrium.phases import Transitions, transitions
 from fieldsolve.equilibrium.potentials import Potential, as_tuple, digest, is_map_file, on_grid, potential_named, potential_of
-from fieldsolve.equilibrium.terms import Contrast, Mixing, Term, term_of, with_field
+from fieldsolve.equilibrium.terms import Contrast, Mixing, Term, contrast_of, term_of, with_field
 from fieldsolve.equilibrium.terms.cross_entropy import is_coupled, mixing_of
 from fieldsolve.grids import Circle, Grid, Healpix, Kernel, grid_of
 from fieldsolve.grids.critics import critic_of
@@ -98,6 +98,10 @@ class Problem:
         terms = [term_of(one) for one in given]
         saying = [one for one in terms if isinstance(one, Contrast) and not one.needs_coupling]
         is_said = isinstance(self.coupling, list | tuple) or np.ndim(self.coupling) > 0 or self.coupling != DEFAULTS["coupling"]
+        if len(saying) > 1:
+            raise InputError(f"the terms {' and '.join(map(str, saying))} both take the cross-entropies' place; give one of them")
+        if len({str(one) for one in terms}) < len(terms):
+            raise InputError("a term is given twice; give it once, with the sum of the weights")
         if saying and is_said:
             raise InputError(f"the term {saying[0]} says what the negatives are, and so does the coupling; leave out one of them")
         for one in saying:
@@ -105,13 +109,15 @@ class Problem:
                 self._set("coupling", one.matrix)
         return tuple(one for one in terms if not isinstance(one, Mixing))
 
-    @property
-    def is_coupled(self) -> bool:
-        """Whether a density's energy depends on another one's through logarithms."""
-        return is_coupled(mixing_of(self.coupling, self.modalities)) or any(isinstance(one, Contrast) for one in self.terms)
-
     def _require_floor(self) -> None:
-        if self.floor == 0 and self.energy == "intrinsic" and self.is_coupled:
+        """After what is wrong with terms has been said."""
+        for term in self.terms:
+            term.check(self.grid, self.modalities)
+        if self.floor != 0 or self.energy != "intrinsic":
+            return
+        mixing = mixing_of(self.coupling, self.modalities)
+        contrast = contrast_of(self.terms, mixing, None)
+        if contrast.needs_floor if isinstance(contrast, Contrast) else is_coupled(mixing):
             raise InputError(
                 "without a floor the coupled intrinsic energy is unbounded below (one density can vanish where the other "
                 "is not); give a floor above 0, a coupling of 0, or the smoothed energy"
@@ -138,8 +144,7 @@ class Problem:
         return TOLERANCES["smoothed" if is_penalised else self.energy]
 
     def at(self, parameter: str, value: Any) -> "Problem":
-        """The same problem with one parameter changed, or a term's field, as in `centroid.weight`. Raises InputError "
-        "for others."""
+        """The same problem with one parameter changed, or a term's number, as in `centroid.weight`. Raises InputError."""
         if "." in parameter:
             return replace(self, terms=with_field(self.terms, parameter, value))
         if parameter not in self.__dataclass_fields__:

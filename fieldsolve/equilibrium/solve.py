@@ -28,7 +28,7 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
     One intrinsic density: F(rho) = int U rho/tau + int rho log rho, whose minimiser is the Gibbs density exp(-U/tau)/Z
     [Prop 3.2], with the floor max(floor, exp(-U/tau)/c), and the bound its energy. Two: F_lambda = (F_1 + F_2 - lambda D)/2 with
     the symmetric KL divergence D [Def 4.3]; its bound is exact at lambda = 1 [Prop 4.2] and 0, and by duality in between.
-    Smoothed energies J have log K rho in place of log rho [(3), (9)], and no bound.
+    More densities alike. Smoothed energies J have log K rho in place of log rho [(3), (9)], and bounds that are not tight.
 
     All of it, the bound too, is of densities on the problem's grid. stability: whether to find the curvature of a smoothed
     energy's state; the problem's `escape` needs it. watch: told the steps of descents. discretisation: whether to say how far the
@@ -38,7 +38,8 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
     if watch is not None:
         watch(Progress(0, None, f"potentials on {problem.grid}"))
     energy, levels = problem.functional()
-    level, floor = float(levels.mean()) / problem.tau, float(problem.floor or 0.0)
+    floor, offsets = float(problem.floor or 0.0), levels / energy.binding.tau
+    level = float(offsets.mean())
     if stability and energy.kernel is None:
         raise InputError("local stability is that of smoothed energies; ask for one, or leave it out")
     if watch is not None:
@@ -65,7 +66,7 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
         bound=None if bound is None else bound + level,
         matched=values if values is None or values.energy is None else replace(values, energy=values.energy + level),
         curvature=curvature,
-        binding=found.evaluation.binding + levels / problem.tau,
+        binding=found.evaluation.binding + offsets,
         cross_entropy=cross_entropy,
         added=found.evaluation.added,
         log_partition=np.array([log_partition(one, problem.tau) for one in energy.potentials]) - levels / problem.tau,

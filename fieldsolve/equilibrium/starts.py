@@ -45,7 +45,8 @@ def start(name: str | Array, energy: Energy, floor: float) -> LogDensity:
     if name == "uniform":
         return densities.normalise(np.zeros(shape), floor)
     if name == "gibbs":
-        return gibbs(energy.potentials, energy.tau, floor)
+        scales = energy.tau / np.reshape(energy.binding.tau, (-1, 1))
+        return gibbs(energy.potentials * scales, energy.tau, floor)
     if name == "tilted":
         return densities.normalise(tilts(energy.grid, shape[0], _TILT), floor)
     kind, _, seed = name.partition(":")

@@ -75,10 +75,10 @@ class Search:
         return _by_best_responses(self.energy, found, self.tolerance)
 
 
-def default_starts(energy: Energy) -> tuple[str, ...]:
+def default_starts(energy: Energy, floor: float) -> tuple[str, ...]:
     """The starts of a problem that names none: what the energy allows; the lowest end counts."""
     if energy.added and energy.convexity is not Convexity.JOINTLY:
-        if vertices.has_overlap_vertices(energy):
+        if vertices.has_overlap_vertices(energy, floor):
             return (GLOBAL,)
         return _ADDED_STARTS
     if energy.modalities == 1:
@@ -120,7 +120,7 @@ def lowest_by_default(search: Search, matched: Matched | None) -> tuple[str, Des
     resolves the kernel. The states themselves are no good there: spikes sit on pixels, and moving them takes more steps
     than a fresh descent.
     """
-    starts = default_starts(search.energy)
+    starts = default_starts(search.energy, search.floor)
     coarse = _on_coarser(search.energy) if len(starts) > 1 else None
     if coarse is not None:
         starts = (lowest_by_default(replace(search, energy=coarse), None)[0],)
@@ -135,7 +135,10 @@ def _on_coarser(energy: Energy) -> Energy | None:
         if coarse is None or coarse.size < _LEAST_POINTS or energy.kernel is None or not can_smooth(coarse, energy.kernel):
             return None
         grid, potentials = coarse, grid.coarsened(potentials)
-    return replace(energy, grid=grid, potentials=potentials)
+    try:
+        return replace(energy, grid=grid, potentials=potentials)
+    except InputError:  # of a term whose kernel is narrower
+        return None
 
 
 def find_from(search: Search, start: str | Array, matched: Matched | None) -> tuple[Descent, float | None]:
@@ -166,7 +169,7 @@ def _of_intrinsic(search: Search) -> LogDensity:
     if plain.has_dual and plain.modalities > 2:
         highest = dual_of_many(plain.potentials, plain.tau, floor, plain.strength or 0.0, _ROUGH, search.watch)
         return from_density(dealing.of_dual(plain, floor, highest, in_slabs=True).density(), search.floor)
-    found, _ = find_from(there, default_starts(plain)[0], matched_state(plain, floor))
+    found, _ = find_from(there, default_starts(plain, floor)[0], matched_state(plain, floor))
     return from_density(found.state.density(), search.floor)
 
 
@@ -185,7 +188,7 @@ def _without_terms(search: Search) -> LogDensity:
 def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | None]:
     """What the start GLOBAL means: the lowest state that is known of several densities, and their energy's bound."""
     energy, floor = search.energy, search.floor
-    if vertices.has_overlap_vertices(energy):
+    if vertices.has_overlap_vertices(energy, floor):
         exact = vertices.overlap_minimum(energy, floor)
         return replace(search, max_steps=0).descend(vertices.at_vertices(exact, energy.grid.size, floor)), exact.value
     if not energy.has_global_start:

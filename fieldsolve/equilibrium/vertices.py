@@ -11,9 +11,10 @@ from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.terms.overlap import log_lowest
 from fieldsolve.equilibrium.terms.sigmoid import Overlap
 from fieldsolve.grids import Smoother
-from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.errors import InputError
 
+_FEW = 4  # modalities, of which all choices are tried
 _ROWS = 64  # pixels of the first spike that are compared at once
 
 
@@ -53,9 +54,9 @@ def vertex_minimum(potentials: Array, tau: float, floor: float) -> Vertices:
 
     At coupling 1 the energy is concave in each density [Prop 4.2], so that its minimum is at vertices; its logarithmic terms
     depend on which spikes share a pixel only, and are larger where some do, by rearrangement. Each spike is on one of its
-    potential's A lowest pixels: one of them is free of the others, and no dearer than any beyond. Those are tried depth first, as
-    long as what is placed and the cheapest rest are below the best. In the continuum limit A times its value is
-    sum_a [(1 - floor) min U_a/tau + floor int U_a/tau] + A log floor.
+    potential's A lowest pixels: one of them is free of the others, and no dearer than any beyond. Choices are tried depth first;
+    of many modalities different pixels are an assignment, unless sharing one may pay, as with large floors. In the continuum
+    limit A times its value is sum_a [(1 - floor) min U_a/tau + floor int U_a/tau] + A log floor.
 
     potentials: (A, N), A >= 2. Raises InputError for one modality, and unless 0 < floor < 1: without a floor it has no minimum.
     """
@@ -70,7 +71,11 @@ def vertex_minimum(potentials: Array, tau: float, floor: float) -> Vertices:
     rest = np.append(np.cumsum([cost[0] for cost in costs][::-1])[::-1], 0.0)
     apart, same = _cross_terms(potentials.shape[1], floor)
     extra = 2 * (same - apart) / (modalities - 1)
-    best: tuple[float, tuple[int, ...]] = np.inf, ()
+    best: tuple[float, tuple[int, ...]] = (np.inf, ())
+    if modalities > _FEW:
+        best = _distinct(lowest, costs) or best
+        if best[1] and extra >= max(cost[-1] - cost[0] for cost in costs):  # nothing pays for sharing a pixel
+            return Vertices(vertex_energy(potentials, tau, floor, best[1]), best[1])
 
     def place(placed: tuple[int, ...], cost: float) -> None:
         nonlocal best
@@ -87,9 +92,24 @@ def vertex_minimum(potentials: Array, tau: float, floor: float) -> Vertices:
     return Vertices(vertex_energy(potentials, tau, floor, best[1]), best[1])
 
 
-def has_overlap_vertices(energy: Energy) -> bool:
-    """Whether an energy knows two densities by their overlap only, so that `overlap_minimum` has its minimum."""
-    return energy.modalities == 2 and isinstance(energy.contrast, Overlap) and not energy.penalties
+def _distinct(lowest: list[Indices], costs: list[Array]) -> tuple[float, tuple[int, ...]] | None:
+    """The cheapest choice of different pixels, one of each potential's lowest: an assignment. None if there are too few."""
+    pixels = np.unique(np.concatenate(lowest))
+    if len(pixels) < len(lowest):
+        return None
+    from scipy.optimize import linear_sum_assignment  # slow to import: 0.4 s
+
+    table = np.full((len(lowest), len(pixels)), 1e300)
+    for row, own, cost in zip(table, lowest, costs, strict=True):
+        row[np.searchsorted(pixels, own)] = cost
+    rows, columns = linear_sum_assignment(table)
+    total = float(table[rows, columns].sum())
+    return None if total >= 1e300 else (total, tuple(int(pixel) for pixel in pixels[columns]))
+
+
+def has_overlap_vertices(energy: Energy, floor: float) -> bool:
+    """Whether `overlap_minimum` has an energy's minimum: it knows two densities by their overlap, which floors keep above 0."""
+    return floor > 0 and energy.modalities == 2 and isinstance(energy.contrast, Overlap) and not energy.penalties
 
 
 def overlap_minimum(energy: Energy, floor: float) -> Vertices:

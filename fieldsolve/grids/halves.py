@@ -1,5 +1,4 @@
-"""The half of a kernel: K = S S with S = K^(1/2), between a grid and points over which products of harmonics are "
-"summed exactly."""
+"""The half of a kernel: K = S S with S = K^(1/2), between a grid and points that sum products of harmonics exactly."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache

@@ -14,8 +14,7 @@ _SMOOTH = 64  # a degree up to which profiles that are smooth in the angle are i
 
 @dataclass(frozen=True)
 class Modes:
-    """The harmonics of degree 0 to lmax on the sphere of dimension dim: 1 for the circle, d - 1 for embeddings of d "
-    "components."""
+    """The harmonics of degree 0 to lmax on the sphere S^dim: 1 for the circle, d - 1 for embeddings of d components."""
 
     dim: int
     lmax: int

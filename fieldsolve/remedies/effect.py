@@ -7,8 +7,9 @@ import numpy as np
 from fieldsolve.grids import Kernel, Modes
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
-from fieldsolve.remedies.remedy import Remedy, growth
+from fieldsolve.remedies.remedy import Remedy, curvature
 from fieldsolve.remedies.table import PUBLISHED, Published, remedy_of
+from fieldsolve.theorems.bands import band_binodal
 
 _FAINT, _LEAST_DEGREES, _MOST_DEGREES = 1e-6, 4, 64  # modes that the kernel smooths to less than this hardly grow
 _STABLE = 1e-12  # relative
@@ -28,7 +29,8 @@ class Effect:
     dimension: int
     factors: Array
     critical: Array
-    growth: Array
+    curvature: Array
+    bands_weight: float | None
 
     @property
     def centroid_weight(self) -> float:
@@ -47,7 +49,12 @@ class Effect:
     @property
     def unstable_degrees(self) -> list[int]:
         """The degrees whose modes grow at the weight."""
-        return (1 + np.flatnonzero(self.growth < -_STABLE * self.factors)).tolist()
+        return (1 + np.flatnonzero(self.curvature < -_STABLE * self.factors)).tolist()
+
+    @property
+    def is_marginal(self) -> bool:
+        """Whether no degree grows or shrinks, so that smaller differences decide."""
+        return bool(np.all(np.abs(self.curvature) <= _STABLE * self.factors))
 
     @property
     def coupling(self) -> float | None:
@@ -55,62 +62,70 @@ class Effect:
         return self.remedy.coupling(self.weight)
 
     @property
+    def grown(self) -> str:
+        """Which modes grow at the weight, in words."""
+        degrees = self.unstable_degrees
+        if not degrees:
+            return "no mode grows (marginally: none shrinks either)" if self.is_marginal else "no mode grows"
+        if len(degrees) == len(self.factors):
+            return "every mode grows"
+        return (
+            f"modes of degree {', '.join(map(str, degrees))} grow"
+            if len(degrees) > 1
+            else f"the mode of degree {degrees[0]} grows"
+        )
+
+    @property
+    def needed(self) -> str:
+        """From which weights on modes no longer grow, in words."""
+        centroid, whole = self.centroid_weight, self.whole_weight
+        if not np.isfinite(centroid):
+            return "no weight keeps centroids together"
+        if not np.isfinite(whole):
+            return f"centroids stay together from weight {centroid:.4g} on; no weight holds every mode of higher degree"
+        if whole > centroid * (1 + 1e-9):
+            return f"centroids stay together from weight {centroid:.4g} on, modes of every degree from {whole:.4g} on"
+        return f"no mode grows from weight {centroid:.4g} on"
+
+    @property
     def sentences(self) -> list[str]:
         """What it does, in words."""
         said = [] if self.coupling is None else [f"weight {self.weight:.4g} is coupling {self.coupling:.3f}"]
-        said.append(f"at weight {self.weight:.4g} {_growing(self.unstable_degrees)}")
-        centroid, whole = self.centroid_weight, self.whole_weight
-        if not np.isfinite(centroid):
-            said.append("no weight keeps the centroids together")
-        elif not np.isfinite(whole):
+        said += [f"at weight {self.weight:.4g} {self.grown}", self.needed]
+        if self.bands_weight is not None:
             said.append(
-                f"centroids stay together from weight {centroid:.4g} on; no weight keeps every mode of higher degree from growing"
+                f"the transition is of first order: bands lie below uniform densities up to weight {self.bands_weight:.4g}"
             )
-        elif whole > centroid * (1 + 1e-9):
-            said.append(
-                f"centroids stay together from weight {centroid:.4g} on, every mode of higher degree too from {whole:.4g} on"
-            )
-        else:
-            said.append(f"no mode grows from weight {centroid:.4g} on")
         return said
 
 
 def effect(remedy: Remedy, weight: float, kernel: Kernel, dimension: int = 3) -> Effect:
-    """The effect of a remedy at a weight on uniform densities on S^{d-1}. Raises InputError for a weight or dimension "
-    "out of range."""
+    """The effect of a remedy at a weight on uniform densities on S^{d-1}. Raises InputError for what is out of range."""
     if not 2 <= dimension <= 100_000:
         raise InputError(f"embeddings have 2 to 100000 components here, not {dimension}")
     every = Modes(dimension - 1, _MOST_DEGREES).factors(kernel)[1:]
     count = min(_MOST_DEGREES, max(_LEAST_DEGREES, int(np.sum(every >= _FAINT))))
     modes = Modes(dimension - 1, count)
-    grown = growth(remedy, weight, modes, kernel)[1:]
-    return Effect(remedy, weight, kernel, dimension, modes.factors(kernel)[1:], remedy.critical_weights(modes, kernel)[1:], grown)
+    bent = curvature(remedy, weight, modes, kernel)[1:]
+    bands = None
+    if kernel.critic.linear is not None:
+        bands = remedy.weight_of(band_binodal(kernel, dimension).coupling)
+    return Effect(
+        remedy, weight, kernel, dimension, modes.factors(kernel)[1:], remedy.critical_weights(modes, kernel)[1:], bent, bands
+    )
 
 
 def published_sentence(loss: Published, kernel: Kernel, dimension: int) -> str:
     """What a published loss is, which modes of uniform densities grow under it, and what would hold them, in one line."""
     remedy = remedy_of(loss.remedy)[0]
     found = effect(remedy, loss.weight, kernel, dimension)
-    parts = [] if found.coupling is None else [f"coupling {found.coupling:.3f}"]
-    parts.append(_growing(found.unstable_degrees))
-    if not np.isfinite(found.centroid_weight):
-        parts.append("no weight keeps centroids together")
-    elif found.unstable_degrees:
-        others = "" if np.isfinite(found.whole_weight) else ", all modes at none"
-        parts.append(f"centroids stay together from weight {found.centroid_weight:.4g} of {remedy.name} on{others}")
+    parts = [
+        f"{remedy} at weight {loss.weight:g}" + ("" if found.coupling is None else f", which is coupling {found.coupling:.3f}")
+    ]
+    parts += [found.grown] if not found.unstable_degrees else [found.grown, found.needed]
     return f"{loss.title}: {'; '.join(parts)}"
 
 
 def published_sentences(kernel: Kernel, dimension: int) -> list[str]:
     """One line for every published loss."""
     return [published_sentence(loss, kernel, dimension) for loss in PUBLISHED.values()]
-
-
-def _growing(degrees: list[int]) -> str:
-    if not degrees:
-        return "no mode grows"
-    if len(degrees) > 2 and degrees == list(range(degrees[0], degrees[-1] + 1)):
-        return f"modes of degree {degrees[0]} to {degrees[-1]} grow"
-    return (
-        f"modes of degree {', '.join(map(str, degrees))} grow" if len(degrees) > 1 else f"the mode of degree {degrees[0]} grows"
-    )

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fieldsolve.output.style import COOL, GREEN, GREY, INK, WARM
 from fieldsolve.remedies.effect import Effect
@@ -17,8 +18,7 @@ def plot_study(found: Study) -> Figure:
 
 
 def plot_comparison(found: Comparison) -> Figure:
-    """A figure of all remedies: centroid gap and symmetric KL against the binding given up; without states, the "
-    "weights needed."""
+    """A figure of all remedies: centroid gap and symmetric KL against the binding given up; without states, their weights."""
     traced = [one for one in found.studies if one.states is not None]
     return _plot_traces(traced) if traced else _plot_weights(found)
 
@@ -29,9 +29,10 @@ def _plot_modes(found: Effect) -> Figure:
     degrees, finite = np.arange(1, len(found.critical) + 1), np.isfinite(found.critical)
     axes.semilogy(degrees[finite], found.critical[finite], "o-", color=INK, label="weight that each degree needs")
     axes.axhline(found.weight, color=WARM, ls="--", label=f"weight {found.weight:.4g}")
-    axes.set(xlabel="degree l", ylabel=f"weight ({found.remedy.unit})")
+    axes.set(xlabel="degree l", ylabel=found.remedy.unit)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
-    figure.suptitle(f"{_title(found)}\n{found.sentences[-1]}")
+    figure.suptitle(f"{_title(found)}\n{found.needed}", fontsize=10)
     return figure
 
 
@@ -48,15 +49,16 @@ def _plot_states(found: Effect, states: States) -> Figure:
     middle.set(ylabel="centroid gap, 0 to 2", ylim=(-0.05, 2.1))
     other = middle.twinx()
     other.plot(states.weights, columns["symmetric_kl"], "s-", color=COOL, label="symmetric KL (nats)")
-    other.set(ylabel="symmetric KL (nats)", ylim=(-0.3, None))
+    other.set(ylabel="symmetric KL (nats)", ylim=(-0.3, 1.05 * max(columns["symmetric_kl"]) + 0.1))
     middle.legend(handles=[*middle.get_lines(), *other.get_lines()], frameon=False)
     right.plot(states.weights, columns["alignment_cost"], "o-", color=GREEN)
     right.set(ylabel="binding given up (nats)")
     for axes in (left, middle, right):
-        axes.set(xlabel=f"weight: {found.remedy.unit}")
+        axes.set(xlabel=found.remedy.unit)
         if np.isfinite(found.centroid_weight):
             axes.axvline(found.centroid_weight, color=GREY, lw=0.9, ls=":")
-    figure.suptitle(f"{_title(found)}\ndotted: from there on centroids of uniform densities stay together")
+    dotted = "\ndotted: from there on centroids of uniform densities stay together" if np.isfinite(found.centroid_weight) else ""
+    figure.suptitle(f"{_title(found)}{dotted}")
     return figure
 
 
@@ -104,4 +106,4 @@ def _plot_weights(found: Comparison) -> Figure:
 
 
 def _title(found: Effect) -> str:
-    return f"{found.remedy.title}: {found.kernel.critic} critic on S^{found.dimension - 1}, tau = {found.kernel.tau:g}"
+    return f"{found.remedy.title}\n{found.kernel.critic} critic on S^{found.dimension - 1}, tau = {found.kernel.tau:g}"

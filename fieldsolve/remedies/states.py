@@ -15,7 +15,8 @@ from fieldsolve.numerics.progress import Progress, Watch
 from fieldsolve.remedies.effect import Effect
 from fieldsolve.remedies.remedy import Remedy
 
-_CLOSED, _SAME = 0.05, 0.05  # a centroid gap, and nats of symmetric KL, that count as none
+#: A centroid gap, and nats of symmetric KL, that count as none.
+CLOSED, SAME = 0.05, 0.05
 
 #: Weights that are looked at, in units of the one from which on centroids stay together.
 _FACTORS = (0.0, 0.25, 0.5, 0.75, 0.95, 1.05, 1.5, 2.0, 4.0)
@@ -42,7 +43,6 @@ class States:
             "weight": list(self.weights),
             "energy": [one.energy for one in self.solutions],
             "bound": [one.bound for one in self.solutions],
-            "gap": [one.gap for one in self.solutions],
             "centroid_gap": [one.centroid_gap for one in self.solutions],
             "symmetric_kl": [one.symmetric_kl for one in self.solutions],
             "alignment_cost": self.cost.tolist(),
@@ -53,17 +53,18 @@ class States:
 
 def _word(solution: Solution) -> str:
     """together: nothing is apart; centroids together: the densities still differ; apart: the centroids are, too."""
-    if solution.symmetric_kl <= _SAME and solution.centroid_gap <= _CLOSED:
+    if solution.symmetric_kl <= SAME and solution.centroid_gap <= CLOSED:
         return "together"
-    return "centroids together" if solution.centroid_gap <= _CLOSED else "apart"
+    return "centroids together" if solution.centroid_gap <= CLOSED else "apart"
 
 
 def default_weights(effect: Effect) -> tuple[float, ...]:
-    """Weights from 0 to beyond the one from which on the centroids stay together, within what the remedy has."""
-    critical, most = effect.centroid_weight, effect.remedy.most
-    if not np.isfinite(critical):
-        return tuple(one for one in _PLAIN if one <= most)
-    return tuple(dict.fromkeys(float(f"{min(factor * critical, most):.6g}") for factor in _FACTORS))
+    """Weights from 0 to beyond the one from which on the centroids stay together, and the effect's own, within what there is."""
+    critical, remedy = effect.centroid_weight, effect.remedy
+    if remedy.weights:
+        return remedy.weights
+    tried = [factor * critical for factor in _FACTORS] if np.isfinite(critical) else list(_PLAIN)
+    return tuple(sorted({float(f"{min(one, remedy.most):.6g}") for one in [*tried, effect.weight]}))
 
 
 def states_of(remedy: Remedy, problem: Problem, weights: Sequence[float], watch: Watch | None = None) -> States:

@@ -4,15 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.encoders import fronts, penalties
+from fieldsolve.encoders import fronts, losses, penalties
 from fieldsolve.encoders.problem import EncoderProblem
-from fieldsolve.equilibrium.terms import TERMS, Term
+from fieldsolve.encoders.solve import solve_encoders
+from fieldsolve.equilibrium.terms import TERMS
 from fieldsolve.grids import Kernel, Modes
 from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import made_of
 from fieldsolve.remedies.remedy import Code, Remedy, Setting, growth_of_clip
 
+#: The least weight that free encoders are tried at: a critical one of so much is one of at most so much.
+LEAST_FREE = 1e-3
+
 _NEVER = np.inf
+_CLOSED = 2e-3  # a centroid gap of free encoders that counts as none
 
 
 def _added(name: str, **fields: float) -> Setting:
@@ -26,11 +32,25 @@ def _ratio(growing: Array, held: Array) -> Array:
 
 
 def _weight_of_negatives(problem: EncoderProblem) -> float:
-    """The critical weight of in-modal negatives: at once for P = P^T, else by bisection of certified optima."""
+    """The critical weight of in-modal negatives: at once for P = P^T, if half of it leaves a gap; else by bisection."""
     table = problem.law.table
+    if _is_closed(problem.at(loss=losses.InModalNegatives(LEAST_FREE))):
+        return LEAST_FREE
     if table.shape[0] == table.shape[1] and np.allclose(table, table.T, rtol=0, atol=1e-15):
-        return fronts.critical_weight_of_symmetric(problem.law, problem.tau, "in-modal-negatives")
+        found = fronts.critical_weight_of_symmetric(problem.law, problem.tau, "in-modal-negatives")
+        if found < np.inf and not _is_closed(problem.at(loss=losses.InModalNegatives(found / 2))):
+            return found
     return fronts.critical_weight(problem, "in-modal-negatives")
+
+
+def _weight_of_penalty(problem: EncoderProblem, penalty: type[penalties.GapPenalty] | type[penalties.UniformityPenalty]) -> float:
+    if _is_closed(problem.at(penalties=(penalty(LEAST_FREE),))):
+        return LEAST_FREE
+    return fronts.critical_weight(problem, penalty)
+
+
+def _is_closed(problem: EncoderProblem) -> bool:
+    return solve_encoders(problem, 1e-10).centroid_gap <= _CLOSED
 
 
 @dataclass(frozen=True)
@@ -43,14 +63,16 @@ class InModalNegatives(Remedy):
     unit = "beta/alpha, in-modal over cross-modal"
     critical = "1/lambda_c - 1, lambda_c(l) = 1/2 - k_l/4"
     code = Code(
-        "total_loss += weight * sum(F.cross_entropy(torch.diagonal_scatter(logit_scale * x @ x.T, logit_scale * "
+        "total_loss = total_loss + {weight} * sum(F.cross_entropy(torch.diagonal_scatter(logit_scale * x @ x.T, logit_scale * "
         "(image * text).sum(1)), labels) for x in (image, text)) / 2",
-        "weight 1: MultipleNegativesRankingLoss(model, "
-        'directions=("query_to_doc", "query_to_query", "doc_to_query", "doc_to_doc"), partition_mode="per_direction")',
+        None,
     )
 
     def setting(self, weight: float) -> Setting:
         return Setting(coupling=1 / (1 + weight))
+
+    def weight_of(self, coupling: float) -> float:
+        return 1 / coupling - 1
 
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
         return np.asarray(1 / (0.5 - modes.factors(kernel) / 4) - 1)
@@ -74,20 +96,22 @@ class JointSoftmax(Remedy):
     critical = "1/2, at every tau and dimension"
     most = 1.0
     code = Code(
-        "share 1/2: total_loss = sum(F.cross_entropy(logit_scale * torch.cat([x @ y.T, (x @ x.T).fill_diagonal_(-1e4)], 1), "
-        "labels) for x, y in ((image, text), (text, image))) / 2",
-        "share 1/2, of queries: MultipleNegativesRankingLoss(model, "
+        "total_loss = sum(F.cross_entropy(torch.cat([logit_scale * x @ y.T + {log_other}, (logit_scale * x @ x.T + {log_own})"
+        ".fill_diagonal_(-1e4)], 1), labels) for x, y in ((image, text), (text, image))) / 2",
+        "MultipleNegativesRankingLoss(model, scale={scale}, "
         'directions=("query_to_doc", "query_to_query"), partition_mode="joint")',
+        "sentence-transformers: share 1/2, queries only",
     )
 
     def setting(self, weight: float) -> Setting:
         return _added("mixture", own=weight)
 
+    def numbers(self, weight: float, dimension: int) -> dict[str, str]:
+        own, other = (f"({np.log(max(share, 1e-30)):.6g})" for share in (weight, 1 - weight))
+        return {"log_own": own, "log_other": other}
+
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
         return np.full(modes.lmax + 1, 0.5)
-
-    def coupling(self, weight: float) -> float | None:
-        return None
 
     def free_weight(self, problem: EncoderProblem) -> float:
         """beta/(1 + beta) of in-modal negatives: both have the same threshold."""
@@ -127,7 +151,7 @@ class SigmoidLoss(Remedy):
     formula = "binding + log int rho_1 K rho_2"
     unit = "1: the loss is replaced"
     critical = "none: the same modes grow, as 2 k_l"
-    most = 1.0
+    weights = (0.0, 1.0)
     code = Code("--siglip", None)
 
     def setting(self, weight: float) -> Setting:
@@ -156,7 +180,7 @@ class UniformityWithin(Remedy):
     unit = "weight of the uniformity loss"
     critical = "(2 k_l + k_l^2)/(2 k_l(t))"
     code = Code(
-        "total_loss += weight * sum(torch.pdist(x).pow(2).mul(-t).exp().mean().log() for x in (image, text)) / 2",
+        "total_loss = total_loss + {weight} * sum(torch.pdist(x).pow(2).mul(-{t}).exp().mean().log() for x in (image, text)) / 2",
         None,
     )
 
@@ -166,13 +190,16 @@ class UniformityWithin(Remedy):
     def setting(self, weight: float) -> Setting:
         return _added("uniformity", weight=weight, t=self.t)
 
+    def numbers(self, weight: float, dimension: int) -> dict[str, str]:
+        return {"t": f"{self.t:.6g}"}
+
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
         return _ratio(growth_of_clip(modes.factors(kernel)), 2 * modes.factors(Kernel("rbf", 1 / self.t)))
 
     def free_weight(self, problem: EncoderProblem) -> float | None:
         """Where exp(-t |z - z'|^2) is the loss's own kernel, t = 1/(2 tau); others are not known."""
         is_same = np.isclose(self.t, 1 / (2 * problem.tau), rtol=1e-9)
-        return fronts.critical_weight(problem, penalties.UniformityPenalty) if is_same else None
+        return _weight_of_penalty(problem, penalties.UniformityPenalty) if is_same else None
 
     @property
     def free_sentence(self) -> str:
@@ -190,13 +217,16 @@ class UniformityAcross(Remedy):
     formula = "J + weight log int rho_1 K_t rho_2"
     unit = "weight of the uniformity loss"
     critical = "none: it opens the gap"
-    code = Code("total_loss += weight * torch.cdist(image, text).pow(2).mul(-t).exp().mean().log()", None)
+    code = Code("total_loss = total_loss + {weight} * torch.cdist(image, text).pow(2).mul(-{t}).exp().mean().log()", None)
 
     def __post_init__(self) -> None:
         self.setting(1.0)  # refuses what the term does
 
     def setting(self, weight: float) -> Setting:
         return _added("cross-uniformity", weight=weight, t=self.t)
+
+    def numbers(self, weight: float, dimension: int) -> dict[str, str]:
+        return {"t": f"{self.t:.6g}"}
 
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
         return np.full(modes.lmax + 1, _NEVER)
@@ -226,13 +256,13 @@ class CentroidPenalty(_Quadratic):
     title = "squared distance of the centroids penalised"
     formula = "J + weight |m_1 - m_2|^2"
     critical = "d (2 k_1 + k_1^2)/8 for degree 1, none for the others"
-    code = Code("total_loss += weight * (image.mean(0) - text.mean(0)).square().sum()", None)
+    code = Code("total_loss = total_loss + {weight} * (image.mean(0) - text.mean(0)).square().sum()", None)
 
     def setting(self, weight: float) -> Setting:
         return _added("centroid", weight=weight)
 
     def free_weight(self, problem: EncoderProblem) -> float:
-        return fronts.critical_weight(problem, "gap")
+        return _weight_of_penalty(problem, penalties.GapPenalty)
 
     @property
     def free_sentence(self) -> str:
@@ -249,9 +279,8 @@ class MmdPenalty(_Quadratic):
     title = "squared MMD penalised"
     formula = "J + weight int (rho_1 - rho_2) K' (rho_1 - rho_2)"
     code = Code(
-        "total_loss += weight * sum(s * torch.exp(x @ y.T / tau - log_volume).mean() for s, x, y in ((1, image, "
-        "image), (1, text, text), "
-        "(-2, image, text)))",
+        "total_loss = total_loss + {weight} * sum(s * torch.exp(x @ y.T / {tau} - {log_volume}).mean() "
+        "for s, x, y in ((1, image, image), (1, text, text), (-2, image, text)))",
         None,
     )
 
@@ -260,6 +289,9 @@ class MmdPenalty(_Quadratic):
 
     def setting(self, weight: float) -> Setting:
         return _added("mmd", weight=weight, tau=self.tau)
+
+    def numbers(self, weight: float, dimension: int) -> dict[str, str]:
+        return {"tau": f"{self.tau:.6g}", "log_volume": f"{Kernel('cosine', self.tau).log_volume(dimension - 1):.6g}"}
 
 
 @dataclass(frozen=True)
@@ -270,8 +302,8 @@ class EnergyDistance(_Quadratic):
     title = "energy distance penalised"
     formula = "J - weight int int |z - z'| (rho_1 - rho_2)(rho_1 - rho_2)'"
     code = Code(
-        "total_loss += weight * sum(s * torch.cdist(x, y).mean() for s, x, y in ((2, image, text), (-1, image, image), "
-        "(-1, text, text)))",
+        "total_loss = total_loss + {weight} * sum(s * torch.cdist(x, y).mean() "
+        "for s, x, y in ((2, image, text), (-1, image, image), (-1, text, text)))",
         None,
     )
 
@@ -290,14 +322,16 @@ class SymmetricKl(Remedy):
     critical = "1/2 + k_l/4"
     most = 1.0
     code = Code(
-        "total_loss += weight * sum((torch.logsumexp(logit_scale * x @ x.T, 1) - torch.logsumexp(logit_scale * x @ "
-        "y.T, 1)).mean() for x, y "
-        "in ((image, text), (text, image))) / 2",
+        "total_loss = total_loss + {weight} * sum(s * torch.logsumexp((logit_scale * x @ y.T).fill_diagonal_(-1e4), 1).mean() "
+        "for s, x, y in ((1, image, image), (1, text, text), (-1, image, text), (-1, text, image))) / 2",
         None,
     )
 
     def setting(self, weight: float) -> Setting:
         return Setting(coupling=1 - weight)
+
+    def weight_of(self, coupling: float) -> float:
+        return 1 - coupling
 
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
         return np.asarray(0.5 + modes.factors(kernel) / 4)
@@ -315,13 +349,13 @@ REMEDIES: dict[str, type[Remedy]] = {
 
 @dataclass(frozen=True)
 class Published:
-    """A loss as it was published: a remedy at a weight, and what else is in it."""
+    """A loss as it was published: a remedy at a weight, where, and what of it that leaves out."""
 
     title: str
     remedy: str
     weight: float
     source: str
-    besides: str = ""
+    left_out: str = ""
 
 
 #: Published settings of known losses.
@@ -329,28 +363,24 @@ PUBLISHED: dict[str, Published] = {
     "clip": Published("CLIP", "in-modal-negatives", 0.0, "Radford et al. 2021"),
     "alignclip": Published(
         "AlignCLIP with alpha 1, beta 1/2", "in-modal-negatives", 0.5, "Eslami and de Melo 2025",
-        "its in-modal logits are scaled by a distance of meanings, and its encoders share weights",
+        "in-modal negatives of both modalities; its weights by distances of meaning, and its shared encoder, are left out",
     ),
     "cua": Published(
         "CUA with weights 1", "uniformity:2.0", 1.0, "Fahim, Murphy and Fyshe 2024",
-        "its alignment term adds 2 to 1/tau in front of the potentials, and no curvature",
+        "its alignment term adds 2 to 1/tau in front of the potentials, which is left out, and no curvature",
     ),
-    "joint-softmax": Published("one softmax over both modalities' negatives", "joint-softmax", 0.5, "Li et al. 2023 (GTE)"),
-    "four-directions": Published(
-        "four softmaxes, averaged (all directions, per_direction)", "in-modal-negatives", 1.0, "sentence-transformers"
-    ),
+    "joint-softmax-half": Published("one softmax over all negatives", "joint-softmax", 0.5, "Li et al. 2023"),
     "siglip": Published("SigLIP", "sigmoid", 1.0, "Zhai et al. 2023"),
 }  # fmt: skip
 
 
-def remedy_of(text: str) -> tuple[Remedy, float | None]:
-    """The remedy that a text names, and the weight of a published one. Raises InputError for an unknown name."""
-    if text in PUBLISHED and text not in REMEDIES:
-        return made_of(PUBLISHED[text].remedy, REMEDIES, "remedy"), PUBLISHED[text].weight
-    return made_of(text, REMEDIES, "remedy"), None
-
-
-def terms_of(remedy: Remedy, weight: float) -> tuple[float, tuple[Term, ...]]:
-    """Coupling and terms of a problem at a weight."""
-    setting = remedy.setting(remedy.check(weight))
-    return setting.coupling, setting.terms
+def remedy_of(text: str) -> tuple[Remedy, Published | None]:
+    """The remedy that a text names, in any case, and the published loss if it is one. Raises InputError for an unknown name."""
+    name, _, rest = text.partition(":")
+    name = name.lower()
+    if name in PUBLISHED and not rest:
+        return made_of(PUBLISHED[name].remedy, REMEDIES, "remedy"), PUBLISHED[name]
+    if name not in REMEDIES:
+        known = ", ".join(sorted({*PUBLISHED, *REMEDIES}))
+        raise InputError(f"unknown remedy {text!r}; there is {known}, and `all` on the command line")
+    return made_of(f"{name}:{rest}" if rest else name, REMEDIES, "remedy"), None

@@ -1,5 +1,4 @@
-"""The first-order transition of two smoothed densities at flat potentials: bands in closed form, in any dimension; "
-"states on a grid."""
+"""The first-order transition of two smoothed densities at flat potentials: bands in any dimension, states on a grid."""
 
 from dataclasses import dataclass
 from math import log
@@ -13,13 +12,10 @@ from fieldsolve.grids import Grid, Kernel
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
 
-_COARSE, _ROUNDS, _PART = (
-    64,
-    12,
-    0.3,
-)  # heights that are tried, how often the best one's neighbourhood is narrowed, and by how much
+_COARSE, _ROUNDS, _PART = 64, 12, 0.3  # heights tried at once, how often the best one's neighbourhood is narrowed, to which part
 _LEAST_HEIGHT = 1e-3
-_STEP, _TOLERANCE, _MOST_STEPS = 0.01, 1e-3, 1000  # of the coupling, by continuation; of a descent
+_STEP, _TOLERANCE, _MOST_RAISED = 0.01, 1e-3, 4  # of the coupling, by continuation
+_NATS, _BELOW, _MOST_STEPS = 1e-4, 1e-6, 1000  # of a descent; nats by which a state is below uniform densities
 
 
 @dataclass(frozen=True)
@@ -59,19 +55,27 @@ def band_binodal(kernel: Kernel, dimension: int) -> Binodal:
     return Binodal(band_coupling(kernel, dimension, best), best)
 
 
-def measured_binodal(grid: Grid, kernel: Kernel, watch: Watch | None = None) -> float:
+def measured_binodal(grid: Grid, kernel: Kernel, watch: Watch | None = None) -> float | None:
     """The coupling, to 1e-3, down to which a separated state of flat potentials lies below the uniform pair on a grid.
 
-    From the state at the binodal of bands on, which is an upper bound, a state is followed downwards, each descent from the last
-    one that lies below. Raises InputError if the grid cannot resolve the kernel, and for critics that are not linear.
+    From the state at the binodal of bands on (or a little above it, if that is not below on this grid) a state is followed
+    downwards, each descent from the last one that lies below. None if none was found below. Raises InputError if the grid cannot
+    resolve the kernel, and for critics that are not linear.
     """
     high = band_binodal(kernel, grid.components).coupling
-    problem = Problem(["flat"] * 2, kernel.tau, 0.0, high, "smoothed", grid=grid, critic=str(kernel.critic))
-    state, step = from_density(problem.solve().density, 0.0), _STEP
+    problem = Problem(["flat"] * 2, kernel.tau, 0.0, high, "smoothed", grid=grid, critic=str(kernel.critic), tolerance=_NATS)
+    for _ in range(_MOST_RAISED):
+        solution = problem.at("coupling", high).solve()
+        if solution.energy < -_BELOW:
+            break
+        high += _STEP
+    else:
+        return None
+    state, step = from_density(solution.density, 0.0), _STEP
     while step > _TOLERANCE:
         energy = problem.at("coupling", max(high - step, 0.0)).functional()[0]
-        found = descend(energy, state, problem.nats, _MOST_STEPS)
-        if found.evaluation.value < 0:
+        found = descend(energy, state, _NATS, _MOST_STEPS)
+        if found.evaluation.value < -_BELOW:
             high, state = high - step, found.state
         else:
             step /= 2

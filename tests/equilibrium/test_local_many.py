@@ -185,5 +185,6 @@ def test_points_are_dealt_so_that_masses_fit() -> None:
 
 def test_smoothed_densities_of_three_modalities_are_bounded() -> None:
     solution = fs.Problem(["two-well"] * 3, 0.3, 1e-3, 0.2, "smoothed", nside=8).solve()
+    two = fs.Problem(["two-well"] * 2, 0.3, 1e-3, 0.2, "smoothed", nside=8).solve()
     assert solution.bound is not None
-    assert 0 < solution.gap < 1
+    assert 0 < solution.gap < two.gap  # a coupling shared among more others is weaker

@@ -136,3 +136,13 @@ def test_the_vertex_minimum_needs_two_modalities_and_a_floor() -> None:
         vertices.vertex_minimum(np.stack([zero, zero]), 1.0, 0.0)
     with pytest.raises(InputError, match="two modalities"):
         vertices.vertex_minimum(zero[None], 1.0, 0.1)
+
+
+def test_many_modalities_with_one_potential_share_out_its_lowest_pixels() -> None:
+    rng = np.random.default_rng(0)
+    potential = rng.uniform(-1, 1, 96)
+    found = vertices.vertex_minimum(np.tile(potential, (12, 1)), 0.5, 1e-3)
+    assert sorted(found.pixels) == sorted(np.argsort(potential)[:12].tolist())
+    few = rng.uniform(-1, 1, (5, 7))
+    brute = min(vertices.vertex_energy(few, 0.5, 0.01, pixels) for pixels in product(range(7), repeat=5))
+    assert vertices.vertex_minimum(few, 0.5, 0.01).value == pytest.approx(brute, abs=1e-12)

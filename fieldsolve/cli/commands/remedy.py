@@ -40,38 +40,53 @@ def command(name: str, **options: Any) -> None:
       fieldsolve remedy alignclip --tau 0.3 -o alignclip
 
     NAME: in-modal-negatives, joint-softmax, symmetric-kl, tempered-reference, sigmoid, uniformity:T, cross-uniformity:T,
-    centroid, mmd:TAU or energy-distance; or a published loss: clip, alignclip, cua, four-directions, siglip. Two questions have
-    two
-    answers: with partners held still, densities react to potentials that stay; with free encoders partners move too.
+    centroid, mmd:TAU or energy-distance; or a published loss: clip, alignclip, cua, joint-softmax-half, siglip. Two questions
+    have two answers: in training partners move with the densities (free encoders, --law); with partners held still, a stress
+    test of the loss, densities react to potentials that stay. `curvature` below 0: the mode of that degree grows.
     """
     from fieldsolve.encoders.laws import law_named
     from fieldsolve.grids import Kernel
-    from fieldsolve.numerics.errors import InputError
     from fieldsolve.remedies.pictures import plot_comparison, plot_study
-    from fieldsolve.remedies.study import compare_all, study
-    from fieldsolve.remedies.table import PUBLISHED, REMEDIES, remedy_of
+    from fieldsolve.remedies.study import compare_all, study, study_published
+    from fieldsolve.remedies.table import remedy_of
 
-    if name.partition(":")[0] not in {_ALL, *PUBLISHED, *REMEDIES}:
-        raise InputError(f"unknown remedy {name!r}; there is {', '.join(sorted({_ALL, *PUBLISHED, *REMEDIES}))}")
-    if name == _ALL and (options["weight"] is not None or options["weights"] is not None):
-        raise click.UsageError("--weight and --weights are of one remedy; name it")
+    is_all = name.lower() == _ALL
+    remedy, published = (None, None) if is_all else remedy_of(name)
+    _check_usage(options, is_all)
     check_places(options)
     wanted = options["states"]
     if wanted is None:
-        wanted = name != _ALL or options["output"] is not None or options["figure"] is not None
-    space = Kernel(options["critic"], options["tau"]), options["dimension"]
+        wanted = not is_all or options["output"] is not None or options["figure"] is not None
+    kernel, dimension = Kernel(options["critic"], options["tau"]), options["dimension"]
     law = None if options["law"] is None else law_named(options["law"])
     with running(options) as watch:
-        problem = _problem(options) if wanted and options["dimension"] in (2, 3) else None
-        if name == _ALL:
-            every = compare_all(problem, space, law, watch)
+        problem = _problem(options) if wanted and dimension in (2, 3) else None
+        if remedy is None:
+            every = compare_all(kernel, dimension, problem, law, watch)
             summary, draw = every.summary(), lambda: plot_comparison(every)
         else:
-            remedy, published = remedy_of(name)
-            weight = published if options["weight"] is None else options["weight"]
-            found = study(remedy, problem, space, _weights(options["weights"]), weight, law, watch)
+            more = {"problem": problem, "weights": _weights(options["weights"]), "weight": options["weight"], "law": law}
+            if published is None:
+                found = study(remedy, kernel, dimension, watch=watch, **more)
+            else:
+                found = study_published(published, kernel, dimension, watch=watch, **more)
             summary, draw = found.summary(), lambda: plot_study(found)
     deliver(summary, draw, options)
+
+
+def _check_usage(options: dict[str, Any], is_all: bool) -> None:
+    """Refuse options that would not be looked at."""
+    if is_all and (options["weight"] is not None or options["weights"] is not None):
+        raise click.UsageError("--weight and --weights are of one remedy; name it")
+    of_states = [name for name in ("weights", "potentials", "nside", "circle") if options[name]]
+    if options["dimension"] not in (2, 3) and (options["states"] or of_states):
+        raise click.UsageError(f"states are found in dimension 2 and 3, not {options['dimension']}; leave out what asks for them")
+    if options["states"] is False and of_states:
+        raise click.UsageError(f"--{of_states[0].rstrip('s')} is of the states, which --no-states leaves out")
+    if options["nside"] and options["dimension"] == 2:
+        raise click.UsageError("--nside is of the sphere, --dimension 3; give --circle")
+    if options["circle"] and options["dimension"] == 3:
+        raise click.UsageError("--circle is of --dimension 2; give --nside")
 
 
 def _problem(options: dict[str, Any]) -> Any:

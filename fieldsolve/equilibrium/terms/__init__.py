@@ -21,6 +21,8 @@ from fieldsolve.equilibrium.terms.term import Contrast as Contrast
 from fieldsolve.equilibrium.terms.term import Convexity as Convexity
 from fieldsolve.equilibrium.terms.term import Term as Term
 from fieldsolve.equilibrium.terms.uniformity import CrossUniformity, Uniformity
+from fieldsolve.grids import Kernel
+from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import made_of
 
@@ -40,7 +42,19 @@ def with_field(terms: Sequence[Term], path: str, value: float) -> tuple[Term, ..
     known = {f"{term.name}.{one.name}" for term in terms for one in fields(term) if one.repr and one.type in (float, "float")}  # type: ignore[arg-type]
     if path not in known:
         raise InputError(f"no term has a number {path!r}; there is {', '.join(sorted(known)) or 'none, without terms'}")
+    if sum(term.name == name for term in terms) > 1:
+        raise InputError(
+            f"several terms are called {name}: which one's {field} is {value:g}, {path!r} does not say; give one of them"
+        )
     return tuple(replace(term, **{field: value}) if term.name == name else term for term in terms)  # type: ignore[type-var]
+
+
+def contrast_of(terms: Sequence[Term], mixing: Array, kernel: Kernel | None) -> Term:
+    """What negatives become with a mixing matrix and a kernel (None: intrinsic): the contrast among terms, or cross-entropies."""
+    for term in terms:
+        if isinstance(term, Contrast):
+            return term.within(mixing, kernel)
+    return CrossEntropy(mixing, kernel)
 
 
 def term_of(term: Term | str) -> Term:

@@ -78,8 +78,7 @@ class CrossEntropy(Term):
 
     @property
     def convexity(self) -> Convexity:
-        """Of log rho: jointly convex without coupling. Of log K rho nothing is: not even int rho log K rho, at low "
-        "temperatures."""
+        """Of log rho: jointly convex without coupling. Of log K rho none is proved: int rho log K rho is not at low tau."""
         return Convexity.JOINTLY if self.kernel is None and not is_coupled(self.mixing) else Convexity.NOT
 
 

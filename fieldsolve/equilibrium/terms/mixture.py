@@ -30,6 +30,11 @@ class Mixture(Contrast):
     def __post_init__(self) -> None:
         require_share(self, self.own, "the share of own negatives")
 
+    @property
+    def needs_floor(self) -> bool:
+        """Not with own negatives: int rho log(w rho + ...) is at least log w and the entropy's minimum."""
+        return self.own == 0
+
     def within(self, mixing: Array, kernel: Kernel | None) -> "Mixture":
         return replace(self, kernel=kernel)
 

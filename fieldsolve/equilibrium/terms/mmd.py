@@ -31,6 +31,7 @@ class MmdPenalty(QuadraticPenalty):
 
     def check(self, grid: Grid, modalities: int) -> None:
         require_smoothing(self, grid, self.kernel)
+        super().check(grid, modalities)
 
     def eigenvalues(self, modes: Modes) -> Array:
         return modes.factors(self.kernel)

@@ -38,8 +38,7 @@ def log_overlaps(grid: Grid, kernel: Kernel | None, density: Array) -> tuple[flo
 
 
 def pair_factors(factors: Array, modalities: int) -> Array:
-    """The second variation of A times the mean of log overlaps at uniform densities: 2 k_l/(A - 1) between any two, "
-    "(lmax + 1, A, A)."""
+    """A times the second variation of mean log overlaps at uniform densities: 2 k_l/(A - 1) between any two, (lmax + 1, A, A)."""
     apart = 1 - np.eye(modalities)
     return np.asarray(2 * factors[:, None, None] * apart / (modalities - 1))
 

@@ -37,9 +37,13 @@ def add_pull(smoother: Smoother, variation: Array, log_ratio: Array, top: float,
         log_ratio[at] -= top
         np.exp(log_ratio[at], out=log_ratio[at])
 
+    with np.errstate(over="ignore"):  # beyond all numbers where a density faces another one's empty tail: the descent says so
+        height = np.exp(top)
+
     def add(at: slice) -> None:
-        pull[at] *= np.exp(top)
-        variation[at] += pull[at]
+        with np.errstate(over="ignore", invalid="ignore"):
+            pull[at] *= height
+            variation[at] += pull[at]
 
     threads.over_chunks(take_exponential, smoother.grid.size)
     pull = smoother.smooth_closely(log_ratio, float(np.exp(-top)), weight)

@@ -5,7 +5,7 @@ from itertools import combinations
 
 import numpy as np
 
-from fieldsolve.equilibrium.terms.term import Convexity, Term, require_weight
+from fieldsolve.equilibrium.terms.term import Convexity, Term, require_pairs, require_weight
 from fieldsolve.grids import Grid, Modes
 from fieldsolve.numerics.arrays import Array
 
@@ -39,6 +39,7 @@ class QuadraticPenalty(Term):
 
     def check(self, grid: Grid, modalities: int) -> None:
         super().check(grid, modalities)
+        require_pairs(self, modalities)
         self.apply(grid, np.zeros(grid.size))
 
     def evaluate(self, grid: Grid, density: Array) -> tuple[float, Array]:

@@ -8,7 +8,7 @@ from math import exp, isfinite
 import numpy as np
 
 from fieldsolve.equilibrium.terms.overlap import height, log_overlaps, overlap, pair_factors
-from fieldsolve.equilibrium.terms.term import Contrast, Convexity
+from fieldsolve.equilibrium.terms.term import Contrast, Convexity, require_pairs
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -24,8 +24,8 @@ class Overlap(Contrast):
         """The term at overlaps int rho_1 K rho_2; it rises with them."""
 
     def check(self, grid: Grid, modalities: int) -> None:
-        if modalities < 2:
-            raise InputError(f"the term {self} is for two modalities or more: it is about pairs of them")
+        super().check(grid, modalities)
+        require_pairs(self, modalities)
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,10 @@ class SigmoidAtBias(Overlap):
 
     def spectrum(self, modes: Modes, modalities: int) -> Array:
         return exp(self.bias) * pair_factors(modes.factors(self.kernel), modalities)
+
+    @property
+    def needs_floor(self) -> bool:
+        return False
 
     @property
     def convexity(self) -> Convexity:

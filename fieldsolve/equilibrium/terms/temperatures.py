@@ -1,5 +1,4 @@
-"""A temperature for each direction: of the first modality's rows against the second's, and of the second's against "
-"the first's."""
+"""A temperature for each direction: of the first modality's rows as queries, and of the second's."""
 
 from dataclasses import dataclass, field, replace
 
@@ -7,7 +6,7 @@ import numpy as np
 
 from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix
 from fieldsolve.equilibrium.terms.pull import cross
-from fieldsolve.equilibrium.terms.term import Contrast, Convexity, require_scale
+from fieldsolve.equilibrium.terms.term import Contrast, Convexity, require_scale, require_smoothing
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
 
@@ -34,6 +33,16 @@ class Temperatures(Contrast):
     def __post_init__(self) -> None:
         for tau in (self.tau1, self.tau2):
             require_scale(self, tau, "a temperature")
+
+    @property
+    def needs_floor(self) -> bool:
+        return bool(self._mixing[0, 1] + self._mixing[1, 0] > 0)
+
+    def check(self, grid: Grid, modalities: int) -> None:
+        super().check(grid, modalities)
+        for kernel in self._kernels:
+            if kernel is not None and not kernel.unresolved:
+                require_smoothing(self, grid, kernel)
 
     def within(self, mixing: Array, kernel: Kernel | None) -> "Temperatures":
         return replace(self, mixing=mixing, kernel=kernel)

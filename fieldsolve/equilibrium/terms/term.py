@@ -89,6 +89,11 @@ class Contrast(Term):
 
     needs_coupling: ClassVar[bool] = False
 
+    @property
+    def needs_floor(self) -> bool:
+        """Whether without smoothing the term is unbounded below unless densities have a floor."""
+        return True
+
     @abstractmethod
     def within(self, mixing: Array, kernel: Kernel | None) -> "Contrast":
         """The term of a problem with this mixing matrix and kernel."""
@@ -109,6 +114,12 @@ def require_smoothing(term: Term, grid: Grid, kernel: Kernel) -> None:
             f"the term {term} smooths by a kernel narrower than {grid} resolves ({kernel.width:.2g} rad); use "
             f"{grid.finer(kernel.width / RESOLUTION)} or a wider kernel"
         )
+
+
+def require_pairs(term: Term, modalities: int) -> None:
+    """Raise InputError unless there are two modalities or more."""
+    if modalities < 2:
+        raise InputError(f"the term {term} is for two modalities or more: it is about pairs of them")
 
 
 def require_weight(term: Term, weight: float) -> None:

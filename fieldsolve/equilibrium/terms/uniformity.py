@@ -5,10 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldsolve.equilibrium.terms.overlap import height, log_lowest, log_overlaps, overlap, pair_factors
-from fieldsolve.equilibrium.terms.term import Convexity, Term, require_scale, require_smoothing, require_weight
+from fieldsolve.equilibrium.terms.term import Convexity, Term, require_pairs, require_scale, require_smoothing, require_weight
 from fieldsolve.grids import Grid, Kernel, Modes, Smoother
 from fieldsolve.numerics.arrays import Array
-from fieldsolve.numerics.errors import InputError
 
 
 def _kernel(t: float) -> Kernel:
@@ -34,6 +33,7 @@ class Uniformity(Term):
         require_scale(self, self.t, "t")
 
     def check(self, grid: Grid, modalities: int) -> None:
+        super().check(grid, modalities)
         require_smoothing(self, grid, _kernel(self.t))
 
     def evaluate(self, grid: Grid, density: Array) -> tuple[float, Array]:
@@ -74,8 +74,8 @@ class CrossUniformity(Term):
         require_scale(self, self.t, "t")
 
     def check(self, grid: Grid, modalities: int) -> None:
-        if modalities < 2:
-            raise InputError(f"the term {self} is for two modalities or more: it is about pairs of them")
+        super().check(grid, modalities)
+        require_pairs(self, modalities)
         require_smoothing(self, grid, _kernel(self.t))
 
     def evaluate(self, grid: Grid, density: Array) -> tuple[float, Array]:
