@@ -16,9 +16,9 @@ from fieldsolve.equilibrium.descent import descend
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.remedies.effect import Effect, effect
 from fieldsolve.remedies.pictures import plot_comparison
+from fieldsolve.remedies.published import remedy_of
 from fieldsolve.remedies.states import states_of
 from fieldsolve.remedies.study import Comparison, Free, Study
-from fieldsolve.remedies.table import remedy_of
 
 TAU, NSIDE = 0.3, 4
 NAMES = ("in-modal-negatives", "joint-softmax", "uniformity:2.0", "centroid", "mmd:0.2")

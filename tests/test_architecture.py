@@ -292,3 +292,12 @@ def test_nothing_compiles_at_import() -> None:
         "    if m.name != 'fieldsolve.__main__': importlib.import_module(m.name)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"PATH": str(Path(sys.executable).parent), "MPLBACKEND": "Agg"})
+
+
+def test_docstrings_have_no_stray_quotes() -> None:
+    """As a line breaker leaves them that takes a docstring for a literal."""
+    for path in [*PACKAGE.rglob("*.py"), *(PACKAGE.parent / "examples").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef):
+                said = ast.get_docstring(node) or ""
+                assert not re.search(r'"\n\s*"', said), (path, getattr(node, "name", "module"))

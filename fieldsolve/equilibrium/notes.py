@@ -160,6 +160,13 @@ NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
     (lambda case: case.bound is None and why_unbounded(case.energy, float(case.problem.floor or 0.0)) is not None, _unbounded),
     (_is_convex_and_apart, _convex_and_apart),
     (
+        lambda case: case.problem.energy == "intrinsic" and bool(case.energy.penalties) and case.problem.modalities > 1,
+        lambda _: (
+            "intrinsic states under a penalty may be mixed pixel by pixel, which its kernel takes for one density; "
+            "--energy smoothed (energy=) looks at the loss's own scale"
+        ),
+    ),
+    (
         _has_free_ties,
         lambda _: (
             "with equal potentials the intrinsic energy does not say which part of the sphere goes to which modality: "

@@ -12,9 +12,11 @@ from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.grids import Kernel
 from fieldsolve.numerics.progress import Progress, Watch
 from fieldsolve.remedies.effect import Effect, effect, published_sentences
+from fieldsolve.remedies.free import LEAST_FREE
+from fieldsolve.remedies.published import Published, remedy_of
 from fieldsolve.remedies.remedy import Code, Remedy
 from fieldsolve.remedies.states import States, default_weights, states_of
-from fieldsolve.remedies.table import LEAST_FREE, REMEDIES, Published, remedy_of
+from fieldsolve.remedies.table import REMEDIES
 
 #: What both answers mean, in words.
 MEANING = (

@@ -1,24 +1,18 @@
-"""The remedies by name, and the published settings of known losses."""
+"""The remedies by name."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.encoders import fronts, losses, penalties
+from fieldsolve.encoders import penalties
 from fieldsolve.encoders.problem import EncoderProblem
-from fieldsolve.encoders.solve import solve_encoders
 from fieldsolve.equilibrium.terms import TERMS
 from fieldsolve.grids import Kernel, Modes
 from fieldsolve.numerics.arrays import Array
-from fieldsolve.numerics.errors import InputError
-from fieldsolve.numerics.names import made_of
+from fieldsolve.remedies.free import weight_of_negatives, weight_of_penalty
 from fieldsolve.remedies.remedy import Code, Remedy, Setting, growth_of_clip
 
-#: The least weight that free encoders are tried at: a critical one of so much is one of at most so much.
-LEAST_FREE = 1e-3
-
 _NEVER = np.inf
-_CLOSED = 2e-3  # a centroid gap of free encoders that counts as none
 
 
 def _added(name: str, **fields: float) -> Setting:
@@ -29,28 +23,6 @@ def _added(name: str, **fields: float) -> Setting:
 def _ratio(growing: Array, held: Array) -> Array:
     """What a penalty's weight must be where a mode that grows is held; inf where it is not."""
     return np.divide(growing, held, out=np.full_like(growing, _NEVER), where=held > 0)
-
-
-def _weight_of_negatives(problem: EncoderProblem) -> float:
-    """The critical weight of in-modal negatives: at once for P = P^T, if half of it leaves a gap; else by bisection."""
-    table = problem.law.table
-    if _is_closed(problem.at(loss=losses.InModalNegatives(LEAST_FREE))):
-        return LEAST_FREE
-    if table.shape[0] == table.shape[1] and np.allclose(table, table.T, rtol=0, atol=1e-15):
-        found = fronts.critical_weight_of_symmetric(problem.law, problem.tau, "in-modal-negatives")
-        if found < np.inf and not _is_closed(problem.at(loss=losses.InModalNegatives(found / 2))):
-            return found
-    return fronts.critical_weight(problem, "in-modal-negatives")
-
-
-def _weight_of_penalty(problem: EncoderProblem, penalty: type[penalties.GapPenalty] | type[penalties.UniformityPenalty]) -> float:
-    if _is_closed(problem.at(penalties=(penalty(LEAST_FREE),))):
-        return LEAST_FREE
-    return fronts.critical_weight(problem, penalty)
-
-
-def _is_closed(problem: EncoderProblem) -> bool:
-    return solve_encoders(problem, 1e-10).centroid_gap <= _CLOSED
 
 
 @dataclass(frozen=True)
@@ -78,7 +50,7 @@ class InModalNegatives(Remedy):
         return np.asarray(1 / (0.5 - modes.factors(kernel) / 4) - 1)
 
     def free_weight(self, problem: EncoderProblem) -> float:
-        return _weight_of_negatives(problem)
+        return weight_of_negatives(problem)
 
     @property
     def free_sentence(self) -> str:
@@ -115,7 +87,7 @@ class JointSoftmax(Remedy):
 
     def free_weight(self, problem: EncoderProblem) -> float:
         """beta/(1 + beta) of in-modal negatives: both have the same threshold."""
-        beta = _weight_of_negatives(problem)
+        beta = weight_of_negatives(problem)
         return 1.0 if beta == np.inf else beta / (1 + beta)
 
     @property
@@ -199,7 +171,7 @@ class UniformityWithin(Remedy):
     def free_weight(self, problem: EncoderProblem) -> float | None:
         """Where exp(-t |z - z'|^2) is the loss's own kernel, t = 1/(2 tau); others are not known."""
         is_same = np.isclose(self.t, 1 / (2 * problem.tau), rtol=1e-9)
-        return _weight_of_penalty(problem, penalties.UniformityPenalty) if is_same else None
+        return weight_of_penalty(problem, penalties.UniformityPenalty) if is_same else None
 
     @property
     def free_sentence(self) -> str:
@@ -262,7 +234,7 @@ class CentroidPenalty(_Quadratic):
         return _added("centroid", weight=weight)
 
     def free_weight(self, problem: EncoderProblem) -> float:
-        return _weight_of_penalty(problem, penalties.GapPenalty)
+        return weight_of_penalty(problem, penalties.GapPenalty)
 
     @property
     def free_sentence(self) -> str:
@@ -345,42 +317,3 @@ REMEDIES: dict[str, type[Remedy]] = {
         CentroidPenalty, MmdPenalty, EnergyDistance,
     )
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Published:
-    """A loss as it was published: a remedy at a weight, where, and what of it that leaves out."""
-
-    title: str
-    remedy: str
-    weight: float
-    source: str
-    left_out: str = ""
-
-
-#: Published settings of known losses.
-PUBLISHED: dict[str, Published] = {
-    "clip": Published("CLIP", "in-modal-negatives", 0.0, "Radford et al. 2021"),
-    "alignclip": Published(
-        "AlignCLIP with alpha 1, beta 1/2", "in-modal-negatives", 0.5, "Eslami and de Melo 2025",
-        "in-modal negatives of both modalities; its weights by distances of meaning, and its shared encoder, are left out",
-    ),
-    "cua": Published(
-        "CUA with weights 1", "uniformity:2.0", 1.0, "Fahim, Murphy and Fyshe 2024",
-        "its alignment term adds 2 to 1/tau in front of the potentials, which is left out, and no curvature",
-    ),
-    "joint-softmax-half": Published("one softmax over all negatives", "joint-softmax", 0.5, "Li et al. 2023"),
-    "siglip": Published("SigLIP", "sigmoid", 1.0, "Zhai et al. 2023"),
-}  # fmt: skip
-
-
-def remedy_of(text: str) -> tuple[Remedy, Published | None]:
-    """The remedy that a text names, in any case, and the published loss if it is one. Raises InputError for an unknown name."""
-    name, _, rest = text.partition(":")
-    name = name.lower()
-    if name in PUBLISHED and not rest:
-        return made_of(PUBLISHED[name].remedy, REMEDIES, "remedy"), PUBLISHED[name]
-    if name not in REMEDIES:
-        known = ", ".join(sorted({*PUBLISHED, *REMEDIES}))
-        raise InputError(f"unknown remedy {text!r}; there is {known}, and `all` on the command line")
-    return made_of(f"{name}:{rest}" if rest else name, REMEDIES, "remedy"), None

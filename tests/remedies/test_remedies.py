@@ -22,10 +22,12 @@ from fieldsolve.equilibrium.terms import TERMS
 from fieldsolve.grids import Healpix, Kernel, Modes
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.remedies.effect import effect, published_sentences
+from fieldsolve.remedies.free import LEAST_FREE
+from fieldsolve.remedies.published import PUBLISHED, remedy_of
 from fieldsolve.remedies.remedy import curvature
 from fieldsolve.remedies.states import states_of
 from fieldsolve.remedies.study import closing, closing_sentence
-from fieldsolve.remedies.table import LEAST_FREE, PUBLISHED, REMEDIES, remedy_of
+from fieldsolve.remedies.table import REMEDIES
 
 CLIP = Kernel("cosine", 0.01), 512
 SPHERE = Kernel("cosine", 0.3), 3

@@ -47,8 +47,8 @@ def command(name: str, **options: Any) -> None:
     from fieldsolve.encoders.laws import law_named
     from fieldsolve.grids import Kernel
     from fieldsolve.remedies.pictures import plot_comparison, plot_study
+    from fieldsolve.remedies.published import remedy_of
     from fieldsolve.remedies.study import compare_all, study, study_published
-    from fieldsolve.remedies.table import remedy_of
 
     is_all = name.lower() == _ALL
     remedy, published = (None, None) if is_all else remedy_of(name)

@@ -31,6 +31,8 @@ def log_overlaps(grid: Grid, kernel: Kernel | None, density: Array) -> tuple[flo
     total, variation = 0.0, np.zeros_like(density)
     for a, b in pairs:
         value, from_b, from_a = overlap(smoother, density[a], density[b])
+        if value == 0:  # below exp(-708): what follows is not finite, and is said to be so
+            value = np.nan
         total += float(np.log(value))
         variation[a] += from_b / value
         variation[b] += from_a / value
