@@ -119,7 +119,6 @@ def _table(solution: Solution, summary: dict[str, Any]) -> str:
         lines.append(f"{'local stability':<22}{solution.curvature.sentence}")
     if solution.phase_sentence is not None:
         lines.append(f"{'phase':<22}{solution.phase_sentence}")
-    lines.append(f"{'energy is':<22}{summary['convexity']}")
     lines += [f"{'term ' + name + '  ':<22}{value:.10g} nats" for name, value in summary["terms"].items()]
     rows = []
     for name in _ROWS:
@@ -129,4 +128,5 @@ def _table(solution: Solution, summary: dict[str, Any]) -> str:
             unit = f"within {summary['cap_radius']:g} rad of the wells" if name == "cap_mass" else _UNITS[name]
             rows.append([_TITLES.get(name, name.replace("_", " ")), numbers, unit])
     width = max(len(numbers) for _, numbers, _ in rows) + 2
-    return "\n".join([*lines, *(f"{title:<22}{numbers:<{width}}{unit}" for title, numbers, unit in rows)])
+    lines += [f"{title:<22}{numbers:<{width}}{unit}" for title, numbers, unit in rows]
+    return "\n".join([*lines, f"{'as a functional':<22}{summary['convexity']}"])
