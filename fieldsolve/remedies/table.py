@@ -141,29 +141,35 @@ class SigmoidLoss(Remedy):
 
 
 @dataclass(frozen=True)
-class UniformityWithin(Remedy):
-    """A Gaussian potential within each modality, exp(-t |z - z'|^2) [Wang and Isola 2020]."""
+class _Uniformity(Remedy):
+    """A Gaussian potential, exp(-t |z - z'|^2) [Wang and Isola 2020]."""
 
     t: float = 2.0
 
-    name = "uniformity"
-    title = "uniformity within each modality added"
-    formula = "J + weight mean_a log int rho_a K_t rho_a"
     unit = "weight of the uniformity loss"
-    critical = "(2 k_l + k_l^2)/(2 k_l(t))"
-    code = Code(
-        "total_loss = total_loss + {weight} * sum(torch.pdist(x).pow(2).mul(-{t}).exp().mean().log() for x in (image, text)) / 2",
-        None,
-    )
 
     def __post_init__(self) -> None:
         self.setting(1.0)  # refuses what the term does
 
     def setting(self, weight: float) -> Setting:
-        return _added("uniformity", weight=weight, t=self.t)
+        return _added(self.name, weight=weight, t=self.t)
 
     def numbers(self, weight: float, dimension: int) -> dict[str, str]:
         return {"t": f"{self.t:.6g}"}
+
+
+@dataclass(frozen=True)
+class UniformityWithin(_Uniformity):
+    """A Gaussian potential within each modality."""
+
+    name = "uniformity"
+    title = "uniformity within each modality added"
+    formula = "J + weight mean_a log int rho_a K_t rho_a"
+    critical = "(2 k_l + k_l^2)/(2 k_l(t))"
+    code = Code(
+        "total_loss = total_loss + {weight} * sum(torch.pdist(x).pow(2).mul(-{t}).exp().mean().log() for x in (image, text)) / 2",
+        None,
+    )
 
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
         return _ratio(growth_of_clip(modes.factors(kernel)), 2 * modes.factors(Kernel("rbf", 1 / self.t)))
@@ -179,26 +185,14 @@ class UniformityWithin(Remedy):
 
 
 @dataclass(frozen=True)
-class UniformityAcross(Remedy):
+class UniformityAcross(_Uniformity):
     """A Gaussian potential between the modalities."""
-
-    t: float = 2.0
 
     name = "cross-uniformity"
     title = "uniformity between the modalities added"
     formula = "J + weight log int rho_1 K_t rho_2"
-    unit = "weight of the uniformity loss"
     critical = "none: it opens the gap"
     code = Code("total_loss = total_loss + {weight} * torch.cdist(image, text).pow(2).mul(-{t}).exp().mean().log()", None)
-
-    def __post_init__(self) -> None:
-        self.setting(1.0)  # refuses what the term does
-
-    def setting(self, weight: float) -> Setting:
-        return _added("cross-uniformity", weight=weight, t=self.t)
-
-    def numbers(self, weight: float, dimension: int) -> dict[str, str]:
-        return {"t": f"{self.t:.6g}"}
 
     def critical_weights(self, modes: Modes, kernel: Kernel) -> Array:
         return np.full(modes.lmax + 1, _NEVER)
