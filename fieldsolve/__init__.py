@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fieldsolve.diagnose.diagnosis import diagnose as diagnose
+    from fieldsolve.diagnose.quick import quick as quick
     from fieldsolve.embeddings.pairs import from_embeddings as from_embeddings
     from fieldsolve.encoders.moving import GapMap as GapMap
     from fieldsolve.encoders.moving import move_gap as move_gap
@@ -55,6 +56,7 @@ _HOMES = {
     "mixture": "equilibrium.potentials",
     "move_gap": "encoders.moving",
     "plot": "equilibrium.pictures",
+    "quick": "diagnose.quick",
     "save": "equilibrium.storage",
     "solve": "equilibrium.solve",
     "two_well": "equilibrium.potentials",

@@ -16,7 +16,7 @@ class Replacement:
     """How partners are to be replaced: with which probabilities, and within groups, one label a row of the first modality."""
 
     probabilities: tuple[float, ...]
-    groups: Indices | None = None
+    groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ def corrupt_partners(sample: Sample, how: Replacement, seed: int, again: Callabl
     groups = how.groups
     labels = np.zeros(len(sample.second.rows), dtype=np.int64)
     if groups is not None:
-        labels[sample.partners[1]] = groups[sample.partners[0]]
+        labels[sample.partners[1]] = np.unique(groups, return_inverse=True)[1][sample.partners[0]]
     rng = np.random.default_rng([seed, 1])
     others = _others(sample.clusters[1], labels, rng)
     chance = rng.random(len(others))

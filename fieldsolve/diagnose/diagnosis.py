@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fieldsolve.diagnose.corruption import Corruption, Replacement, check_probabilities, corrupt_partners
+from fieldsolve.diagnose.groups import Group, by_group
 from fieldsolve.diagnose.measure import EXCHANGES, Measurement, measure
 from fieldsolve.diagnose.metrics.metric import plain
+from fieldsolve.diagnose.metrics.mixed import nested
 from fieldsolve.diagnose.sample import MOST_CLUSTERS, Sample, match
 from fieldsolve.diagnose.statistics.temperature import chance, checked_temperature
 from fieldsolve.diagnose.verdict import Verdict, verdict
+from fieldsolve.embeddings.centring import Means
 from fieldsolve.embeddings.modality import Modality, check_widths, drawn, modality
 from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
@@ -28,13 +31,21 @@ _FEWEST_EXCHANGES = 99
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two modalities compared; place: among the equilibria of their potentials, where that was asked for."""
+    """Two modalities compared; by_group: what differs between groups of pairs, where those are given; place: among the
+    equilibria of their potentials, where that was asked for.
+    """
 
     sample: Sample
     measurement: Measurement
     corruptions: tuple[Corruption, ...] = ()
+    by_group: tuple[Group, ...] = ()
     place: "Place | None" = None
     tau_is_given: bool = True
+
+    @property
+    def means(self) -> Means:
+        """The means and scales of both modalities, to be taken off other rows."""
+        return Means.of(self.sample.first.rows, self.sample.second.rows)
 
     @property
     def verdict(self) -> Verdict:
@@ -55,6 +66,8 @@ class Comparison:
             "summary": said.summary,
             "findings": [{"code": one.code, "sentence": one.sentence, "advice": one.advice} for one in said.findings],
             "metrics": plain(measured.metrics),
+            "mixed": nested(measured.metrics),
+            "by_group": [one.summary() for one in self.by_group],
             "tests": {"count": len(measured.adjusted), "holm": measured.adjusted},
             "health": measured.health.summary(),
             "loss": {
@@ -113,29 +126,49 @@ class Diagnosis:
         return replace(self, comparisons=tuple(placed))
 
 
+@dataclass(frozen=True)
+class Settings:
+    """How it is diagnosed. bias: of a sigmoid loss, None for InfoNCE; exchanges: of partners, for p-values; seed: of all that is
+    drawn.
+    """
+
+    bias: float | None = None
+    exchanges: int = EXCHANGES
+    seed: int = 0
+
+    def check(self) -> None:
+        """Raise InputError for a bias that is no number and too few exchanges."""
+        if self.exchanges < _FEWEST_EXCHANGES:
+            raise InputError(f"{self.exchanges} exchanges are too few for p-values; at least {_FEWEST_EXCHANGES} are needed")
+        if self.bias is not None and not isfinite(self.bias):
+            raise InputError(f"the bias of the sigmoid loss must be a finite number, not {self.bias}")
+
+
 def diagnose(
     *modalities: Any,
     tau: float | None = None,
-    bias: float | None = None,
     pairs: Indices | None = None,
-    corrupt: tuple[float, ...] | Replacement = (),
-    exchanges: int = EXCHANGES,
-    seed: int = 0,
+    groups: Any = None,
+    corrupt: tuple[float, ...] = (),
+    means: Means | None = None,
     watch: Watch | None = None,
+    **settings: Any,
 ) -> Diagnosis:
     """Diagnose the modality gap of two or more matched modalities: all metrics of docs/metrics.md, and what they say.
 
-    modalities: embeddings (n, d) of unit rows, anything that numpy can take, or what `read_modalities` returns. tau: the model's
-    temperature, 0.07 without; bias: of its sigmoid loss, None for InfoNCE; pairs: matched rows (m, 2) of two modalities, one by
-    one without; corrupt: probabilities of replacing partners; exchanges: of partners, for p-values; watch: is told what is being
-    done, and how much of how much. More than 50 000 clusters are drawn from. Raises InputError.
+    modalities: embeddings (n, d) of unit rows, arrays of any kind, or what `read_modalities` returns. tau: the model's
+    temperature, 0.07 without; pairs: matched rows (m, 2) of two modalities, one by one without; groups: a label for each row of
+    the first, for gap and recall by group; corrupt: probabilities of replacing partners, within groups if there are any; means:
+    of other rows, taken off instead of those of other folds; watch: is told what is being done, and how much of how much;
+    settings: bias of a sigmoid loss, exchanges (999) for p-values, seed, see `Settings`. More than 50 000 clusters are drawn
+    from. Raises InputError.
     """
-    how = corrupt if isinstance(corrupt, Replacement) else Replacement(tuple(corrupt))
-    most = MOST_CLUSTERS if pairs is None and how.groups is None else None
-    tau_used, given = checked_temperature(tau), _modalities(modalities, most, seed)
-    _check(given, pairs, how, exchanges)
-    if bias is not None and not isfinite(bias):
-        raise InputError(f"the bias of the sigmoid loss must be a finite number, not {bias}")
+    chosen = Settings(**settings)
+    how = Replacement(tuple(corrupt), None if groups is None else np.asarray(groups))
+    most = MOST_CLUSTERS if pairs is None and groups is None else None
+    tau_used, given = checked_temperature(tau), _modalities(modalities, most, chosen.seed)
+    chosen.check()
+    _check(given, pairs, how, means)
     notes = [note for one in given for note in one.notes]
     if tau is None:
         notes.append(
@@ -146,15 +179,23 @@ def diagnose(
     for sample in [match(first, second, pairs) for first, second in combinations(given, 2)]:
         said = f"{sample.first.name} and {sample.second.name}"
         kept = how.groups if pairs is None or how.groups is None else how.groups[np.unique(pairs[:, 0])]
-        sample, kept = sample.draw(MOST_CLUSTERS, np.random.default_rng([seed, 3]), kept)
+        sample, kept = sample.draw(MOST_CLUSTERS, np.random.default_rng([chosen.seed, 3]), kept)
 
         def again(one: Sample, what: str = f"{said}, corrupted: ") -> Measurement:
-            return measure(one, tau_used, bias, exchanges, seed, _told(watch, what))
+            return measure(one, tau_used, chosen.bias, chosen.exchanges, chosen.seed, _told(watch, what), means)
 
         measurement = again(sample, f"{said}: ")
-        corruptions = corrupt_partners(sample, replace(how, groups=kept), seed, again)
-        comparisons.append(Comparison(sample, measurement, tuple(corruptions), tau_is_given=tau is not None))
-    return Diagnosis(given, tuple(comparisons), tau_used, exchanges, seed, tuple(notes))
+        corruptions = corrupt_partners(sample, replace(how, groups=kept), chosen.seed, again)
+        comparisons.append(
+            Comparison(
+                sample,
+                measurement,
+                tuple(corruptions),
+                () if kept is None else tuple(by_group(sample, kept, chosen.seed)),
+                tau_is_given=tau is not None,
+            )
+        )
+    return Diagnosis(given, tuple(comparisons), tau_used, chosen.exchanges, chosen.seed, tuple(notes))
 
 
 def _modalities(given: tuple[Any, ...], most: int | None, seed: int) -> tuple[Modality, ...]:
@@ -170,24 +211,24 @@ def _modalities(given: tuple[Any, ...], most: int | None, seed: int) -> tuple[Mo
     return replace(found[0], notes=said), *found[1:]
 
 
-def _check(given: tuple[Modality, ...], pairs: Indices | None, how: Replacement, exchanges: int) -> None:
-    if exchanges < _FEWEST_EXCHANGES:
-        raise InputError(f"{exchanges} exchanges are too few for p-values; at least {_FEWEST_EXCHANGES} are needed")
-    if len(given) > 2 and pairs is not None:
-        raise InputError(f"pairs are of two modalities, and there are {len(given)}; compare two at a time")
+def _check(given: tuple[Modality, ...], pairs: Indices | None, how: Replacement, means: Means | None) -> None:
+    if len(given) > 2 and (pairs is not None or means is not None):
+        what = "pairs" if pairs is not None else "means"
+        raise InputError(f"{what} are of two modalities, and there are {len(given)}; compare two at a time")
     check_probabilities(how.probabilities)
+    if means is not None and means.dimension != given[0].rows.shape[1]:
+        raise InputError(
+            f"the means have {means.dimension} components and {given[0].name} {given[0].rows.shape[1]}; both need the same "
+            "embedding space"
+        )
     groups = how.groups
-    if groups is not None and not how.probabilities:
-        raise InputError("groups say within what partners are replaced; give the probabilities of that too (--corrupt)")
     if groups is not None and groups.shape != (len(given[0].rows),):
         raise InputError(
             f"groups need one label for each of the {len(given[0].rows)} rows of {given[0].name}, not {groups.shape}; a header "
             "is one too many"
         )
     if groups is not None and len(np.unique(groups)) == len(groups):
-        raise InputError(
-            "every row has a group of its own, so that no partner can be replaced within one; give labels that recur"
-        )
+        raise InputError("every row has a group of its own; give labels that recur")
 
 
 def _told(watch: Watch | None, prefix: str) -> Watch | None:

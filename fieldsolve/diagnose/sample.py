@@ -54,25 +54,30 @@ class Sample:
             return self, labels
         chosen = np.zeros(self.independent, dtype=bool)
         chosen[rng.permutation(self.independent)[:most]] = True
-        kept = [np.flatnonzero(chosen[one]) for one in self.clusters]
-        links = self.partners[:, chosen[self.clusters[0][self.partners[0]]]]
         note = (
             f"{most} of {self.independent} independent pairs were drawn: values, intervals, ranks and metrics of n are those of "
             "so many"
         )
+        sample = self.only(chosen)
+        sample = replace(sample, notes=(*self.notes, note))
+        return sample, None if labels is None else labels[chosen[self.clusters[0]]]
+
+    def only(self, chosen: np.ndarray) -> "Sample":
+        """The sample of those clusters, (clusters,) of true and false."""
+        kept = [np.flatnonzero(chosen[one]) for one in self.clusters]
+        links = self.partners[:, chosen[self.clusters[0][self.partners[0]]]]
         number = np.cumsum(chosen) - 1
         modalities = [replace(one, rows=one.rows[at]) for one, at in zip((self.first, self.second), kept, strict=True)]
         copies = [_numbered(one[at]) for one, at in zip(self.copies, kept, strict=True)]
         clusters = [number[one[at]] for one, at in zip(self.clusters, kept, strict=True)]
-        sample = Sample(
+        return Sample(
             modalities[0],
             modalities[1],
             (clusters[0], clusters[1]),
             np.stack([np.searchsorted(at, one) for at, one in zip(kept, links, strict=True)]),
             (copies[0], copies[1]),
-            (*self.notes, note),
+            self.notes,
         )
-        return sample, None if labels is None else labels[kept[0]]
 
 
 def match(first: Modality, second: Modality, partners: Indices | None = None) -> Sample:

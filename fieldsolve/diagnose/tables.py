@@ -24,9 +24,56 @@ PAPER = (
 )
 
 
+#: The figures of the mixed index, and their headings.
+_MIXED = {
+    "other_share_at_10": "other modality among ten",
+    "partner_median_rank": "partner's median rank",
+    "partner_recall_at_1": "partner first",
+    "recall_at_1": "partner first across",
+}
+
+
 def table(metrics: dict[str, Any], names: tuple[str, ...]) -> list[list[str]]:
     """Metrics as rows of text, headings first; metrics by name, as JSON has them."""
     return [["metric", *HEADINGS], *([name, *cells(metrics[name])] for name in names if name in metrics)]
+
+
+def mixed_table(mixed: dict[str, Any]) -> list[list[str]]:
+    """The mixed index as rows of text, headings first; by side, treatment and figure, as JSON has it."""
+    rows = [["queries", "rows", *_MIXED.values()]]
+    for side, treatments in mixed.items():
+        for treatment, figures in treatments.items():
+            rows.append([side, treatment, *(_with_interval(figures[name]) for name in _MIXED)])
+    return rows
+
+
+def mixed_sentences(mixed: dict[str, Any]) -> list[str]:
+    """The same in a line a side, without intervals."""
+    said = []
+    for side, treatments in mixed.items():
+        shares, ranks = (
+            ", ".join(short(one[name]["value"], 3) for one in treatments.values())
+            for name in ("other_share_at_10", "partner_median_rank")
+        )
+        said.append(
+            f"in one index of both ({', '.join(treatments)}), queries of {side}: other modality among ten {shares}; partner's "
+            f"median rank {ranks}"
+        )
+    return said
+
+
+def group_table(groups: list[dict[str, Any]]) -> list[list[str]]:
+    """What groups of pairs differ in as rows of text, headings first; as JSON has them."""
+    names = list(dict.fromkeys(name for one in groups for name in one["metrics"]))
+    rows = [["group", "clusters", *names]]
+    for one in groups:
+        found = [one["metrics"].get(name) for name in names]
+        rows.append([one["label"], str(one["clusters"]), *("-" if cell is None else _with_interval(cell) for cell in found)])
+    return rows
+
+
+def _with_interval(metric: dict[str, Any]) -> str:
+    return f"{short(metric['value'], 3)} ({short(metric['ci_low'], 3)} to {short(metric['ci_high'], 3)})"
 
 
 def cells(metric: dict[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.numerics.arrays import Array, Indices, Rows
+from fieldsolve.numerics.arrays import Array, Indices, Rows, array_of
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import printable
 
@@ -46,8 +46,8 @@ def modality(
     floating-point numbers, rows that are not finite or zero, and, unless `normalize`, rows off the unit sphere by more than the
     rounding of their storage.
     """
-    name, array = printable(name), np.asarray(array)
-    storage = check_table(name, array, storage)
+    name, (array, own) = printable(name), array_of(array)
+    storage = check_table(name, array, storage or own)
     kind = precision or (np.float64 if storage == "float64" else np.float32)
     kept = np.arange(len(array)) if chosen is None else chosen
     rows: Rows = np.empty((len(kept), array.shape[1]), dtype=kind)

@@ -27,15 +27,15 @@ def read_pairs_table(path: Path) -> Indices:
     return table.astype(np.int64)
 
 
-def read_groups(path: Path) -> Indices:
-    """Group numbers (n,) from an .npy of whole numbers or text, or from a file with one label a line.
+def read_groups(path: Path) -> np.ndarray:
+    """Labels of groups (n,) from an .npy of whole numbers or text, or from a file with one label a line.
 
     Row numbers before the labels, as pandas writes them, are left out.
     """
     labels = read(path, lambda: np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else np.array(_labels(path)))
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iuUS" or not len(labels):
         raise InputError(f"{path}: groups are one label a row of the first file, numbers or text")
-    return np.asarray(np.unique(labels, return_inverse=True)[1], dtype=np.int64)
+    return labels
 
 
 def _labels(path: Path) -> list[str]:

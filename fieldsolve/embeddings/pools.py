@@ -1,81 +1,153 @@
-"""Search by inner product in one modality's rows, and in a pool of both: where a query finds its partner."""
+"""Search by inner product in one modality's rows, and in a pool of both: where a query finds its partners."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics import threads
+from fieldsolve.numerics.arrays import Array, Indices
+from fieldsolve.numerics.compiled import jit
 from fieldsolve.numerics.errors import InputError
 
-_BLOCK = 1024  # queries at a time
+#: Embeddings (n, d), in single or double precision.
+Table = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float64]]
+
+_BLOCK = 256  # queries at a time
 _ROUNDING = (3e-7, 1e-13)  # of similarities in single and in double precision
 
 
 @dataclass(frozen=True, eq=False)
 class Search:
-    """How queries of one modality find their partners, ties broken at random; arrays are over queries (n,).
+    """How queries of one modality find the nearest of their partners, ties broken at random; arrays are over queries (q,).
 
-    first: the probability that the partner is the nearest row of the other modality; rank: the partner's mean rank among them,
-    from 1; mixed_rank: among these and all other rows of the query's own; other_share: of the other modality among the nearest
-    `depth` of the pool.
+    first: the probability that a partner is the nearest row of the other modality; rank: the nearest partner's mean rank among
+    them, from 1; mixed_first, mixed_rank: the same among these and all other rows of the query's own modality; other_share: of
+    the other modality among the nearest `depth` of that pool.
     """
 
     first: Array
     rank: Array
+    mixed_first: Array
     mixed_rank: Array
     other_share: Array
     depth: int
 
     @property
     def recall(self) -> float:
-        """The share of queries whose partner is the nearest row of the other modality."""
+        """The share of queries of which a partner is the nearest row of the other modality."""
         return float(np.mean(self.first))
 
     @property
     def median_rank(self) -> float:
-        """Of the partner in the pool of both."""
+        """Of the nearest partner in the pool of both."""
         return float(np.median(self.mixed_rank))
 
 
-def search(queries: Array, partners: Array, depth: int = 10) -> Search:
-    """Let each row of `queries` (n, d) look for the same row of `partners` (n, d), by inner product.
+def search(
+    queries: Table, others: Table, partners: Indices | None = None, chosen: Indices | None = None, depth: int = 10
+) -> Search:
+    """Let rows of `queries` (n, d) look for their partners in `others` (m, d), by inner product.
 
-    Similarities that differ by rounding are the same. Raises InputError for tables of different shapes.
+    partners: (2, k), row of `queries` and row of `others`, row by row without; chosen: the rows that look, (q,), all without.
+    The pool of both has all rows of `others` and all of `queries` but the one that looks. Similarities that differ by rounding
+    are the same. Raises InputError for tables of different shapes without `partners`, and for rows chosen that have none.
     """
-    if queries.shape != partners.shape:
-        raise InputError(
-            f"queries and partners are matched rows of one space, not of shapes {queries.shape} and {partners.shape}"
-        )
-    count = len(queries)
-    depth = min(depth, 2 * count - 1)
-    first, rank, mixed, share = (np.empty(count) for _ in range(4))
+    if queries.shape[1] != others.shape[1] or (partners is None and len(queries) != len(others)):
+        raise InputError(f"queries and partners are matched rows of one space, not of shapes {queries.shape} and {others.shape}")
+    chosen = np.arange(len(queries)) if chosen is None else chosen
+    starts, listed = _lists(np.stack([np.arange(len(queries))] * 2) if partners is None else partners, len(queries))
+    if np.any(starts[chosen] == starts[chosen + 1]):
+        raise InputError("some rows that look have no partner; leave them out")
+    depth = min(depth, len(queries) + len(others) - 1)
+    found = np.empty((5, len(chosen)))
     tied = _ROUNDING[queries.dtype.name == "float64"]
-    for begin in range(0, count, _BLOCK):
-        chosen = np.arange(begin, min(begin + _BLOCK, count))
-        place = np.arange(len(chosen))
-        across, own = queries[chosen] @ partners.T, queries[chosen] @ queries.T
-        own[place, chosen] = -np.inf
-        wanted = across[place, chosen][:, None]
-        ahead, level = np.sum(across > wanted + tied, axis=1), np.sum(np.abs(across - wanted) <= tied, axis=1)
-        own_ahead, own_level = np.sum(own > wanted + tied, axis=1), np.sum(np.abs(own - wanted) <= tied, axis=1)
-        first[chosen] = (ahead == 0) / level
-        rank[chosen] = 1 + ahead + 0.5 * (level - 1)
-        mixed[chosen] = rank[chosen] + own_ahead + 0.5 * own_level
-        nearest = np.argpartition(np.hstack([across, own]), -depth, axis=1)[:, -depth:]
-        share[chosen] = np.mean(nearest < count, axis=1)
-    return Search(first, rank, mixed, share, depth)
+
+    def look(first: int, last: int) -> None:
+        for block in range(first, last):
+            part = slice(block * _BLOCK, min((block + 1) * _BLOCK, len(chosen)))
+            rows = chosen[part]
+            across, own = queries[rows] @ others.T, queries[rows] @ queries.T
+            _look(across, own, rows, starts, listed, tied, depth, found[:, part])
+
+    work = len(chosen) * (len(queries) + len(others)) * queries.shape[1]
+    with threads.one_blas_thread():
+        threads.over_blocks(look, -(-len(chosen) // _BLOCK), work)
+    return Search(found[0], found[1], found[2], found[3], found[4], depth)
 
 
-def own_neighbours(before: Array, after: Array, depth: int = 10) -> float:
+def _lists(partners: Indices, count: int) -> tuple[Indices, Indices]:
+    """The partners of every row one after the other, and where each row's begin, (count + 1,)."""
+    order = np.argsort(partners[0], kind="stable")
+    starts = np.concatenate([[0], np.cumsum(np.bincount(partners[0], minlength=count))])
+    return starts.astype(np.int64), partners[1][order].astype(np.int64)
+
+
+@jit()
+def _look(across, own, rows, starts, partners, tied, depth, found):
+    """Ranks of the nearest partner and the other modality's share, for similarities across (b, m) and within (b, n)."""
+    top = np.empty(depth)
+    for i in range(len(rows)):
+        line, mine = across[i], own[i]
+        mine[rows[i]] = -np.inf
+        wanted, best = -np.inf, 0
+        for k in range(starts[rows[i]], starts[rows[i] + 1]):
+            wanted = max(wanted, line[partners[k]])
+        for k in range(starts[rows[i]], starts[rows[i] + 1]):
+            best += line[partners[k]] >= wanted - tied
+        ahead, level = _above(line, wanted + tied), _above(line, wanted - tied)
+        own_ahead, own_level = _above(mine, wanted + tied), _above(mine, wanted - tied)
+        # Of e rows that are level with p partners so many come before the first of these on average: e/(p + 1).
+        strangers, own_strangers = level - ahead - best, own_level - own_ahead
+        found[0, i] = best / (best + strangers) if ahead == 0 else 0.0
+        found[1, i] = 1 + ahead + strangers / (best + 1)
+        both = strangers + own_strangers
+        found[2, i] = best / (best + both) if ahead + own_ahead == 0 else 0.0
+        found[3, i] = 1 + ahead + own_ahead + both / (best + 1)
+        top[:] = -np.inf
+        _keep(line, top)
+        _keep(mine, top)
+        least = top[depth - 1]
+        inside, own_inside = _above(line, least + tied), _above(mine, least + tied)
+        edge, own_edge = _above(line, least - tied) - inside, _above(mine, least - tied) - own_inside
+        share = edge / (edge + own_edge)
+        found[4, i] = (inside + (depth - inside - own_inside) * share) / depth
+
+
+@jit()
+def _above(values, limit):
+    """How many values are above a limit, or reach it."""
+    count = 0
+    for k in range(len(values)):
+        count += values[k] >= limit
+    return count
+
+
+@jit()
+def _keep(values, top):
+    """Put values into the largest ones found so far, the largest first."""
+    last = len(top) - 1
+    for k in range(len(values)):
+        if values[k] > top[last]:
+            at = last
+            while at > 0 and top[at - 1] < values[k]:
+                top[at] = top[at - 1]
+                at -= 1
+            top[at] = values[k]
+
+
+def own_neighbours(before: Table, after: Table, depth: int = 10) -> float:
     """The mean share of each row's nearest rows of its own modality, by inner product, that are the same before and after."""
-    count = len(before)
-    depth, kept = min(depth, count - 1), 0.0
-    for begin in range(0, count, _BLOCK):
-        chosen = np.arange(begin, min(begin + _BLOCK, count))
-        found = []
-        for rows in (before, after):
-            own = rows[chosen] @ rows.T
-            own[np.arange(len(chosen)), chosen] = -np.inf
-            found.append(np.argpartition(own, -depth, axis=1)[:, -depth:])
-        kept += sum(len(np.intersect1d(one, other)) for one, other in zip(*found, strict=True))
-    return kept / (count * depth)
+    depth = min(depth, len(before) - 1)
+    one, other = nearest_of_own(before, depth), nearest_of_own(after, depth)
+    return sum(len(np.intersect1d(*pair)) for pair in zip(one, other, strict=True)) / one.size
+
+
+def nearest_of_own(rows: Table, depth: int) -> Indices:
+    """The rows of the same table that are nearest to each row by inner product, itself left out, in no order: (n, depth)."""
+    found = np.empty((len(rows), depth), dtype=np.int64)
+    for begin in range(0, len(rows), _BLOCK):
+        block = np.arange(begin, min(begin + _BLOCK, len(rows)))
+        own = rows[block] @ rows.T
+        own[np.arange(len(block)), block] = -np.inf
+        found[block] = np.argpartition(own, -depth, axis=1)[:, -depth:]
+    return found

@@ -159,7 +159,7 @@ class Measure:
 
 
 def _figures(first: Array, second: Array) -> dict[str, float | None]:
-    forth, back = search(first, second, _NEIGHBOURS), search(second, first, _NEIGHBOURS)
+    forth, back = search(first, second, depth=_NEIGHBOURS), search(second, first, depth=_NEIGHBOURS)
     return {
         "recall_a": forth.recall,
         "recall_b": back.recall,

@@ -28,3 +28,23 @@ def finite(value: Any) -> Any:
 def whole(value: Any) -> int | None:
     """The int that a whole number is; None for anything else, true and false among it."""
     return int(value) if isinstance(value, Integral) and not isinstance(value, bool) else None
+
+
+def array_of(value: Any) -> tuple[np.ndarray, str | None]:
+    """An array of any kind as numpy's, and the type it was stored in where numpy has none like it.
+
+    What has `__array__` or `__dlpack__`, also tensors on another device, with gradients or in bfloat16 (by their methods
+    `detach`, `cpu` and `float`). Raises what the array's own library does for what cannot be converted.
+    """
+    if isinstance(value, np.ndarray):
+        return value, None
+    for step in ("detach", "cpu"):
+        value = getattr(value, step, lambda value=value: value)()
+    try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value), None
+        return np.asarray(value), None
+    except TypeError:
+        if not str(getattr(value, "dtype", "")).endswith("bfloat16") or not hasattr(value, "float"):
+            raise
+        return np.asarray(value.float()), "bfloat16"

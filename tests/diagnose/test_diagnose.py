@@ -262,7 +262,7 @@ def test_other_refusals(both: Array, tmp_path: Path) -> None:
     assert run(source, "--corrupt", "a").exit_code == 2
     (tmp_path / "groups.txt").write_text("x\n" * 39)
     assert "one label for each of the 40 rows" in refusal(source, "--corrupt", "0.5", "--groups", tmp_path / "groups.txt")
-    assert "probabilities" in refusal(source, "--groups", tmp_path / "groups.txt")
+    assert "not (39,)" in refusal(source, "--groups", tmp_path / "groups.txt")
     (tmp_path / "groups.txt").write_text("\n".join(map(str, range(40))))
     assert "a group of its own" in refusal(source, "--corrupt", "0.5", "--groups", tmp_path / "groups.txt")
 
@@ -293,8 +293,8 @@ def test_pairs_and_groups_come_as_numpy_or_text(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_pairs_table(tmp_path / name), table)
     (tmp_path / "g.txt").write_text("cat\ndog\ncat\n")
     np.save(tmp_path / "g.npy", np.array([5, 9, 5]))
-    for name in ("g.txt", "g.npy"):
-        np.testing.assert_array_equal(read_groups(tmp_path / name), [0, 1, 0])
+    np.testing.assert_array_equal(read_groups(tmp_path / "g.txt"), ["cat", "dog", "cat"])
+    np.testing.assert_array_equal(read_groups(tmp_path / "g.npy"), [5, 9, 5])
     (tmp_path / "p.csv").write_text("a,b\n")
     with pytest.raises(InputError, match="holds no pairs"):
         read_pairs_table(tmp_path / "p.csv")
@@ -499,8 +499,8 @@ def test_many_pairs_are_drawn_from(both: Array, tmp_path: Path, monkeypatch: pyt
         rows = found.comparisons[0].sample
         cosines = np.sum(rows.first.rows[rows.partners[0]] * rows.second.rows[rows.partners[1]], axis=1)
         assert np.all(np.isin(np.round(cosines, 4), np.round(np.sum(both[0] * both[1], axis=1), 4)))
-    groups = Replacement((0.5,), np.arange(40) % 2)
-    assert diagnose(*both, tau=0.2, corrupt=groups, exchanges=99).comparisons[0].corruptions[0].replaced > 0.2
+    found = diagnose(*both, tau=0.2, corrupt=(0.5,), groups=np.arange(40) % 2, exchanges=99)
+    assert found.comparisons[0].corruptions[0].replaced > 0.2
 
 
 def test_a_family_of_metrics_is_one_file_and_one_line(both: Array, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

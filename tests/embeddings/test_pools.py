@@ -15,7 +15,7 @@ def unit(rng: np.random.Generator, count: int, width: int) -> np.ndarray:
 def test_ranks_by_loops(rng: np.random.Generator) -> None:
     first = unit(rng, 40, 5)
     second = first + 0.3 * rng.standard_normal((40, 5))
-    found = search(first, second, 7)
+    found = search(first, second, depth=7)
     for i in range(40):
         others = [(float(first[i] @ second[j]), True) for j in range(40)]
         own = [(float(first[i] @ first[j]), False) for j in range(40) if j != i]

@@ -7,7 +7,7 @@ import click
 
 from fieldsolve.cli.options import guard, result_options
 from fieldsolve.cli.say import say
-from fieldsolve.cli.studies import running
+from fieldsolve.cli.studies import check_file, running
 from fieldsolve.cli.values import Between, FileName
 
 
@@ -36,8 +36,15 @@ from fieldsolve.cli.values import Between, FileName
     "--groups",
     type=FileName(),
     metavar="FILE",
-    help="One label a row of A (.npy or text): replace partners within groups only.",
+    help="One label a row of A (.npy or text): gap and recall by group; --corrupt replaces within groups.",
 )
+@click.option(
+    "--means",
+    type=FileName(),
+    metavar="FILE.npz",
+    help="Take these means off (of --save-means, of other rows) instead of those of the other folds.",
+)
+@click.option("--save-means", type=FileName(), metavar="FILE.npz", help="Write the means and scales of both modalities.")
 @click.option(
     "--loss", type=click.Choice(["infonce", "siglip"]), default="infonce", show_default=True, help="What the model minimises."
 )
@@ -65,24 +72,29 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     arrays or FILE::NAME; .parquet and .csv, FILE::COLUMN (with the extra `tables`). Nothing is unpickled. docs/metrics.md defines
     the metrics.
     """
-    from fieldsolve.diagnose.corruption import Replacement
     from fieldsolve.diagnose.diagnosis import diagnose
     from fieldsolve.diagnose.sample import MOST_CLUSTERS
+    from fieldsolve.embeddings.centring import Means
     from fieldsolve.embeddings.files import read_modalities
     from fieldsolve.embeddings.partners import read_groups, read_pairs_table
     from fieldsolve.output.folders import check_folder, write_files
 
     output = options["output"]
     groups = None if options["groups"] is None else read_groups(options["groups"])
-    corrupt = Replacement(_probabilities(options["corrupt"]), groups)
+    corrupt = _probabilities(options["corrupt"])
     bias = _bias(options["loss"], options["bias"])
+    means = None if options["means"] is None else Means.load(options["means"])
     if output is not None:
         check_folder(output, options["force"])
+    if options["save_means"] is not None:
+        check_file(options["save_means"], options["force"])
     most = MOST_CLUSTERS if options["pairs"] is None and groups is None else None
     with running(options) as watch:
         found = diagnose(
             *read_modalities(sources, options["normalize"], most=most, seed=options["seed"]),
             tau=_temperature(options["tau"], options["logit_scale"]),
+            groups=groups,
+            means=means,
             bias=bias,
             pairs=None if options["pairs"] is None else read_pairs_table(options["pairs"]),
             corrupt=corrupt,
@@ -96,6 +108,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
             from fieldsolve.diagnose.report import files
 
             write_files(output, found.summary(), files(found), options["force"])
+    if options["save_means"] is not None:
+        _save_means(found, options)
     summary = found.summary()
     print_diagnosis(summary, options["as_json"], options["quiet"])
     if output is not None and not options["quiet"] and not options["as_json"]:
@@ -105,9 +119,23 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
             say(f"note: {note}", err=True)
 
 
+def _save_means(found: Any, options: dict[str, Any]) -> None:
+    from fieldsolve.numerics.errors import InputError
+    from fieldsolve.output.folders import write_whole
+
+    path = options["save_means"]
+    if len(found.comparisons) > 1:
+        raise InputError(f"{path}: means are of two modalities, and there are {len(found.modalities)}; compare two at a time")
+    write_whole(path, found.comparisons[0].means.content())
+    if not options["quiet"] and not options["as_json"]:
+        say(f"written to {path}; to take them off new rows of {found.modalities[0].name} (mean_b of the other):", err=True)
+        say(f"  rows = rows - numpy.load({str(path)!r})['mean_a']", err=True)
+        say("  rows /= numpy.linalg.norm(rows, axis=1, keepdims=True)", err=True)
+
+
 def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None:
     """Print one JSON object, what was found with a few metrics, or nothing."""
-    from fieldsolve.diagnose.tables import TERMINAL, table, tests_sentence
+    from fieldsolve.diagnose.tables import TERMINAL, group_table, mixed_sentences, table, tests_sentence
     from fieldsolve.output.tables import align, to_json
 
     if as_json:
@@ -124,6 +152,10 @@ def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None
             say(f"- {sentence}")
         say("")
         for line in align([row[:-1] for row in table(one["metrics"], TERMINAL)]):
+            say(line)
+        for line in mixed_sentences(one["mixed"]):
+            say(line)
+        for line in align(group_table(one["by_group"])) if one["by_group"] else []:
             say(line)
         say(tests_sentence(one["tests"]["holm"]))
         for again in one["corruption"]:

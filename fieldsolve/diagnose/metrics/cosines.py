@@ -6,7 +6,7 @@ import numpy as np
 
 from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric, of_estimate
 from fieldsolve.diagnose.statistics.estimate import Estimate, quantile_interval
-from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.diagnose.statistics.matched import Matched
 
 QUANTILES = {"p05": 0.05, "p50": 0.5, "p95": 0.95}
 
@@ -55,7 +55,7 @@ DEFINITIONS = (
 )
 
 
-def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
+def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them; cosines of unit vectors are 1 - r^2/2, and squared distances keep the digits where they are near 1."""
     rows, squares, shuffled = pooled.matching.partners[0], pooled.matching.squares, pooled.shuffled.squares
     across = pooled.mean(squares, rows)

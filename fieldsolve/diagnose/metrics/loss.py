@@ -6,7 +6,7 @@ import numpy as np
 
 from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric, of_estimate
 from fieldsolve.diagnose.statistics import temperature
-from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.numerics.arrays import Array
 
 _RADFORD = "Radford et al. 2021, arXiv 2103.00020"
@@ -50,21 +50,28 @@ DEFINITIONS = (
 )  # fmt: skip
 
 
-def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
+def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """The loss at the given temperature (and bias), and where it is least."""
     cosines = batch(pooled, rng)
+    loss = at_temperature(pooled, cosines)
     if pooled.bias is not None:
         best, bias = temperature.best_siglip(cosines)
-        loss = {"siglip": of_estimate(temperature.siglip_value(cosines, 1 / pooled.tau, pooled.bias)), "best_bias": Metric(bias)}
+        loss["best_bias"] = Metric(bias)
     else:
         best = temperature.best_temperature(cosines)
-        loss = {"infonce": of_estimate(temperature.infonce_value(cosines, 1 / pooled.tau))}
     tau, low, high = best
     has_interval = isfinite(tau) and low > 0 and high < _WIDE * low
     return loss | {"best_temperature": Metric(tau, low, high) if has_interval else Metric(tau)}
 
 
-def batch(pooled: Pooled, rng: np.random.Generator) -> Array:
+def at_temperature(pooled: Matched, cosines: Array) -> dict[str, Metric]:
+    """The loss of a batch's cosines at the given temperature, and bias if there is one."""
+    if pooled.bias is not None:
+        return {"siglip": of_estimate(temperature.siglip_value(cosines, 1 / pooled.tau, pooled.bias))}
+    return {"infonce": of_estimate(temperature.infonce_value(cosines, 1 / pooled.tau))}
+
+
+def batch(pooled: Matched, rng: np.random.Generator) -> Array:
     """Cosines of a batch of pairs, one of each cluster drawn at random, (n, n)."""
     partners = rng.permutation(pooled.matching.partners, axis=1)
     chosen = np.unique(pooled.design.cluster[partners[0]], return_index=True)[1]

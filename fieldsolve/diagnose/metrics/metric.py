@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from fieldsolve.diagnose.statistics.estimate import Estimate, noise_level, p_value
+from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.pooled import Pooled
 from fieldsolve.numerics.arrays import Array
 
@@ -66,6 +67,10 @@ class Family:
     definitions: tuple[Definition, ...]
     measure: Callable[[Pooled, np.random.Generator], dict[str, Metric]]
 
+    def stream(self, seed: int) -> np.random.Generator:
+        """Where a family draws from: its own for each seed, whatever other families there are."""
+        return np.random.default_rng([seed, *self.name.encode()])
+
 
 def plain(metrics: dict[str, Metric]) -> dict[str, Any]:
     """Metrics as JSON has them."""
@@ -76,7 +81,7 @@ def plain(metrics: dict[str, Metric]) -> dict[str, Any]:
 Exchanged = tuple[Array, Array]
 
 
-def exchanges(pooled: Pooled, sums: Array, centred: Array, factor: float = 1.0) -> Exchanged:
+def exchanges(pooled: Matched, sums: Array, centred: Array, factor: float = 1.0) -> Exchanged:
     """The contrasts of exchanges, from sums by slots of rows as they are and across of centred ones."""
     return factor * pooled.exchanged(sums), factor * pooled.exchanged(pooled.mixed(sums, centred))
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric, exchanges, of_square
 from fieldsolve.diagnose.statistics.estimate import Estimate
-from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.diagnose.statistics.matched import Matched
 
 _LIANG = "Liang et al. 2022, arXiv 2203.02053"
 
@@ -47,7 +47,7 @@ DEFINITIONS = (
 )
 
 
-def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
+def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them. 2 E|x - y|^2 - E|x - x'|^2 - E|y - y'|^2 is twice the squared gap, and E|x - x'|^2 = 2 - 2 |m_a|^2."""
     squares = pooled.squares
     gap, across = 0.5 * pooled.contrast(squares), pooled.across(squares)

@@ -1,11 +1,14 @@
 """Retrieval: the chance that a partner is among the first k, both ways."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric
 from fieldsolve.diagnose.statistics.estimate import share_interval
-from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.ranks import DEPTHS
+from fieldsolve.numerics.arrays import Indices
 
 DEFINITIONS = tuple(
     Definition(
@@ -22,19 +25,25 @@ DEFINITIONS = tuple(
 )
 
 
-def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
+DIRECTIONS = ("a_to_b", "b_to_a")
+
+
+def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them."""
     found = {}
-    for direction, part in zip(("a_to_b", "b_to_a"), pooled.cloud.parts, strict=True):
-        rows = np.arange(part.start, part.stop)
+    for side, direction in enumerate(DIRECTIONS):
+        rows = np.arange(pooled.cloud.parts[side].start, pooled.cloud.parts[side].stop)
         for index, depth in enumerate(DEPTHS):
-            share = pooled.mean(pooled.hits[0, index, rows], rows)
-            found[f"recall_{direction}_at_{depth}"] = Metric(
-                share.value,
-                *share_interval(share, pooled.design.independent),
-                shuffled=float(pooled.hits[1, index, rows].mean()),
-            )
+            one = recall(pooled, index, rows, pooled.design.independent)
+            shuffled = float(pooled.hits[1, index, rows].mean())
+            found[f"recall_{direction}_at_{depth}"] = replace(one, shuffled=shuffled)
     return found
+
+
+def recall(pooled: Matched, index: int, rows: Indices, clusters: int) -> Metric:
+    """Recall of some queries, by their places, at one of DEPTHS; clusters: how many they are of."""
+    share = pooled.mean(pooled.hits[0, index, rows], rows)
+    return Metric(share.value, *share_interval(share, clusters))
 
 
 FAMILY = Family("retrieval", "Retrieval", DEFINITIONS, measure)

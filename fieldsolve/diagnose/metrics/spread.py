@@ -3,7 +3,7 @@
 import numpy as np
 
 from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric, of_estimate
-from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.spectrum import effective_rank
 
 #: Rows for each component from which on the first order describes eigenvalues; below, there is no interval.
@@ -24,7 +24,7 @@ DEFINITIONS = tuple(
 )
 
 
-def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
+def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """Of both modalities."""
     found = {}
     for side, letter in enumerate("ab"):

@@ -1,17 +1,35 @@
 """All metrics: the families in the order of tables, their definitions, and the document that describes them."""
 
-from fieldsolve.diagnose.metrics import alignment, cosines, distribution, divergence, loss, offset, retrieval, shape, spread
+from fieldsolve.diagnose.metrics import (
+    alignment,
+    cosines,
+    direction,
+    distribution,
+    divergence,
+    hubness,
+    loss,
+    mixed,
+    offset,
+    retrieval,
+    shape,
+    spread,
+    structure,
+)
 from fieldsolve.diagnose.metrics.metric import Definition, Family
 
 #: To add metrics: a file like these, and its line here.
 FAMILIES: tuple[Family, ...] = (
     offset.FAMILY,
+    direction.FAMILY,
     distribution.FAMILY,
     shape.FAMILY,
     divergence.FAMILY,
     cosines.FAMILY,
     alignment.FAMILY,
     retrieval.FAMILY,
+    mixed.FAMILY,
+    hubness.FAMILY,
+    structure.FAMILY,
     loss.FAMILY,
     spread.FAMILY,
 )

@@ -1,9 +1,11 @@
 """The pooled rows of two modalities, each less the centroid of its own, and distances that keep their digits."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices, Rows
 
 _CHUNK = 8192  # rows centred at a time
@@ -42,6 +44,18 @@ class Cloud:
         """The rows of the first and of the second modality."""
         return slice(0, self.first_rows), slice(self.first_rows, len(self.rows))
 
+    def given(self, side: int) -> Rows:
+        """The rows of a modality as they were given, up to rounding."""
+        rows = self.rows[self.parts[side]]
+        return np.asarray(rows + self.centroids[side].astype(rows.dtype))
+
+    @cached_property
+    def spectra(self) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
+        """Of each modality's covariance the eigenvalues, rising, and eigenvectors, one a column."""
+        with threads.one_blas_thread():
+            first, second = (np.linalg.eigh(_moments(self.rows[part])) for part in self.parts)
+        return (first[0], first[1]), (second[0], second[1])
+
     @property
     def shift(self) -> Array:
         """What the first modality's centred rows lack against the second's, (d,)."""
@@ -65,3 +79,12 @@ class Cloud:
             one, other = (self.rows[side[at : at + _CHUNK]].astype(np.float64) for side in (first, second))
             result[at : at + _CHUNK] = np.sum((one + shift - other) ** 2, axis=1)
         return result
+
+
+def _moments(rows: Rows) -> Array:
+    """Second moments of centred rows, (d, d)."""
+    total = np.zeros((rows.shape[1], rows.shape[1]))
+    for at in range(0, len(rows), _CHUNK):
+        block = rows[at : at + _CHUNK].astype(np.float64)
+        total += block.T @ block
+    return total / len(rows)

@@ -1,5 +1,6 @@
 """One pass over all pairs of rows: sums of distances and kernels by slots, smoothed densities by slots, ranks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -88,10 +89,35 @@ def pair_sums(cloud: Cloud, design: Design, bandwidth: float, tau: float, limits
             squares = _squares(products, at, rows, lengths, lengths, still)
         _add(squares, at, *layout, result.kernels, result.fields, nothing)
 
+    _over_tiles(cloud, design, tile, watch)
+    for sums in (result.kernels, result.centred_kernels):
+        sums[:] = sums + np.swapaxes(sums, 1, 2)
+    return result
+
+
+def cross_ranks(cloud: Cloud, design: Design, limits: tuple[Array, Array]) -> Counts:
+    """The ranks that `pair_sums` leaves, alone: a pass over the pairs across."""
+    total = len(cloud.rows)
+    ranks, nearest = np.zeros((len(limits[0]), 2, total), dtype=np.int32), np.zeros(total, dtype=np.int64)
+    offsets, least = cloud.offsets(), np.full(total, np.inf)
+
+    def tile(block: slice, other: slice) -> None:
+        if block.start < cloud.first_rows <= other.start:
+            products, at = np.asarray(cloud.rows[block] @ cloud.rows[other].T), (block.start, other.start)
+            squares = _squares(products, at, cloud.rows, cloud.lengths, offsets, cloud.shift)
+            _rank(squares, at, design.cluster, *limits, ranks, nearest, least)
+
+    _over_tiles(cloud, design, tile, lambda progress: None)
+    return ranks
+
+
+def _over_tiles(cloud: Cloud, design: Design, tile: Callable[[slice, slice], None], watch: Watch) -> None:
+    """Call a function on tiles that cover all pairs of rows once; no two of those at work have rows in common."""
+
     def work(begin: int, end: int, matches: list[tuple[slice, slice]]) -> None:
         for one, other in matches[begin:end]:
-            for i in _tiles(one, first_rows):
-                for j in _tiles(other, first_rows):
+            for i in _tiles(one, cloud.first_rows):
+                for j in _tiles(other, cloud.first_rows):
                     if one != other or j.start >= i.start:
                         tile(i, j)
 
@@ -100,12 +126,9 @@ def pair_sums(cloud: Cloud, design: Design, bandwidth: float, tau: float, limits
     with threads.one_blas_thread():
         for matches in rounds:
             size = sum((one.stop - one.start) * (other.stop - other.start) for one, other in matches)
-            threads.over_blocks(work, len(matches), size * rows.shape[1], matches)
+            threads.over_blocks(work, len(matches), size * cloud.rows.shape[1], matches)
             done += len(matches)
             watch(Progress(done, pairs, "pairs"))
-    for sums in (result.kernels, result.centred_kernels):
-        sums[:] = sums + np.swapaxes(sums, 1, 2)
-    return result
 
 
 def _superblocks(design: Design) -> list[slice]:

@@ -3,14 +3,13 @@
 import numpy as np
 
 from fieldsolve.diagnose.statistics.estimate import Estimate
-from fieldsolve.diagnose.statistics.pooled import Pooled
+from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.numerics import threads
-from fieldsolve.numerics.arrays import Array, Rows
 
 _CHUNK = 4096  # rows at a time
 
 
-def effective_rank(pooled: Pooled, side: int) -> Estimate:
+def effective_rank(pooled: Matched, side: int) -> Estimate:
     """exp of the entropy of the centred rows' singular values, scaled to sum 1 [Roy and Vetterli 2007].
 
     A row z adds to the variance l_k along the direction v_k what (v_k.z)^2 is above it [delta method: first-order perturbation of
@@ -21,7 +20,7 @@ def effective_rank(pooled: Pooled, side: int) -> Estimate:
     rows = cloud.rows[part]
     groups = design.group_of_row[part]
     with threads.one_blas_thread():
-        variances, vectors = np.linalg.eigh(_moments(rows))
+        variances, vectors = cloud.spectra[side]
         kept = variances > variances[-1] * len(variances) * np.finfo(np.float64).eps
         if not (variances[-1] > 0 and kept.any()):
             return Estimate(0.0, np.zeros(design.groups))
@@ -37,12 +36,3 @@ def effective_rank(pooled: Pooled, side: int) -> Estimate:
             added += np.bincount(groups[at : at + _CHUNK], (along.astype(np.float64) ** 2 - variances) @ slopes, design.groups)
     value = float(np.exp(entropy))
     return Estimate(value, value * added / len(rows))
-
-
-def _moments(rows: Rows) -> Array:
-    """Second moments of centred rows, (d, d)."""
-    total = np.zeros((rows.shape[1], rows.shape[1]))
-    for at in range(0, len(rows), _CHUNK):
-        block = rows[at : at + _CHUNK].astype(np.float64)
-        total += block.T @ block
-    return total / len(rows)
