@@ -38,7 +38,7 @@ def main(ctx: click.Context) -> None:
     """Solve the population geometry of contrastive learning on sphere grids.
 
     Exit codes: 0 done, 1 internal error, 2 usage, 3 input refused, 4 not converged, 5 some
-    cells of a diagram failed, 130 interrupted.
+    cells of a diagram or runs failed, 6 a check that was asked for failed, 130 interrupted.
     """
     _set_up_process()
     ctx.obj = ctx.with_resource(collected_advice())  # options of commands are read only after this

@@ -15,7 +15,7 @@ from fieldsolve.cli.values import Checked, FigureName, FolderName
 from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.numerics.errors import Advice, InputError
 
-INTERNAL, REFUSED, NOT_CONVERGED, CELLS_FAILED, INTERRUPTED = 1, 3, 4, 5, 130  # click's own: 0 done, 2 usage
+INTERNAL, REFUSED, NOT_CONVERGED, CELLS_FAILED, CHECK_FAILED, INTERRUPTED = 1, 3, 4, 5, 6, 130  # click's own: 0 done, 2 usage
 
 Command = Callable[..., Any]
 

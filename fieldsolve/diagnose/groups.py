@@ -12,6 +12,7 @@ from fieldsolve.diagnose.sample import FEWEST_PAIRS, Sample
 from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.pairwise import cross_ranks
 from fieldsolve.numerics import threads
+from fieldsolve.numerics.names import printable
 
 _MOST = 100  # groups, the largest ones
 
@@ -50,7 +51,7 @@ def by_group(sample: Sample, labels: np.ndarray, seed: int) -> list[Group]:
             for direction, part in zip(retrieval.DIRECTIONS, whole.cloud.parts, strict=True):
                 rows = part.start + np.flatnonzero(of_row[part] == index)
                 metrics[f"recall_{direction}_at_1"] = retrieval.recall(whole, 0, rows, int(counts[index]))
-            found.append(Group(str(names[index]), int(counts[index]), metrics))
+            found.append(Group(printable(str(names[index])), int(counts[index]), metrics))
     return found
 
 
