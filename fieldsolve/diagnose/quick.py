@@ -52,5 +52,5 @@ def quick(
         found = mixed.measure_treated(matched, "raw")
         for family in (offset, cosines, retrieval):
             found |= family.measure(matched, family.FAMILY.stream(seed))
-        found |= loss.at_temperature(matched, loss.batch(matched, loss.FAMILY.stream(seed)))
+        found |= loss.at_temperature(matched, loss.batch(matched, loss.FAMILY.stream(seed))[0])
     return {name: float(found[name].value) for name in found if name in NAMES or name == "siglip"}

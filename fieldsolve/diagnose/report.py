@@ -1,16 +1,16 @@
 """What a diagnosis leaves in its folder: summary, tables, figures, and one page that needs no network."""
 
 import functools
-from base64 import b64encode
 from dataclasses import asdict, fields
 from html import escape
 from pathlib import Path
 
+from fieldsolve.diagnose import page
 from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
 from fieldsolve.diagnose.metrics import table as metrics_table
 from fieldsolve.diagnose.metrics.metric import Family, Metric, plain
 from fieldsolve.diagnose.pictures import figures
-from fieldsolve.diagnose.tables import HEADINGS, PAPER, cells, table, tests_sentence
+from fieldsolve.diagnose.tables import HEADINGS, PAPER, cells, latex, table, tests_sentence
 from fieldsolve.output.pictures import render_all
 from fieldsolve.output.tables import csv_text, in_markdown, markdown
 
@@ -38,7 +38,7 @@ def files(diagnosis: Diagnosis) -> dict[str, bytes]:
         found |= {prefix + name: picture for name, picture in pictures[-1].items()}
     found["metrics.csv"] = _csv(diagnosis).encode()
     found["table.md"] = "\n".join(_markdown(one) for one in diagnosis.comparisons).encode()
-    found["table.tex"] = "\n".join(_latex(one) for one in diagnosis.comparisons).encode()
+    found["table.tex"] = "\n".join(latex(table(plain(one.measurement.metrics), PAPER)) for one in diagnosis.comparisons).encode()
     found["report.html"] = _html(diagnosis, pictures).encode()
     return found
 
@@ -60,14 +60,8 @@ def _markdown(comparison: Comparison) -> str:
     return f"{first} (a) and {second} (b), {comparison.sample.pairs} pairs\n\n{markdown(rows[0], rows[1:])}"
 
 
-def _latex(comparison: Comparison) -> str:
-    rows = table(plain(comparison.measurement.metrics), PAPER)
-    body = [" & ".join(cell.replace("_", r"\_").replace("%", r"\%") for cell in row) + r" \\" for row in rows]
-    return "\n".join([r"\begin{tabular}{lrrrrr}", r"\hline", body[0], r"\hline", *body[1:], r"\hline", r"\end{tabular}", ""])
-
-
 def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
-    parts = [_HEAD]
+    parts = []
     for comparison, images in zip(diagnosis.comparisons, pictures, strict=True):
         sample, measured, said = comparison.sample, comparison.measurement, comparison.verdict
         parts.append(f"<h1>{escape(sample.first.name)} (a) and {escape(sample.second.name)} (b)</h1>")
@@ -82,11 +76,10 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
         )
         for file, image in images.items():
             name = Path(file).stem
-            source = f"data:image/png;base64,{b64encode(image).decode()}"
-            parts.append(f"<figure><img alt={name} src='{source}'><figcaption>{_PICTURES[name]}</figcaption></figure>")
+            parts.append(page.picture(name, image, _PICTURES[name]))
         if comparison.place is not None:
             parts.append(f"<h2>Beside the theory</h2>{''.join(f'<p>{escape(one)}</p>' for one in comparison.place.sentences)}")
-        parts.append(_rows(table(plain(measured.metrics), PAPER)))
+        parts.append(page.table(table(plain(measured.metrics), PAPER)))
         parts.append("<details><summary>All metrics, what they are and what is normal</summary>")
         parts += [_family(family, measured.metrics) for family in metrics_table.FAMILIES]
         parts.append("</details>")
@@ -94,9 +87,8 @@ def _html(diagnosis: Diagnosis, pictures: list[dict[str, bytes]]) -> str:
             parts.append(
                 f"<h2>With {corruption.replaced:.1%} of the partners replaced (probability {corruption.probability:g})</h2>"
             )
-            parts.append(_rows(table(plain(corruption.measurement.metrics), PAPER)))
-    parts.append(_FOOT)
-    return "\n".join(parts)
+            parts.append(page.table(table(plain(corruption.measurement.metrics), PAPER)))
+    return page.page("Modality gap: a diagnosis", [*parts, _FOOT])
 
 
 def _family(family: Family, metrics: dict[str, Metric]) -> str:
@@ -114,31 +106,9 @@ def _family(family: Family, metrics: dict[str, Metric]) -> str:
     return f"<h2>{escape(family.title)}</h2><table>{''.join(f'<tr>{line}</tr>' for line in lines)}</table>"
 
 
-def _rows(rows: list[list[str]]) -> str:
-    cells = [
-        "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in row)
-        for tag, row in zip(["th", *["td"] * (len(rows) - 1)], rows, strict=True)
-    ]
-    return f"<table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
-
-
-_HEAD = """<!doctype html>
-<html lang=en><head><meta charset=utf-8><meta name=viewport content="width=device-width, initial-scale=1">
-<title>Modality gap: a diagnosis</title>
-<style>
-body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:70rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.6rem}h2{font-size:1.15rem;margin-top:2rem}
-.about{color:#555}.summary{font-size:1.15rem;font-weight:600}summary{cursor:pointer;margin-top:1.5rem}.verdict li{margin:.5rem 0}
-table{border-collapse:collapse;font-size:.85rem;width:100%}
-th,td{border-bottom:1px solid #ddd;padding:.3rem .5rem;text-align:left;vertical-align:top}
-.number{white-space:nowrap;font-variant-numeric:tabular-nums}.meaning{color:#444;min-width:18rem}
-figure{margin:2rem 0}img{max-width:100%}figcaption{color:#555;font-size:.9rem}
-</style></head><body>"""
-
 _FOOT = """<details><summary>How to read this</summary>
 <p>Strangers are rows of different clusters: a pair, a row with its partners, copies. Intervals are for the mean over samples like
 this one; those of metrics of n for samples of this size. Noise level: what exchanges of partners between the modalities exceed
 one time in twenty, at this size and with partners as like as these. Shuffled: with partners passed on at random; "same" for
 metrics that do not use the matching. p: the share of exchanges that reach the value.</p></details> <p class=about>Made by
-fieldsolve.</p></body></html>
-"""
+fieldsolve.</p>"""

@@ -100,3 +100,11 @@ def tests_sentence(adjusted: dict[str, float]) -> str:
     return (
         f"{len(adjusted)} p-values of all metrics; {held or 'none'} hold together at 5 % (Holm){': ' + listed if held else ''}."
     )
+
+
+def latex(rows: list[list[str]]) -> str:
+    """Rows of text as a tabular, headings first."""
+    body = [" & ".join(cell.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&") for cell in row) + r" \\" for row in rows]
+    columns = "l" + "r" * (len(rows[0]) - 1)
+    begin = rf"\begin{{tabular}}{{{columns}}}"
+    return "\n".join([begin, r"\hline", body[0], r"\hline", *body[1:], r"\hline", r"\end{tabular}", ""])

@@ -11,6 +11,7 @@ import numpy as np
 from fieldsolve.embeddings import archives
 from fieldsolve.embeddings.archives import Stored, check_unpacked
 from fieldsolve.embeddings.modality import Modality, check_widths, drawn, modality
+from fieldsolve.embeddings.shards import join, shards_of
 from fieldsolve.embeddings.tables import align, read_table
 from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
@@ -91,9 +92,17 @@ def read(path: Path, reader: Callable[[], _Read]) -> _Read:
 
 
 def _chosen(source: str) -> list[Stored]:
-    """The arrays of a file that FILE or FILE::NAME means, their loading guarded as reading is."""
+    """The arrays that FILE or FILE::NAME means, their loading guarded as reading is; FILE may stand for shards."""
     text, _, name = source.partition("::")
-    path, suffix = Path(text), Path(text).suffix.lower()
+    path = Path(text)
+    shards = shards_of(path, FORMATS)
+    if shards is None:
+        return _of_file(path, name)
+    return join(path, [(shard, _of_file(shard, name)) for shard in shards])
+
+
+def _of_file(path: Path, name: str) -> list[Stored]:
+    suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise InputError(f"{path}: embeddings are read from {', '.join(FORMATS)}")
     if suffix in _TABLES:

@@ -9,6 +9,7 @@ import click
 from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guard, printing_options
 from fieldsolve.cli.say import say
 from fieldsolve.cli.values import FileName, FolderName
+from fieldsolve.cli.workers import executor_of, number_of_workers, workers_options
 
 _FAILURES_SHOWN = 3
 _START = 3.0  # seconds for workers to start and pictures to be drawn, about
@@ -23,11 +24,7 @@ _START = 3.0  # seconds for workers to start and pictures to be drawn, about
     metavar="DIR",
     help="Write ledger.sqlite, cells.csv, transitions.csv, branches.csv, diagram.png and .svg; needed unless --dry-run.",
 )
-@click.option(
-    "--workers", type=click.IntRange(1, 4096), metavar="N", help="Spawned processes, one thread each.  [default: all cores]"
-)
-@click.option("--scheduler", metavar="ADDRESS", help="Solve on a running Dask scheduler, such as tcp://host:8786.")
-@click.option("--local-cluster", is_flag=True, help="Solve on a Dask cluster of --workers processes, for this run.")
+@workers_options
 @click.option("--dry-run", is_flag=True, help="Check the spec, count the cells and estimate the time; write nothing.")
 @click.option("--retry-failed", is_flag=True, help="Try cells again that failed in an earlier run.")
 @click.option("--force", is_flag=True, help="Use a folder with the diagram of another spec; common cells are kept.")
@@ -65,29 +62,19 @@ def command(**options: Any) -> None:
     with their reasons.
     """
     from fieldsolve.diagrams.spec import read_spec
-    from fieldsolve.runs import executors
 
-    if options["scheduler"] is not None and (options["local_cluster"] or options["workers"]):
-        raise click.UsageError("--scheduler brings its own workers; leave out --workers and --local-cluster")
+    executor = executor_of(options)
     if options["output"] is None and not options["dry_run"]:
         raise click.UsageError("give a folder with -o DIR, or --dry-run")
     spec = read_spec(options["spec"])
-    from fieldsolve.numerics import threads
-
-    workers = options["workers"] or threads.count(threads.WORTHWHILE)
     if options["dry_run"]:
-        _estimate(spec, workers, options["as_json"])
+        _estimate(spec, number_of_workers(options), options["as_json"])
         return
-    run = executors.in_this_process if workers == 1 else executors.in_processes(workers)
-    if options["scheduler"] is not None:
-        run = executors.on_cluster(options["scheduler"])
-    elif options["local_cluster"]:
-        run = executors.on_local_cluster(workers)
     from fieldsolve.cli.progress import progress
     from fieldsolve.diagrams.diagram import fill
 
     with progress(options["quiet"]) as watch:
-        diagram = fill(spec, options["output"], run, options["retry_failed"], options["force"], watch)
+        diagram = fill(spec, options["output"], executor, options["retry_failed"], options["force"], watch)
     report(diagram, write(diagram, options["output"]), options["output"], options["as_json"], options["quiet"])
 
 

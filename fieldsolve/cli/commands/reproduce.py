@@ -9,6 +9,7 @@ import click
 from fieldsolve.cli.options import CELLS_FAILED, guard, printing_options
 from fieldsolve.cli.say import say
 from fieldsolve.cli.values import FolderName
+from fieldsolve.cli.workers import executor_of, workers_options
 
 _FAILURES_SHOWN = 3
 
@@ -30,9 +31,7 @@ _FAILURES_SHOWN = 3
     metavar="N",
     help="Seeds of everything that is drawn.  [default: 20; --quick: 10, 3, 3]",
 )
-@click.option(
-    "--workers", type=click.IntRange(1, 4096), metavar="N", help="Spawned processes, one thread each.  [default: all cores]"
-)
+@workers_options
 @click.option("--force", is_flag=True, help="Use a folder with other seeds or the quick version; what both share is kept.")
 @printing_options
 @guard
@@ -53,13 +52,10 @@ def command(experiment: str, **options: Any) -> None:
     minutes and 12 minutes. Exit code 5 if parts failed; they are tried again by the next run.
     """
     from fieldsolve.cli.progress import progress
-    from fieldsolve.numerics import threads
     from fieldsolve.reproduce import make_plan, run_plan
-    from fieldsolve.runs import in_processes, in_this_process
 
     plan, folder = make_plan(experiment, options["quick"], options["seeds"]), options["output"]
-    workers = options["workers"] or threads.count(threads.WORTHWHILE)
-    run = in_this_process if workers == 1 else in_processes(workers)
+    run = executor_of(options)
     with progress(options["quiet"]) as watch:
         study = run_plan(plan, folder, run, options["force"], watch)
     write(plan, study, folder)

@@ -24,8 +24,8 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
       fieldsolve show run
       fieldsolve show diagram --json
 
-    DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency, sharpness, stability, encoders, drift or diagnose
-    wrote; a diagram may be unfinished. Pictures are drawn again of the first four.
+    DIR is what unimodal, multimodal, phase-diagram, reproduce, consistency, sharpness, stability, encoders, drift, diagnose
+    or compare wrote; a diagram may be unfinished. Pictures are drawn again of the first four.
     """
     from fieldsolve.output.folders import recover
     from fieldsolve.runs import LEDGER
@@ -35,6 +35,8 @@ def command(folder: Path, as_json: bool, quiet: bool) -> None:
         _show_results(folder, as_json, quiet)
     elif _spec(folder / LEDGER).get("study") is not None:
         _show_encoders(folder, as_json, quiet)
+    elif "compare" in _spec(folder / LEDGER):
+        _show_comparison(folder, as_json, quiet)
     elif "experiment" in _spec(folder / LEDGER):
         _show_reproduction(folder, as_json, quiet)
     else:
@@ -71,6 +73,15 @@ def _show_reproduction(folder: Path, as_json: bool, quiet: bool) -> None:
     plan, study = open_study(folder)
     _draw_again(lambda: write(plan, study, folder))
     report(plan, study, folder, as_json, quiet)
+
+
+def _show_comparison(folder: Path, as_json: bool, quiet: bool) -> None:
+    from fieldsolve.cli.commands.compare import print_comparison
+    from fieldsolve.output.summary import read_summary
+
+    summary = read_summary(folder)
+    del summary["files"]
+    print_comparison(summary, as_json, quiet)
 
 
 def _show_encoders(folder: Path, as_json: bool, quiet: bool) -> None:

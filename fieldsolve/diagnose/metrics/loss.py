@@ -7,7 +7,7 @@ import numpy as np
 from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric, of_estimate
 from fieldsolve.diagnose.statistics import temperature
 from fieldsolve.diagnose.statistics.matched import Matched
-from fieldsolve.numerics.arrays import Array
+from fieldsolve.numerics.arrays import Array, Indices
 
 _RADFORD = "Radford et al. 2021, arXiv 2103.00020"
 _ZHAI = "Zhai et al. 2023, arXiv 2303.15343"
@@ -52,7 +52,7 @@ DEFINITIONS = (
 
 def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """The loss at the given temperature (and bias), and where it is least."""
-    cosines = batch(pooled, rng)
+    cosines, _ = batch(pooled, rng)
     loss = at_temperature(pooled, cosines)
     if pooled.bias is not None:
         best, bias = temperature.best_siglip(cosines)
@@ -71,13 +71,13 @@ def at_temperature(pooled: Matched, cosines: Array) -> dict[str, Metric]:
     return {"infonce": of_estimate(temperature.infonce_value(cosines, 1 / pooled.tau))}
 
 
-def batch(pooled: Matched, rng: np.random.Generator) -> Array:
-    """Cosines of a batch of pairs, one of each cluster drawn at random, (n, n)."""
+def batch(pooled: Matched, rng: np.random.Generator) -> tuple[Array, Indices]:
+    """Cosines of a batch of pairs, one of each cluster drawn at random, (n, n), and the clusters, (n,)."""
     partners = rng.permutation(pooled.matching.partners, axis=1)
     chosen = np.unique(pooled.design.cluster[partners[0]], return_index=True)[1]
     chosen = np.sort(rng.permutation(chosen)[: temperature.MOST_PAIRS])
     sides = [pooled.cloud.rows[rows[chosen]] + centroid for rows, centroid in zip(partners, pooled.cloud.centroids, strict=True)]
-    return temperature.similarities(*sides)
+    return temperature.similarities(*sides), pooled.design.cluster[partners[0][chosen]]
 
 
 FAMILY = Family("loss", "Loss", DEFINITIONS, measure)

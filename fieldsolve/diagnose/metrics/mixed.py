@@ -11,7 +11,7 @@ from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.separability import FOLDS
 from fieldsolve.embeddings.centring import TREATMENTS, Means
 from fieldsolve.embeddings.pools import Search, search
-from fieldsolve.numerics.arrays import Indices, Rows
+from fieldsolve.numerics.arrays import Indices
 
 DEPTH = 10
 
@@ -105,36 +105,38 @@ def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
 
 def measure_treated(pooled: Matched, treatment: str) -> dict[str, Metric]:
     """What queries of both modalities find, all rows treated alike."""
-    rows = [pooled.cloud.given(side) for side in (0, 1)]
     found = {}
     for side, letter in enumerate("ab"):
-        queries = _queries(len(rows[side]))
-        looked = _search(pooled, rows, side, queries, treatment)
-        places = queries + pooled.cloud.parts[side].start
-        for figure, metric in _figures(pooled, looked, places).items():
+        for figure, metric in _figures(pooled, *look(pooled, side, treatment)).items():
             found[name_of(letter, treatment, figure)] = metric
     return found
 
 
-def _search(pooled: Matched, rows: list[Rows], side: int, queries: Indices, treatment: str) -> Search:
-    """Of each fold's queries by rows less the means of the other folds, unless means of other rows are given."""
+def look(pooled: Matched, side: int, treatment: str) -> tuple[Search, Indices]:
+    """What queries of a modality find, and the places of their rows.
+
+    Each fold's queries look among rows less the means of the other folds, unless means of other rows are given.
+    """
+    rows = [pooled.cloud.given(one) for one in (0, 1)]
     links = pooled.matching.partners - np.array([[0], [pooled.cloud.first_rows]])
     links = links if side == 0 else links[::-1]
-    fold = pooled.design.group_of_row % FOLDS
-    if treatment == "raw":
-        return search(rows[side], rows[1 - side], links, queries, DEPTH)
-    if pooled.means is not None:
-        treated = [pooled.means.treat(one, index, treatment) for index, one in enumerate(rows)]
-        return search(treated[side], treated[1 - side], links, queries, DEPTH)
-    parts = [fold[part] for part in pooled.cloud.parts]
+    queries = _queries(len(rows[side]))
+    places = queries + pooled.cloud.parts[side].start
+
+    def among(means: Means | None, chosen: Indices) -> Search:
+        treated = rows if means is None else [means.treat(one, index, treatment) for index, one in enumerate(rows)]
+        return search(treated[side], treated[1 - side], links, chosen, DEPTH)
+
+    if treatment == "raw" or pooled.means is not None:
+        return among(None if treatment == "raw" else pooled.means, queries), places
+    parts = [pooled.design.group_of_row[part] % FOLDS for part in pooled.cloud.parts]
     found = np.empty((5, len(queries)))
     for number in range(FOLDS):
         here = np.flatnonzero(parts[side][queries] == number)
         means = Means.of(*(one[part != number] for one, part in zip(rows, parts, strict=True)))
-        treated = [means.treat(one, index, treatment) for index, one in enumerate(rows)]
-        looked = search(treated[side], treated[1 - side], links, queries[here], DEPTH)
+        looked = among(means, queries[here])
         found[:, here] = looked.first, looked.rank, looked.mixed_first, looked.mixed_rank, looked.other_share
-    return Search(found[0], found[1], found[2], found[3], found[4], DEPTH)
+    return Search(found[0], found[1], found[2], found[3], found[4], DEPTH), places
 
 
 def _queries(count: int) -> Indices:
@@ -148,7 +150,8 @@ def _figures(pooled: Matched, looked: Search, rows: Indices) -> dict[str, Metric
     found = {}
     for figure, values in shares.items():
         share = pooled.mean(values, rows)
-        found[figure] = Metric(share.value, *share_interval(share, design.independent))
+        parts = DEPTH if figure == "other_share_at_10" else 1
+        found[figure] = Metric(share.value, *share_interval(share, design.independent, parts))
     median = quantile_interval(looked.mixed_rank, design.group_of_row[rows], design.groups, design.independent, 0.5)
     return found | {"partner_median_rank": Metric(*median)}
 

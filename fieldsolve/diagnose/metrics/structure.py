@@ -5,7 +5,7 @@ import numpy as np
 from fieldsolve.diagnose.metrics.metric import FEWER, Definition, Family, Metric
 from fieldsolve.diagnose.statistics.estimate import Estimate, noise_level, p_value, share_interval
 from fieldsolve.diagnose.statistics.matched import Matched
-from fieldsolve.diagnose.statistics.similarity import MOST_PAIRS, Pairs, debiased_cka, mutual_neighbours
+from fieldsolve.diagnose.statistics.similarity import MOST_PAIRS, NEIGHBOURS, Pairs, debiased_cka, mutual_neighbours
 from fieldsolve.numerics.arrays import Array
 
 _DRAWN = f"in pairs of at most {MOST_PAIRS} clusters, one of each"
@@ -40,7 +40,7 @@ def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     mutual, passed = mutual_neighbours(pooled, pairs)
     cka, permuted = debiased_cka(pooled, pairs)
     return {
-        "mutual_neighbours": _metric(mutual, share_interval(mutual, len(pairs.first)), passed),
+        "mutual_neighbours": _metric(mutual, share_interval(mutual, len(pairs.first), NEIGHBOURS), passed),
         "debiased_cka": _metric(cka, cka.interval(), permuted),
     }
 
