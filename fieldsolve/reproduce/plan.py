@@ -8,6 +8,7 @@ from typing import Any
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
 from fieldsolve.output.summary import SUMMARY
+from fieldsolve.reproduce.captions import study as captions
 from fieldsolve.reproduce.gap import study as gap
 from fieldsolve.reproduce.gibbs import study as gibbs
 from fieldsolve.reproduce.gradient import study as gradient
@@ -18,6 +19,7 @@ _STUDIES: dict[str, tuple[Any, Any]] = {
     "gradient": (gradient, gradient.GradientStudy),
     "gibbs": (gibbs, gibbs.GibbsStudy),
     "gap": (gap, gap.GapStudy),
+    "captions": (captions, captions.CaptionsStudy),
 }
 EXPERIMENTS = tuple(_STUDIES)
 
@@ -26,16 +28,20 @@ _COMPUTED = {kind: compute for module, _ in _STUDIES.values() for kind, compute 
 
 @dataclass(frozen=True)
 class Plan:
-    """An experiment [D.1, D.2, D.3], its number of seeds, and whether it is the quick version."""
+    """An experiment [D.1, D.2, D.3, MS-COCO], its number of seeds, whether it is the quick version, and what it is of if that is
+    not given: files of embeddings and a temperature.
+    """
 
     experiment: str
     seeds: int
     quick: bool
+    inputs: dict[str, Any] | None = None
 
     @property
     def tasks(self) -> list[Task]:
         """All there is to compute."""
-        every: list[Task] = _STUDIES[self.experiment][0].tasks(self.seeds, self.quick)
+        given = () if self.inputs is None else (self.inputs,)
+        every: list[Task] = _STUDIES[self.experiment][0].tasks(self.seeds, self.quick, *given)
         return every
 
     def to_json(self) -> str:
@@ -48,13 +54,18 @@ class Plan:
         return cls(**json.loads(text))
 
 
-def make_plan(experiment: str, quick: bool = False, seeds: int | None = None) -> Plan:
-    """The paper's settings, or those of the quick version. Raises InputError for an unknown experiment or less than one seed."""
+def make_plan(experiment: str, quick: bool = False, seeds: int | None = None, inputs: dict[str, Any] | None = None) -> Plan:
+    """The paper's settings, or those of the quick version. inputs: of the experiment on captions, from its `inputs_of`.
+
+    Raises InputError for an unknown experiment, less than one seed, and embeddings that are missing or superfluous.
+    """
     if experiment not in EXPERIMENTS:
         raise InputError(f"unknown experiment {experiment!r}; the experiments are {', '.join(EXPERIMENTS)}")
     if seeds is not None and seeds < 1:
         raise InputError(f"a reproduction needs at least one seed, not {seeds}")
-    return Plan(experiment, _STUDIES[experiment][0].default_seeds(quick) if seeds is None else seeds, quick)
+    if (inputs is None) == (experiment == "captions"):
+        raise InputError("captions is the experiment that needs embeddings: give their files, one or two; the others need none")
+    return Plan(experiment, _STUDIES[experiment][0].default_seeds(quick) if seeds is None else seeds, quick, inputs)
 
 
 def is_plan(text: str) -> bool:

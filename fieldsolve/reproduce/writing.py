@@ -6,17 +6,24 @@ from typing import Any
 from fieldsolve.output.folders import write_beside
 from fieldsolve.output.pictures import render_all
 from fieldsolve.output.tables import csv_text, markdown, rows_of, short
+from fieldsolve.reproduce.captions.pictures import figures as captions_figures
 from fieldsolve.reproduce.gap.pictures import figures as gap_figures
 from fieldsolve.reproduce.gibbs.pictures import figures as gibbs_figures
 from fieldsolve.reproduce.gradient.pictures import figures as gradient_figures
 from fieldsolve.reproduce.plan import Plan
 from fieldsolve.reproduce.study import Columns, Study, with_noun
 
-_FIGURES: dict[str, Any] = {"gradient": gradient_figures, "gibbs": gibbs_figures, "gap": gap_figures}
+_FIGURES: dict[str, Any] = {
+    "gradient": gradient_figures,
+    "gibbs": gibbs_figures,
+    "gap": gap_figures,
+    "captions": captions_figures,
+}
 _TITLES = {
     "gradient": "Large-batch gradient consistency (D.1)",
     "gibbs": "Gibbs equilibrium and concentration (D.2)",
     "gap": "Gap under controlled misalignment (D.3)",
+    "captions": "Captions replaced within their category (MS-COCO)",
 }
 
 
@@ -52,7 +59,11 @@ def write(plan: Plan, study: Study, folder: Path) -> None:
 
 def command(plan: Plan, folder: str) -> str:
     """What computes a plan."""
-    return f"fieldsolve reproduce {plan.experiment}{' --quick' if plan.quick else ''} --seeds {plan.seeds} -o {folder}"
+    given = plan.inputs or {"files": [], "groups": None}
+    files = "".join(f" {Path(one).name}" for one in given["files"])
+    of = "" if plan.inputs is None else f" --tau {plan.inputs['tau']:g}"
+    of += "" if given["groups"] is None else f" --groups {Path(given['groups']).name}"
+    return f"fieldsolve reproduce {plan.experiment}{files}{of}{' --quick' if plan.quick else ''} --seeds {plan.seeds} -o {folder}"
 
 
 def _csv(columns: Columns) -> str:

@@ -285,8 +285,8 @@ def test_the_gap_study_tells_the_phases_apart(gap: GapStudy, tmp_path: Path) -> 
 
 
 def test_plans_are_the_papers_and_refuse_others() -> None:
-    assert EXPERIMENTS == ("gradient", "gibbs", "gap")
-    for experiment in EXPERIMENTS:
+    assert EXPERIMENTS == ("gradient", "gibbs", "gap", "captions")
+    for experiment in EXPERIMENTS[:3]:
         full = make_plan(experiment)
         assert full.seeds == 20
         assert make_plan(experiment, quick=True).seeds < 20
