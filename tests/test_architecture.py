@@ -34,7 +34,7 @@ HIDDEN = {
     "equilibrium.parameters": {"grids.critics"},  # help is printed without numpy
     "equilibrium.problem": {"equilibrium.solve", "equilibrium.solution"},  # a problem solves itself
     "equilibrium.storage": {"equilibrium.pictures", "output.pictures"},  # matplotlib
-    "diagnose.diagnosis": {"diagnose.theory"},  # a first answer loads no equilibria
+    "diagnose.diagnosis": {"diagnose.theory", "diagnose.freedom"},  # a first answer loads no equilibria
 }
 
 #: The bodies of commands import what they call: anything in wings above the command line.

@@ -22,6 +22,7 @@ from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
 
 if TYPE_CHECKING:
+    from fieldsolve.diagnose.freedom import Freedom
     from fieldsolve.diagnose.theory import Place
 
 SCHEMA = "fieldsolve/diagnose/2"
@@ -31,14 +32,15 @@ _FEWEST_EXCHANGES = 99
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two modalities compared; by_group: what differs between groups of pairs, where those are given; place: among the
-    equilibria of their potentials, where that was asked for.
+    """Two modalities compared; by_group: what differs between groups of pairs, where those are given; freedom: what the
+    loss leaves free, place: among the equilibria of their potentials, where those were asked for.
     """
 
     sample: Sample
     measurement: Measurement
     corruptions: tuple[Corruption, ...] = ()
     by_group: tuple[Group, ...] = ()
+    freedom: "Freedom | None" = None
     place: "Place | None" = None
     tau_is_given: bool = True
 
@@ -82,7 +84,9 @@ class Comparison:
                 for one in self.corruptions
             ],
         }
-        return values if self.place is None else values | self.place.summary()
+        for more in (self.freedom, self.place):
+            values |= {} if more is None else more.summary()
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +116,18 @@ class Diagnosis:
             own = self.comparisons[0].summary()
             return values | own | {"notes": [*self.notes, *own["notes"]]}
         return values | {"notes": list(self.notes), "comparisons": [one.summary() for one in self.comparisons]}
+
+    def with_freedom(self, watch: Watch | None = None) -> "Diagnosis":
+        """The same, with what the loss leaves free of every sample, and what remedies would do, see `freedom.freedom_of`."""
+        from fieldsolve.diagnose.freedom import freedom_of
+
+        found = []
+        for one in self.comparisons:
+            if watch is not None:
+                watch(Progress(0, 1, f"{one.sample.first.name} and {one.sample.second.name}: what the loss leaves free"))
+            rng = np.random.default_rng([self.seed, 6])
+            found.append(replace(one, freedom=freedom_of(one.sample, self.tau, one.measurement.bias, rng)))
+        return replace(self, comparisons=tuple(found))
 
     def with_theory(self, watch: Watch | None = None) -> "Diagnosis":
         """The same, with every sample's place among the equilibria of its own potentials, see `theory.place_sample`."""

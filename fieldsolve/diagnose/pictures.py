@@ -6,11 +6,14 @@ from matplotlib.figure import Figure
 
 from fieldsolve.diagnose.corruption import Corruption
 from fieldsolve.diagnose.diagnosis import Comparison
+from fieldsolve.diagnose.freedom import Freedom
 from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metrics.metric import Metric
+from fieldsolve.diagnose.metrics.mixed import name_of
 from fieldsolve.diagnose.metrics.table import definitions
 from fieldsolve.diagnose.statistics.estimate import SIGNIFICANT
 from fieldsolve.diagnose.theory import Place
+from fieldsolve.embeddings.centring import TREATMENTS
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.output.pictures import verbatim
 from fieldsolve.output.style import GREY, INK, MODALITIES
@@ -24,8 +27,11 @@ def figures(comparison: Comparison) -> dict[str, Figure]:
     names = verbatim(comparison.sample.first.name), verbatim(comparison.sample.second.name)
     found = {
         "cosines": plot_cosines(comparison.measurement, names),
+        "mixed": plot_mixed(comparison.measurement, names),
         "metrics": plot_metrics(comparison.measurement),
     }
+    if comparison.freedom is not None:
+        found["freedom"] = plot_freedom(comparison.freedom, names)
     if comparison.place is not None:
         found |= {"sky": plot_sky(comparison.place, names), "equilibria": plot_equilibria(comparison.place)}
     if comparison.corruptions:
@@ -56,6 +62,59 @@ def plot_cosines(measured: Measurement, names: tuple[str, str]) -> Figure:
     claim = f"Partners stand out from strangers by {apart} standard deviations"
     ax.set(xlabel="cosine", ylabel="density", title=claim)
     ax.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def plot_mixed(measured: Measurement, names: tuple[str, str]) -> Figure:
+    """What queries of either modality find in one index of both, as it is and with means taken off."""
+    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    panels = figure.subplots(1, 2)
+    for ax, figure_of, label in (
+        (panels[0], "other_share_at_10", "other modality among the nearest ten"),
+        (panels[1], "partner_median_rank", "partner's median rank"),
+    ):
+        for side, letter in enumerate("ab"):
+            found = [measured.metrics[name_of(letter, treatment, figure_of)] for treatment in TREATMENTS]
+            places = np.arange(len(TREATMENTS)) + 0.2 * (side - 0.5)
+            values = np.array([one.value for one in found])
+            ends = np.array([[one.ci_low, one.ci_high] for one in found], dtype=float).T
+            away = np.maximum(np.abs(ends - values), 0.0)
+            shown = f"queries of {names[side]}"
+            ax.errorbar(places, values, yerr=away, fmt="o", ms=6, capsize=3, color=MODALITIES[side], label=shown)
+        ax.set(xticks=range(len(TREATMENTS)), xticklabels=["as it is", "means taken off", "standardised"], title=label)
+        ax.grid(axis="y", color=GREY, lw=0.3)
+    panels[0].set_ylim(bottom=-0.02)
+    panels[1].set(yscale="log")
+    panels[0].legend(frameon=False, fontsize=9)
+    shares = [measured.metrics[name_of("a", treatment, "other_share_at_10")].value for treatment in ("raw", "centred")]
+    figure.suptitle(f"One index of both: {shares[0]:.0%} of the other modality among ten, {shares[1]:.0%} with means taken off")
+    return figure
+
+
+def plot_freedom(freedom: Freedom, names: tuple[str, str]) -> Figure:
+    """The same pairs at other gaps: the loss and recall, which stay, and the mixed index, which does not."""
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    panels = figure.subplots(1, 3)
+    gaps = np.array([one.gap for one in freedom.moved])
+    losses = np.array([one.loss for one in freedom.moved])
+    panels[0].plot(gaps, losses, "o-", ms=4, color=INK)
+    panels[0].set(title="loss (nats)", ylim=(0, 1.3 * max(float(losses.max()), 1e-3)))
+    for side, name in enumerate(names):
+        for ax, values in (
+            (panels[1], [one.recall[side] for one in freedom.moved]),
+            (panels[2], [one.median_rank[side] for one in freedom.moved]),
+        ):
+            ax.plot(gaps, values, "o-", ms=4, color=MODALITIES[side], label=f"queries of {name}")
+    panels[1].set(title="recall at 1 across modalities", ylim=(0, 1.02))
+    panels[2].set(title="partner's median rank in one index of both", yscale="log")
+    for ax in panels:
+        ax.axvline(freedom.gap, color=GREY, ls=":", lw=1)
+        ax.axvspan(*freedom.window, color=GREY, alpha=0.12, lw=0)
+        ax.set(xlabel="centroid gap", xlim=(-0.03, 2.0))
+    panels[1].legend(frameon=False, fontsize=9)
+    figure.suptitle(
+        f"The same pairs at other gaps (this model: {freedom.gap:.2f}, dotted; shaded: within two directions of the embeddings)"
+    )
     return figure
 
 

@@ -59,7 +59,7 @@ class Study:
 
     def summary(self) -> dict[str, Any]:
         """Every value under the name that JSON gives it, with report and table."""
-        found, remedy, code = self.effect, self.effect.remedy, self._code
+        found, remedy, code = self.effect, self.effect.remedy, self.code
         values: dict[str, Any] = {
             "schema": SCHEMA,
             "remedy": str(remedy),
@@ -92,11 +92,12 @@ class Study:
         return values | {"columns": list(table)} | table
 
     @property
-    def _code(self) -> Code:
+    def code(self) -> Code:
+        """The line of code at its weight."""
         return self.effect.remedy.code_at(self.effect.weight, self.effect.kernel, self.effect.dimension)
 
     def _report(self) -> list[str]:
-        remedy, code, lines = self.effect.remedy, self._code, []
+        remedy, code, lines = self.effect.remedy, self.code, []
         if self.published is not None:
             one = self.published
             left_out = f"; {one.left_out}" if one.left_out else ""

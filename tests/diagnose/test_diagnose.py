@@ -419,13 +419,13 @@ def test_the_command_writes_what_a_colleague_can_read(both: Array, tmp_path: Pat
     assert "have centroids" in done.output
     names = {path.name for path in folder.iterdir()}
     pictures = {f"{name}.png" for name in ("cosines", "metrics", "sky", "equilibria", "corruption")}
-    assert names == {"summary.json", "metrics.csv", "table.md", "table.tex", "report.html", *pictures}
+    assert names == {"summary.json", "metrics.csv", "table.md", "table.tex", "report.html", "mixed.png", "freedom.png", *pictures}
     summary = json.loads((folder / "summary.json").read_text())
     gap = summary["metrics"]["centroid_gap"]
     assert gap["ci_low"] < gap["value"] < gap["ci_high"]
     assert gap["p_value"] == 0.01
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
+    assert page.count("data:image/png;base64,") == 7
     assert not re.search(r"(src|href)=.?https?:", page)
     said = [summary["summary"], *(one["sentence"] for one in summary["findings"]), *summary["theory"]]
     for sentence in said:

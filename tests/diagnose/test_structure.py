@@ -75,7 +75,7 @@ def test_neighbourhoods_by_sets() -> None:
     expected = np.mean([len(one & other) / 10 for one, other in zip(*near, strict=True)])
     found = measured(structure, matched_of(first, second))["mutual_neighbours"]
     assert found.value == pytest.approx(expected)
-    assert found.p_value == 1 / 200
+    assert found.p_value == 1 / 500
     assert found.shuffled == pytest.approx(10 / 59, abs=0.02)
     assert found.noise_level is not None
     assert found.shuffled < found.noise_level < found.value

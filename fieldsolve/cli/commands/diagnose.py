@@ -102,6 +102,8 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
             seed=options["seed"],
             watch=watch,
         )
+        if options["theory"] or output is not None:
+            found = found.with_freedom(watch)
         if options["theory"]:
             found = found.with_theory(watch)
         if output is not None:
@@ -148,7 +150,7 @@ def print_diagnosis(summary: dict[str, Any], as_json: bool, quiet: bool) -> None
         say(f"{one['summary']}\n")
         for finding in one["findings"]:
             say(f"- {finding['sentence']} {finding['advice']}".rstrip())
-        for sentence in one.get("theory", []):
+        for sentence in [*one.get("freedom", {}).get("report", []), *one.get("theory", [])]:
             say(f"- {sentence}")
         say("")
         for line in align([row[:-1] for row in table(one["metrics"], TERMINAL)]):

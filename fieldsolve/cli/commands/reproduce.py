@@ -53,7 +53,7 @@ def command(experiment: str, features: tuple[str, ...], **options: Any) -> None:
     captions  linear heads on your FEATURES, trained with captions replaced within groups (MS-COCO)
 
     Run it again after an interruption: only what is missing is computed. On two cores the full versions take about 20 s, 15
-    minutes and 12 minutes, captions one minute on 500 pairs of 512. Exit code 5 if parts failed; they are tried again by the next run.
+    minutes and 12 minutes, captions one minute on 500 pairs of 512. Exit code 5 if parts failed; the next run tries them again.
     """
     from fieldsolve.cli.progress import progress
     from fieldsolve.reproduce import make_plan, run_plan

@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from fieldsolve.diagnose.metrics.metric import FEWER, Definition, Family, Metric
+from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric
 from fieldsolve.diagnose.statistics.estimate import Estimate, noise_level, p_value, share_interval
 from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.similarity import MOST_PAIRS, NEIGHBOURS, Pairs, debiased_cka, mutual_neighbours
 from fieldsolve.numerics.arrays import Array
+
+#: Of partners; more than others have, so that all p-values of a diagnosis can hold together.
+PERMUTATIONS = 499
 
 _DRAWN = f"in pairs of at most {MOST_PAIRS} clusters, one of each"
 
@@ -36,7 +39,7 @@ DEFINITIONS = (
 
 def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """Both, against partners passed on at random."""
-    pairs = Pairs.drawn(pooled, FEWER, rng)
+    pairs = Pairs.drawn(pooled, PERMUTATIONS, rng)
     mutual, passed = mutual_neighbours(pooled, pairs)
     cka, permuted = debiased_cka(pooled, pairs)
     return {

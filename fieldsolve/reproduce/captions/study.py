@@ -150,6 +150,6 @@ class CaptionsStudy:
             f"What grows are the cones' norms, from {norms[0][0]:.3f} and {norms[0][1]:.3f} to {norms[1][0]:.3f} and "
             f"{norms[1][1]:.3f}, rather than their angle (cosine of the centroids {cosines[0]:.3f} to {cosines[-1]:.3f}): with "
             f"the first angle the last norms make a gap of {held:.3f}. Partners that say less about each other want "
-            "similarities that vary less, hence narrower cones, and cones at a given angle are farther apart the narrower they are."
+            "similarities that vary less, hence narrower cones; cones at a given angle are farther apart the narrower they are."
         )
         return sentences
