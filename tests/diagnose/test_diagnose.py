@@ -431,7 +431,7 @@ def test_the_command_writes_what_a_colleague_can_read(both: Array, tmp_path: Pat
     for sentence in said:
         assert sentence in html.unescape(page)
         assert sentence in done.output
-    assert page.index(summary["summary"][:40]) < page.index("<figure") < page.index("<details")
+    assert page.index(summary["summary"][:40]) < page.index("<figure") < page.index("<details><summary>All metrics")
     assert f"{summary['dispersion']['least_penalty']:.4f}" in summary["theory"][-1]
     assert summary["dispersion"]["least_penalty"] == pytest.approx(1 - summary["dispersion"]["breaks_at"])
     table = csv.DictReader((folder / "metrics.csv").read_text().splitlines())
