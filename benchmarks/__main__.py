@@ -15,7 +15,7 @@ def main() -> None:
         smoothing.smoothing, smoothing.logarithms, smoothing.smoothed, smoothing.memory, solving.descent, solving.geometry,
         solving.bound, solving.global_solves, solving.smoothed_solves, solving.large, solving.stability, solving.clarabel,
         terms.modalities, terms.terms, terms.halves,
-        studies.loss, studies.sampled, studies.diagnosis, studies.encoders, studies.sweep, studies.startup,
+        studies.loss, studies.sampled, studies.diagnosis, studies.quick, studies.encoders, studies.sweep, studies.startup,
     )}  # fmt: skip
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=list(parts), action="append")

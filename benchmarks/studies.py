@@ -5,12 +5,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+import fieldsolve as fs
 from benchmarks import free_encoders
-from benchmarks.diagnoses import diagnosed
+from benchmarks.diagnoses import diagnosed, embeddings, quick_values
 from benchmarks.timing import best, table
 from fieldsolve.diagrams import fill, spec_of
 from fieldsolve.equilibrium.gibbs import gibbs as gibbs_density
@@ -115,6 +117,18 @@ def diagnosis() -> str:
         )
     header = ["pairs", "diagnosis", "processor", "growth", "GiB", "numpy: time", "numpy: processor", "numpy: GiB"]
     return table("Diagnoses in 512 dimensions, whole processes, in those of values in numpy", header, rows)
+
+
+def quick() -> str:
+    """The values of a training loop, against one product of both modalities and against the same values in numpy."""
+    rows: list[list[object]] = []
+    for count in (1_000, 5_000, 20_000):
+        x, y = embeddings(count)
+        works = partial(fs.quick, x, y, 0.05), partial(quick_values, x, y), partial(np.matmul, x, y.T)
+        ours, numpy, product = best(*works, repeat=3 if count > 5_000 else 5)
+        rows.append([count, f"{ours:.2f} s", f"{ours / product:.1f}", f"{ours / numpy:.2f}"])
+    header = ["pairs", "fs.quick", "in products x y^T", "in numpy's time for the same values"]
+    return table("Values for a training loop, 512 dimensions, all cores", header, rows)
 
 
 def encoders() -> str:
