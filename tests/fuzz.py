@@ -73,6 +73,7 @@ SMALL: dict[str, list[str]] = {
     "diagnose": ["--exchanges", "99"],
     "encoders": ["--tau", "0.3", "--max-steps", "300"],
     "move-gap": [],
+    "check": ["--max-centroid-gap", "0.5"],
     "remedy": ["--no-states"],
     "show": [],
     "phase-diagram": ["--dry-run"],
@@ -146,13 +147,13 @@ def option_cases(folder: Path, rng: Generator) -> Iterator[list[str]]:
 
 
 #: Options that a case must not have: they write, or start other processes.
-_KEPT = {"output", "moved", "states", "force", "workers", "scheduler", "local_cluster", "debug", "help", "figure"}
+_KEPT = {"output", "save_means", "moved", "states", "force", "workers", "scheduler", "local_cluster", "debug", "help", "figure"}
 
 
 def _arguments(name: str, folder: Path, both: Path, rng: Generator) -> list[str]:
     if name == "encoders":
         return [str(rng.choice(np.array(_LAWS)))]
-    if name in ("diagnose", "move-gap"):
+    if name in ("diagnose", "move-gap", "check"):
         return [str(both) if rng.random() < 0.8 else str(rng.choice(WORDS))]
     if name == "remedy":
         return [str(rng.choice(np.array(_REMEDIES)))]

@@ -37,6 +37,8 @@ class Threshold:
 
     def said(self, value: float) -> str:
         """What failed, in a line."""
+        if not isfinite(value):
+            return f"{self.metric} is {value}, no number that could pass"
         where = "below the least" if self.end == "min" else "above the largest"
         return f"{self.metric} is {value:.5g}, {where} that passes, {self.value:g}"
 
@@ -74,15 +76,23 @@ def thresholds_of(end: Literal["min", "max"], name: str, value: float) -> list[T
     return [Threshold(one, end, value) for one in metrics]
 
 
-def check(x: Any, y: Any, tau: float, thresholds: Sequence[Threshold], pairs: Indices | None = None, seed: int = 0) -> Checked:
+def check(
+    x: Any,
+    y: Any,
+    tau: float,
+    thresholds: Sequence[Threshold],
+    bias: float | None = None,
+    pairs: Indices | None = None,
+    seed: int = 0,
+) -> Checked:
     """Measure what thresholds are of: with `quick` where it has all of them, else with a whole diagnosis.
 
-    x, y, tau, pairs, seed: as of `quick`. Raises InputError.
+    x, y, tau, bias, pairs, seed: as of `quick`. Raises InputError.
     """
-    if all(one.metric in NAMES for one in thresholds):
-        values = quick(x, y, tau, pairs=pairs, seed=seed)
+    if all(one.metric in (*NAMES, "siglip") for one in thresholds):
+        values = quick(x, y, tau, bias=bias, pairs=pairs, seed=seed)
     else:
-        metrics = diagnose(x, y, tau=tau, pairs=pairs, seed=seed).comparisons[0].measurement.metrics
+        metrics = diagnose(x, y, tau=tau, pairs=pairs, bias=bias, seed=seed).comparisons[0].measurement.metrics
         values = {name: one.value for name, one in metrics.items()}
     missing = sorted({one.metric for one in thresholds} - set(values))
     if missing:

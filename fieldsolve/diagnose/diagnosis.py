@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from fieldsolve.diagnose.freedom import Freedom
     from fieldsolve.diagnose.theory import Place
 
-SCHEMA = "fieldsolve/diagnose/2"
+SCHEMA = "fieldsolve/diagnose/3"
 
 _FEWEST_EXCHANGES = 99
+_CONSTANT = 1e-5  # spread of a modality
+_NEAR = 0.1  # of means
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,13 +123,18 @@ class Diagnosis:
         """The same, with what the loss leaves free of every sample, and what remedies would do, see `freedom.freedom_of`."""
         from fieldsolve.diagnose.freedom import freedom_of
 
-        found = []
+        found, notes = [], list(self.notes)
         for one in self.comparisons:
+            names = f"{one.sample.first.name} and {one.sample.second.name}"
             if watch is not None:
-                watch(Progress(0, 1, f"{one.sample.first.name} and {one.sample.second.name}: what the loss leaves free"))
+                watch(Progress(0, 1, f"{names}: what the loss leaves free"))
+            if min(one.measurement.health.spread) <= _CONSTANT:
+                notes.append(f"{names}: one of them does not vary, so that what the loss leaves free is not measured")
+                found.append(one)
+                continue
             rng = np.random.default_rng([self.seed, 6])
             found.append(replace(one, freedom=freedom_of(one.sample, self.tau, one.measurement.bias, rng)))
-        return replace(self, comparisons=tuple(found))
+        return replace(self, comparisons=tuple(found), notes=tuple(notes))
 
     def with_theory(self, watch: Watch | None = None) -> "Diagnosis":
         """The same, with every sample's place among the equilibria of its own potentials, see `theory.place_sample`."""
@@ -201,6 +208,7 @@ def diagnose(
             return measure(one, tau_used, chosen.bias, chosen.exchanges, chosen.seed, _told(watch, what), means)
 
         measurement = again(sample, f"{said}: ")
+        notes += _foreign(sample, means)
         corruptions = corrupt_partners(sample, replace(how, groups=kept), chosen.seed, again)
         comparisons.append(
             Comparison(
@@ -245,6 +253,21 @@ def _check(given: tuple[Modality, ...], pairs: Indices | None, how: Replacement,
         )
     if groups is not None and len(np.unique(groups)) == len(groups):
         raise InputError("every row has a group of its own; give labels that recur")
+
+
+def _foreign(sample: Sample, means: Means | None) -> list[str]:
+    """What is to be said of means that are nearer to the other modality's, or to nothing here."""
+    if means is None:
+        return []
+    own = Means.of(sample.first.rows, sample.second.rows).means
+    gap = float(np.linalg.norm(own[0] - own[1]))
+    away = [float(np.linalg.norm(one - other)) for one, other in zip(own, means.means, strict=True)]
+    if max(away) <= max(gap / 2, _NEAR):
+        return []
+    return [
+        f"the means given are {away[0]:.2f} and {away[1]:.2f} from those of these rows, whose modalities' are {gap:.2f} apart: "
+        "are they of this model, and in this order?"
+    ]
 
 
 def _told(watch: Watch | None, prefix: str) -> Watch | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metrics import mixed
 from fieldsolve.diagnose.metrics.metric import Metric
-from fieldsolve.diagnose.metrics.mixed import name_of
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.statistics.estimate import SIGNIFICANT, holm
 from fieldsolve.diagnose.statistics.temperature import LEAST_TAU, chance
@@ -217,36 +216,30 @@ def _hurts(measured: Measurement) -> str:
     """What an offset does to retrieval, and what to do about it."""
     found = measured.health.unrelated
     if found.share + 2 * found.error >= 1:
-        return "What it does to retrieval shows once partners are found."
-    raw, centred = (_mixed(measured, treatment) for treatment in ("raw", "centred"))
-    said = "With means taken off recall@1 is"
-    if _apart(measured):
-        said += f" {centred['recall_at_1']:.3g} instead of {raw['recall_at_1']:.3g} across modalities"
-    else:
-        said = "Rankings across modalities hardly depend on it"
-    if centred["other_share_at_10"] > max(_BETTER * raw["other_share_at_10"], _FEW):
+        return "Its effect on retrieval cannot be judged while partners are not found."
+    raw, centred = ({figure: _both(measured, how, figure) for figure in mixed.FIGURES} for how in ("raw", "centred"))
+    gains = [measured.metrics[mixed.gain_of(side, "centred")] for side in "ab"]
+    said = "Taking means off makes no visible difference to recall across modalities"
+    if any((one.ci_low or 0) > 0 or (one.ci_high or 0) < 0 for one in gains):
+        said = f"With means taken off recall@1 across is {_pair(centred['recall_at_1'])} instead of {_pair(raw['recall_at_1'])}"
+    shares = [sum(one["other_share_at_10"]) / 2 for one in (raw, centred)]
+    if shares[1] > max(_BETTER * shares[0], _FEW):
         said += (
-            f"; in one index of both a query finds {raw['other_share_at_10']:.1%} rows of the other modality among the nearest "
-            f"ten, and its partner at median rank {raw['partner_median_rank']:g}; with means taken off "
-            f"{centred['other_share_at_10']:.1%}, and at {centred['partner_median_rank']:g}"
+            f"; in one index of both queries find {shares[0]:.1%} rows of the other modality among the nearest ten, and their "
+            f"partners at median ranks {_pair(raw['partner_median_rank'])}; with means taken off {shares[1]:.1%}, and at "
+            f"{_pair(centred['partner_median_rank'])}"
         )
     return f"{said}. `--save-means` writes means to be taken off; `fieldsolve move-gap` moves the gap and keeps rankings across."
 
 
-def _mixed(measured: Measurement, treatment: str) -> dict[str, float]:
-    """The figures of the mixed index, the mean of both directions."""
-    return {
-        figure: sum(measured.metrics[name_of(side, treatment, figure)].value for side in "ab") / 2 for figure in mixed.FIGURES
-    }
+def _both(measured: Measurement, treatment: str, figure: str) -> tuple[float, float]:
+    """A figure of the mixed index, of queries of either modality."""
+    first, second = (measured.metrics[mixed.name_of(side, treatment, figure)].value for side in "ab")
+    return first, second
 
 
-def _apart(measured: Measurement) -> bool:
-    """Whether in a direction recall with means taken off is outside of the interval of recall as it is, and the reverse."""
-    for side in "ab":
-        one, other = (measured.metrics[name_of(side, treatment, "recall_at_1")] for treatment in ("raw", "centred"))
-        if (one.ci_high or 0) < (other.ci_low or 0) or (other.ci_high or 0) < (one.ci_low or 0):
-            return True
-    return False
+def _pair(values: tuple[float, float]) -> str:
+    return f"{values[0]:.3g} and {values[1]:.3g}"
 
 
 def _spread(measured: Measurement, names: tuple[str, str]) -> Finding | None:

@@ -4,6 +4,7 @@ Measured on the sample's own pairs; no equilibrium, and nothing is held still (b
 """
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from fieldsolve.diagnose.statistics.temperature import infonce, siglip
 from fieldsolve.embeddings.pools import search
 from fieldsolve.encoders.moving import GapMap, Table, fit_gap
 from fieldsolve.grids.kernels import Kernel
+from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Rows
+from fieldsolve.remedies.effect import effect
 from fieldsolve.remedies.study import Study, compare_all
 from fieldsolve.theorems.cones import concentration_of
 
@@ -23,7 +26,7 @@ MOST_PAIRS = 1000  # one of each cluster, drawn at random where there are more
 _DIRECTIONS = 2
 _BETWEEN = 3  # gaps between the ends of the window and the sample's own
 _APART = (1.2, 1.5, 1.8)  # gaps that only further dimensions allow
-_ROOM = 1e-6  # a window below that is none
+_ROOM = 1e-6  # a window below that is none, nor a difference of losses
 _PARTS = 32  # of the pairs, left out one at a time
 
 
@@ -71,7 +74,8 @@ class Moved:
 @dataclass(frozen=True, eq=False)
 class Freedom:
     """What is free and what is pinned. pairs: that it was measured on; window: of gaps that a map of two directions reaches;
-    gap: as it is; moved: the pairs at other gaps, rising; remedies: at this dimension and temperature.
+    gap: as it is, of the plain means; cones: None for a sigmoid loss, whose law is another, and where there is no spread; moved:
+    the pairs at other gaps, rising; remedies: at this dimension and temperature.
     """
 
     pairs: int
@@ -79,48 +83,63 @@ class Freedom:
     dimension: int
     gap: float
     window: tuple[float, float]
-    cones: Cones
+    cones: Cones | None
     moved: tuple[Moved, ...]
     remedies: tuple[Study, ...]
 
     @property
     def sentences(self) -> list[str]:
         """What it says, in words."""
-        low, high = self.window
         losses = [one.loss for one in self.moved]
-        recalls = {one.recall for one in self.moved}
-        same = "the same recall" if len(recalls) == 1 else "recall that hardly moves"
-        closed, apart = self.moved[0], max(self.moved, key=lambda one: one.gap)
-        cones = self.cones
-        reach = f"at every gap from {low:.3f} to {high:.3f} (a map of two directions), and up to 2 in a further dimension"
+        recalls = [value for one in self.moved for value in one.recall]
+        loss = f"losses of {min(losses):.4f} to {max(losses):.4f} nats"
+        if np.ptp(losses) < _ROOM:
+            loss = f"the same loss, {losses[0]:.4f} nats,"
+        recall = f"recall of {min(recalls):.3f} to {max(recalls):.3f}"
+        if len({one.recall for one in self.moved}) == 1:
+            recall = "the same recall"
+        low, high = self.window
+        maps = f"maps of two directions reach {low:.3f} to {high:.3f}"
         if high - low < _ROOM:
-            reach = f"at every gap from {self.gap:.3f} up to 2 in a further dimension (no map of two directions moves it)"
+            maps = "no map of two directions moves it"
+        closed, apart = self.moved[0], self.moved[-1]
         said = [
-            f"The loss leaves the centroid gap free: these very pairs have {same} and a loss of {min(losses):.4f} to "
-            f"{max(losses):.4f} nats {reach}. This model's is {self.gap:.3f}: nothing in the loss put it there or would move it.",
-            f"What moves with it is one index of both modalities: the partner's median rank is {closed.median_rank[0]:g} and "
-            f"{closed.median_rank[1]:g} at gap {closed.gap:.2f}, {apart.median_rank[0]:g} and {apart.median_rank[1]:g} at "
-            f"{apart.gap:.2f}.",
+            "The loss cannot tell gaps apart: changes that keep every similarity across modalities, up to a constant and a "
+            "factor "
+            f"that the temperature takes up, leave these very pairs {loss} and {recall} at centroid gaps from {closed.gap:.3f} "
+            "to "
+            f"{apart.gap:.3f} ({maps}). As they are it is {self.gap:.3f}, noise of the means included. Training moves it all the "
+            "same, through how narrow the cones are.",
+            "What moves with the gap is one index of both modalities: the partner's median rank is "
+            f"{closed.median_rank[0]:g} and {closed.median_rank[1]:g} at gap {closed.gap:.2f}, {apart.median_rank[0]:g} and "
+            f"{apart.median_rank[1]:g} at {apart.gap:.2f}.",
         ]
-        about = f"correlation of partners {_with_error(cones.correlation)}, {_with_error(cones.directions)} effective directions"
-        if cones.are_wanted:
-            said.append(
-                f"What the loss pins is how narrow the cones are: the product of their radii is {_with_error(cones.radii)}, and "
-                f"{_with_error(cones.predicted)} is what it wants ({about})."
-            )
-        else:
-            said.append(f"At this temperature the loss wants no cones, and then there is no gap to be free ({about}).")
-        return said
+        return said if self.cones is None else said + self._of_cones(self.cones)
+
+    @staticmethod
+    def _of_cones(cones: Cones) -> list[str]:
+        about = f"correlation of partners {_with_error(cones.correlation)}, {_with_error(cones.directions)} directions of cosines"
+        if not cones.are_wanted:
+            return [f"At this temperature InfoNCE wants no cones, and without them there is no gap ({about})."]
+        if cones.correlation[0] <= 2 * cones.correlation[1]:
+            return []
+        return [
+            f"What InfoNCE does pin is how narrow the cones are: the product of their radii is {_with_error(cones.radii)}, and "
+            f"{_with_error(cones.predicted)} is what it wants ({about})."
+        ]
 
     def summary(self) -> dict[str, Any]:
         """All values, as JSON."""
-        cones = {name: {"value": value, "standard_error": error} for name, (value, error) in vars(self.cones).items()}
+        cones: dict[str, Any] | None = None
+        if self.cones is not None:
+            cones = {name: {"value": value, "standard_error": error} for name, (value, error) in vars(self.cones).items()}
+            cones["wanted"] = self.cones.are_wanted
         return {
             "freedom": {
                 "pairs": self.pairs,
                 "centroid_gap": self.gap,
                 "window": list(self.window),
-                "cones": cones | {"wanted": self.cones.are_wanted},
+                "cones": cones,
                 "moved": [one.summary() for one in self.moved],
                 "report": self.sentences,
             },
@@ -130,32 +149,37 @@ class Freedom:
 
 def remedy_summary(study: Study) -> dict[str, Any]:
     """What a loss against the gap would do, and its line of code, as JSON."""
-    effect, code = study.effect, study.code
+    found, code = study.effect, study.code
+    plain = effect(found.remedy, 0.0, found.kernel, found.dimension)
+    opens = not isfinite(found.centroid_weight) and bool(found.curvature[0] < plain.curvature[0])
     return {
-        "remedy": str(effect.remedy),
-        "title": effect.remedy.title,
-        "weight_is": effect.remedy.unit,
-        "centroid_weight": effect.centroid_weight,
-        "whole_weight": effect.whole_weight,
-        "partners_held_still": effect.needed,
+        "remedy": str(found.remedy),
+        "title": found.remedy.title,
+        "weight_is": found.remedy.unit,
+        "centroid_weight": found.centroid_weight,
+        "whole_weight": found.whole_weight,
+        "partners_held_still": found.needed,
         "free_encoders": study.free.sentence,
-        "code": code.open_clip,
+        "opens_the_gap": opens,
+        "code": None if opens else code.open_clip,
     }
 
 
 def freedom_of(sample: Sample, tau: float, bias: float | None, rng: np.random.Generator) -> Freedom:
     """Measure what is free of a sample, on one pair of each cluster. Raises InputError for what cannot be mapped."""
     first, second = _pairs(sample, rng)
-    tables = Table("a", first), Table("b", second)
-    fitted = fit_gap(tables, "min", _DIRECTIONS)
+    with threads.one_blas_thread():
+        fitted = fit_gap((Table("a", first), Table("b", second)), "min", _DIRECTIONS)
+        moved = _moved(first, second, fitted, tau, bias)
+        cones = cones_of(first, second, tau) if bias is None else None
     return Freedom(
         pairs=len(first),
         tau=tau,
         dimension=first.shape[1],
         gap=fitted.before,
         window=fitted.window,
-        cones=cones_of(first, second, tau),
-        moved=tuple(sorted(_moved(first, second, fitted, tau, bias), key=lambda one: one.gap)),
+        cones=cones,
+        moved=tuple(sorted(moved, key=lambda one: one.gap)),
         remedies=compare_all(Kernel("cosine", tau), first.shape[1]).studies,
     )
 
@@ -187,12 +211,13 @@ def cones_of(first: Array, second: Array, tau: float) -> Cones:
 
 
 def _cone_values(first: Array, second: Array, cosines: Array, tau: float) -> list[float]:
-    """r_1 r_2, c, n, x* and x*/kappa; the squared radii are variances, without their bias."""
+    """r_1 r_2, c, n, x* and x*/kappa; squared radii and what partners share are (co)variances, without their bias."""
     count = len(first)
     means = first.mean(axis=0), second.mean(axis=0)
     variances = [max(1 - float(one @ one), np.finfo(float).tiny) * count / (count - 1) for one in means]
     radii = float(np.sqrt(variances[0] * variances[1]))
-    correlation = (float(np.trace(cosines)) / count - float(means[0] @ means[1])) / radii
+    shared = (float(np.trace(cosines)) / count - float(means[0] @ means[1])) * count / (count - 1)
+    correlation = shared / radii
     rest = cosines - cosines.mean(axis=1)[:, None] - cosines.mean(axis=0) + cosines.mean()
     off = ~np.eye(count, dtype=bool)
     directions = radii**2 / max(float(np.mean(rest[off] ** 2)), np.finfo(float).tiny)

@@ -1,6 +1,7 @@
 """Matched embeddings of two modalities: what is accepted, and which row belongs to which."""
 
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 import numpy as np
 
@@ -39,6 +40,11 @@ class Sample:
     def independent(self) -> int:
         """The number of clusters."""
         return int(self.clusters[0].max()) + 1
+
+    @property
+    def fingerprint(self) -> int:
+        """A checksum of which rows match and belong together: the same for runs on the same pairs."""
+        return crc32(b"".join(np.ascontiguousarray(one).tobytes() for one in (*self.clusters, self.partners)))
 
     def with_second(self, rows: Indices) -> "Sample":
         """The same matching with the second modality's rows replaced by others of them."""
@@ -162,8 +168,13 @@ def _clusters(links: Indices, items: tuple[Indices, Indices]) -> tuple[Indices, 
         component = connected_components(
             coo_array((np.ones(len(one)), (one, counts[0] + other)), shape=(size, size)), directed=False
         )[1]
-    component = component.astype(np.int64)
-    return component[items[0]], component[counts[0] + items[1]]
+    # By first appearance: the same pairs have the same numbers, whatever their copies are called.
+    both = np.concatenate([component[items[0]], component[counts[0] + items[1]]])
+    _, begins, labels = np.unique(both, return_index=True, return_inverse=True)
+    number = np.empty(len(begins), dtype=np.int64)
+    number[np.argsort(begins)] = np.arange(len(begins))
+    found = number[labels]
+    return found[: len(items[0])], found[len(items[0]) :]
 
 
 def _refuse_tangled(clusters: tuple[Indices, Indices]) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from html import escape
 from math import isfinite
+from typing import Any
 
 from fieldsolve.diagnose import page
 from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
 from fieldsolve.diagnose.freedom import Freedom, remedy_summary
+from fieldsolve.diagnose.measure import Measurement
 from fieldsolve.diagnose.metrics import table as metrics_table
 from fieldsolve.diagnose.metrics.metric import Family, Metric, plain
 from fieldsolve.diagnose.metrics.mixed import nested
@@ -48,10 +50,25 @@ _CAPTIONS = {
 }
 
 _REMEDIES = (
-    "What published losses against the gap do at {} dimensions and temperature {:g}. The weights are those from which on two "
-    "clouds that lie on each other, evenly spread, stay together although the contrastive loss drives them apart: their "
-    "centroids, and every finer difference. They hold for partners that stand still, a stress test; the last column says what is "
-    "known of training, where partners move and little weight may be enough. fieldsolve remedy NAME says more of each."
+    "What published losses against the gap do at {} dimensions and temperature {:g}. Two answers, which differ: with "
+    "partners held still, from which weight on two evenly spread clouds that lie on each other stay together although the "
+    "contrastive loss drives them apart, their centroids and every finer difference (a stress test); and with encoders that "
+    "are free, as in training, what is known for pairs that all say as much of each other, as real ones do only roughly. "
+    "Nothing here is measured in training: begin with a hundredth of the weight, and look at the added term beside the loss "
+    "on a batch of yours."
+)
+
+_COSINES = (
+    "Why the cosines are what they are: the modalities' means have cosine {:.3f} and lengths {:.3f} and {:.3f}, so that any "
+    "two rows across have {:.3f} on average; being partners adds {:.3f}. Divided by the temperature that is {:.1f} in the "
+    "exponent of the loss, where strangers spread by {:.1f}: the level of cosines says nothing of how good a model is."
+)
+
+_POOL = (
+    "What to do: search one modality at a time and merge the answers; or take each modality's mean off, of the index and of "
+    "queries (fieldsolve diagnose A B --save-means means.npz; docs/recipes.md has the lines); or move the gap, which keeps "
+    "every ranking across (fieldsolve move-gap A B --to min -o map.npz --moved moved.npy). A share of 1/2 would be "
+    "modalities of one size that mix."
 )
 
 _FROZEN = (
@@ -89,9 +106,11 @@ def _sections(diagnosis: Diagnosis, comparison: Comparison, images: Pictures) ->
     metrics = plain(measured.metrics)
     yield "<h2>Cosines within and across</h2>"
     yield from _picture("cosines", images)
+    yield f"<p>{escape(_cosines(measured))}</p>"
     yield "<h2>One index of both modalities</h2>"
     yield from _picture("mixed", images)
     yield page.table(mixed_table(nested(measured.metrics)))
+    yield f"<p>{escape(_POOL)}</p>"
     yield "<h2>Retrieval across modalities</h2>"
     yield page.table(_retrieval(measured.metrics))
     if comparison.freedom is not None:
@@ -133,6 +152,14 @@ def _summary(diagnosis: Diagnosis, comparison: Comparison) -> Iterator[str]:
     )
 
 
+def _cosines(measured: Measurement) -> str:
+    metrics = {name: one.value for name, one in measured.metrics.items()}
+    strangers, partners = metrics["cosine_unmatched_mean"], metrics["cosine_matched_mean"]
+    means = metrics["centroid_cosine"], metrics["centroid_norm_a"], metrics["centroid_norm_b"]
+    added, spread = partners - strangers, metrics["cosine_unmatched_sd"]
+    return _COSINES.format(*means, strangers, added, added / measured.tau, spread / measured.tau)
+
+
 def _retrieval(metrics: dict[str, Metric]) -> list[list[str]]:
     defined = metrics_table.definitions()
     rows = [["", "value", "95 % interval", "with partners shuffled"]]
@@ -155,15 +182,21 @@ def _freedom(freedom: Freedom, images: Pictures) -> Iterator[str]:
     yield f"<p>{escape(_REMEDIES.format(freedom.dimension, freedom.tau))}</p>"
     found = [remedy_summary(one) for one in freedom.remedies]
     headings = ["loss", "its weight", "holds centroids from", "holds everything from", "when encoders are free, as in training"]
-    rows = [[one["title"], one["weight_is"], *map(_weight, (one["centroid_weight"], one["whole_weight"]))] for one in found]
-    yield page.table([headings, *([*row, one["free_encoders"]] for row, one in zip(rows, found, strict=True))])
-    yield "<details><summary>Lines of code</summary>"
-    yield from (f"<p>{escape(one['title'])}</p><pre>{escape(one['code'])}</pre>" for one in found if one["code"])
+    weights = [[one["title"], one["weight_is"], *_weights(one), one["free_encoders"]] for one in found]
+    yield page.table([headings, *weights])
+    yield "<details><summary>Lines of code, at the weights that hold centroids with partners held still</summary>"
+    for remedy in found:
+        if remedy["code"]:
+            command = f"fieldsolve remedy {remedy['remedy']} --tau {freedom.tau:g} --dimension {freedom.dimension}"
+            yield f"<p>{escape(remedy['title'])} (<code>{escape(command)}</code>)</p><pre>{escape(remedy['code'])}</pre>"
     yield "</details>"
 
 
-def _weight(value: float) -> str:
-    return f"{value:.4g}" if isfinite(value) else "no weight"
+def _weights(remedy: dict[str, Any]) -> list[str]:
+    if remedy["opens_the_gap"]:
+        return ["opens the gap"] * 2
+    values = remedy["centroid_weight"], remedy["whole_weight"]
+    return [f"{value:.4g}" if isfinite(value) else "no weight" for value in values]
 
 
 def _words(text: str) -> str:

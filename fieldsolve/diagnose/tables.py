@@ -26,10 +26,10 @@ PAPER = (
 
 #: The figures of the mixed index, and their headings.
 _MIXED = {
-    "other_share_at_10": "other modality among ten",
+    "other_share_at_10": "share of the other modality in ten",
     "partner_median_rank": "partner's median rank",
-    "partner_recall_at_1": "partner first",
-    "recall_at_1": "partner first across",
+    "partner_recall_at_1": "recall@1 in one index",
+    "recall_at_1": "recall@1 across",
 }
 
 
@@ -104,7 +104,14 @@ def tests_sentence(adjusted: dict[str, float]) -> str:
 
 def latex(rows: list[list[str]]) -> str:
     """Rows of text as a tabular, headings first."""
-    body = [" & ".join(cell.replace("_", r"\_").replace("%", r"\%").replace("&", r"\&") for cell in row) + r" \\" for row in rows]
+    body = [" & ".join(map(_in_latex, row)) + r" \\" for row in rows]
     columns = "l" + "r" * (len(rows[0]) - 1)
     begin = rf"\begin{{tabular}}{{{columns}}}"
     return "\n".join([begin, r"\hline", body[0], r"\hline", *body[1:], r"\hline", r"\end{tabular}", ""])
+
+
+def _in_latex(text: str) -> str:
+    """Text as LaTeX shows it to the letter."""
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    special |= {character: f"\\{character}" for character in "&%$#_{}"}
+    return "".join(special.get(character, character) for character in text)

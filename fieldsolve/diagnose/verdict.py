@@ -53,7 +53,7 @@ def verdict(sample: Sample, measured: Measurement, tau_is_given: bool = True) ->
     first = found[0]
     recall = ", ".join(f"{measured.metrics[name].value:.3g}" for name in ("recall_a_to_b_at_1", "recall_b_to_a_at_1"))
     gap = measured.metrics["centroid_gap"]
-    more = f" ({len(found) - 1} more below)" if len(found) > 1 else ""
+    more = f" ({len(found) - 1} more finding{'s' * (len(found) > 2)} below)" if len(found) > 1 else ""
     summary = f"{_HEADLINES[first.code]}{more}. Centroid gap {short(gap.value)}, recall@1 {recall}."
     return Verdict(summary, tuple(found))
 
@@ -69,7 +69,7 @@ _HEADLINES = {
     "temperature": "The temperature (or the bias) does not fit these pairs",
     "hubs": "Hubs: few rows are nearest to many queries",
     "weak": "Partners are nearer than strangers, but seldom first",
-    "offset": "An offset: the modalities have centroids of their own",
+    "offset": "An offset: the two modalities lie in different places",
     "spread": "One modality is more spread than the other",
     "open_distribution": "Closed centroids, open distributions",
     "shape": "The modalities differ in shape",

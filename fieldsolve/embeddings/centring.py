@@ -15,12 +15,14 @@ from fieldsolve.numerics.errors import InputError
 #: What is done to rows before they are compared: nothing, the mean of their modality taken off, and its scales too.
 TREATMENTS = ("raw", "centred", "standardised")
 
+_CONSTANT = 1e-6  # of the largest standard deviation: below, a component is constant up to rounding
+
 _NAMES = ("mean_a", "mean_b", "scale_a", "scale_b")
 
 
 @dataclass(frozen=True, eq=False)
 class Means:
-    """The mean (d,) of each of two modalities' unit rows, and the standard deviation of each component, 1 where it is 0."""
+    """The mean (d,) of each of two modalities' unit rows, and each component's standard deviation, 1 where it is constant."""
 
     means: tuple[Array, Array]
     scales: tuple[Array, Array]
@@ -77,4 +79,4 @@ class Means:
 
 
 def _positive(scales: Array) -> Array:
-    return np.where(scales > 0, scales, 1.0)
+    return np.where(scales > _CONSTANT * scales.max(initial=0.0), scales, 1.0)

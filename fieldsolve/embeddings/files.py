@@ -11,7 +11,7 @@ import numpy as np
 from fieldsolve.embeddings import archives
 from fieldsolve.embeddings.archives import Stored, check_unpacked
 from fieldsolve.embeddings.modality import Modality, check_widths, drawn, modality
-from fieldsolve.embeddings.shards import join, shards_of
+from fieldsolve.embeddings.shards import check_expanded, join, shards_of
 from fieldsolve.embeddings.tables import align, read_table
 from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
@@ -62,6 +62,7 @@ def read_modalities(
 
 def tables_in(sources: Sequence[str | Path]) -> list[Stored]:
     """The tables (n, d) in files, two or more, not loaded yet; sources and errors as in `read_modalities`."""
+    check_expanded(sources)
     stored = [one for source in sources for one in _chosen(str(source))]
     parts = [part for one in align(stored) for part in _parts(one)]
     if len(parts) < 2:

@@ -1,5 +1,6 @@
 """Search by inner product in one modality's rows, and in a pool of both: where a query finds its partners."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,12 @@ from fieldsolve.numerics.errors import InputError
 Table = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float64]]
 
 _BLOCK = 256  # queries at a time
+_PRODUCT = 100  # operations that a similarity costs, about
 _ROUNDING = (3e-7, 1e-13)  # of similarities in single and in double precision
+
+
+#: Similarities of some rows of a modality, by their places, with all rows of the other one and of their own, (b, m) and (b, n).
+Similar = Callable[[Indices], tuple[Table, Table]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +28,8 @@ class Search:
 
     first: the probability that a partner is the nearest row of the other modality; rank: the nearest partner's mean rank among
     them, from 1; mixed_first, mixed_rank: the same among these and all other rows of the query's own modality; other_share: of
-    the other modality among the nearest `depth` of that pool.
+    the other modality among the nearest `depth` of that pool; nearest: these and the next one, (q, depth + 1), rows of the other
+    modality by their places and those of the own from m on.
     """
 
     first: Array
@@ -30,6 +37,7 @@ class Search:
     mixed_first: Array
     mixed_rank: Array
     other_share: Array
+    nearest: Indices
     depth: int
 
     @property
@@ -54,25 +62,38 @@ def search(
     """
     if queries.shape[1] != others.shape[1] or (partners is None and len(queries) != len(others)):
         raise InputError(f"queries and partners are matched rows of one space, not of shapes {queries.shape} and {others.shape}")
+    partners = np.stack([np.arange(len(queries))] * 2) if partners is None else partners
     chosen = np.arange(len(queries)) if chosen is None else chosen
-    starts, listed = _lists(np.stack([np.arange(len(queries))] * 2) if partners is None else partners, len(queries))
+
+    def similar(rows: Indices) -> tuple[Table, Table]:
+        return queries[rows] @ others.T, queries[rows] @ queries.T
+
+    return search_by(similar, (len(queries), len(others)), partners, chosen, depth)
+
+
+def search_by(similar: Similar, counts: tuple[int, int], partners: Indices, chosen: Indices, depth: int = 10) -> Search:
+    """The same where similarities are computed some other way; counts: rows of the modality that looks and of the other."""
+    starts, listed = _lists(partners, counts[0])
     if np.any(starts[chosen] == starts[chosen + 1]):
         raise InputError("some rows that look have no partner; leave them out")
-    depth = min(depth, len(queries) + len(others) - 1)
-    found = np.empty((5, len(chosen)))
-    tied = _ROUNDING[queries.dtype.name == "float64"]
+    depth = min(depth, sum(counts) - 2)
+    found, nearest = np.empty((5, len(chosen))), np.empty((len(chosen), depth + 1), dtype=np.int64)
 
     def look(first: int, last: int) -> None:
         for block in range(first, last):
             part = slice(block * _BLOCK, min((block + 1) * _BLOCK, len(chosen)))
-            rows = chosen[part]
-            across, own = queries[rows] @ others.T, queries[rows] @ queries.T
-            _look(across, own, rows, starts, listed, tied, depth, found[:, part])
+            across, own = similar(chosen[part])
+            tied = tolerance(across)
+            _look(across, own, chosen[part], starts, listed, tied, found[:, part], nearest[part])
 
-    work = len(chosen) * (len(queries) + len(others)) * queries.shape[1]
     with threads.one_blas_thread():
-        threads.over_blocks(look, -(-len(chosen) // _BLOCK), work)
-    return Search(found[0], found[1], found[2], found[3], found[4], depth)
+        threads.over_blocks(look, -(-len(chosen) // _BLOCK), len(chosen) * sum(counts) * _PRODUCT)
+    return Search(found[0], found[1], found[2], found[3], found[4], nearest, depth)
+
+
+def tolerance(table: Table) -> float:
+    """By how much similarities of unit rows may differ and be tied: what rounding can make of them."""
+    return _ROUNDING[table.dtype.name == "float64"]
 
 
 def _lists(partners: Indices, count: int) -> tuple[Indices, Indices]:
@@ -83,9 +104,10 @@ def _lists(partners: Indices, count: int) -> tuple[Indices, Indices]:
 
 
 @jit()
-def _look(across, own, rows, starts, partners, tied, depth, found):
-    """Ranks of the nearest partner and the other modality's share, for similarities across (b, m) and within (b, n)."""
-    top = np.empty(depth)
+def _look(across, own, rows, starts, partners, tied, found, nearest):
+    """Ranks of the nearest partner, the nearest rows and the other modality's share, for similarities (b, m) and (b, n)."""
+    depth = nearest.shape[1] - 1
+    top = np.empty(depth + 1)
     for i in range(len(rows)):
         line, mine = across[i], own[i]
         mine[rows[i]] = -np.inf
@@ -104,8 +126,8 @@ def _look(across, own, rows, starts, partners, tied, depth, found):
         found[2, i] = best / (best + both) if ahead + own_ahead == 0 else 0.0
         found[3, i] = 1 + ahead + own_ahead + both / (best + 1)
         top[:] = -np.inf
-        _keep(line, top)
-        _keep(mine, top)
+        _keep(line, 0, top, nearest[i])
+        _keep(mine, len(line), top, nearest[i])
         least = top[depth - 1]
         inside, own_inside = _above(line, least + tied), _above(mine, least + tied)
         edge, own_edge = _above(line, least - tied) - inside, _above(mine, least - tied) - own_inside
@@ -123,16 +145,16 @@ def _above(values, limit):
 
 
 @jit()
-def _keep(values, top):
-    """Put values into the largest ones found so far, the largest first."""
+def _keep(values, begin, top, places):
+    """Put values into the largest ones found so far, the largest first, with their places counted from `begin`."""
     last = len(top) - 1
     for k in range(len(values)):
         if values[k] > top[last]:
             at = last
             while at > 0 and top[at - 1] < values[k]:
-                top[at] = top[at - 1]
+                top[at], places[at] = top[at - 1], places[at - 1]
                 at -= 1
-            top[at] = values[k]
+            top[at], places[at] = values[k], begin + k
 
 
 def own_neighbours(before: Table, after: Table, depth: int = 10) -> float:

@@ -19,10 +19,10 @@ def shards_of(path: Path, formats: Sequence[str]) -> list[Path] | None:
 
     Raises InputError for folders and patterns without such files, and for files of several formats.
     """
-    if path.is_dir():
+    if _is_folder(path):
         found = [one for one in path.iterdir() if one.suffix.lower() in formats and not one.name.startswith((".", "_"))]
-        what = "a folder without embeddings"
-    elif _PATTERN.search(path.name) and not path.exists():
+        what = "is a folder without embeddings"
+    elif _PATTERN.search(path.name) and not path.exists() and path.parent.is_dir():
         found, what = list(path.parent.glob(path.name)), "no file is called like that"
     else:
         return None
@@ -32,6 +32,25 @@ def shards_of(path: Path, formats: Sequence[str]) -> list[Path] | None:
     if len(kinds) > 1 or kinds[0] not in formats:
         raise InputError(f"{path}: holds files of several kinds ({', '.join(kinds)}); name one, as {path.name}/*{kinds[0]}")
     return sorted(found, key=_in_order)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # names that no file has; what is wrong with them is said by who reads files
+        return False
+
+
+def check_expanded(sources: Sequence[str | Path]) -> None:
+    """Raise InputError for more than two files whose names differ in a number only: a pattern that the shell has filled in."""
+    files = [Path(source) for source in dict.fromkeys(map(str, sources))]
+    patterns = [str(one.with_name(re.sub(r"\d+", "*", one.name))) for one in files if one.name]
+    again = next((one for one in patterns if patterns.count(one) > 1), None)
+    if len(sources) > 2 and again is not None:
+        raise InputError(
+            f"{', '.join(map(str, sources[:3]))}, ...: shards of one table, or modalities? For shards put the pattern in quotes, "
+            f"'{again}', or give their folder; modalities need names that differ in more than a number"
+        )
 
 
 def _in_order(path: Path) -> list[tuple[bool, int, str]]:
@@ -45,10 +64,18 @@ def join(path: Path, shards: Sequence[tuple[Path, list[Stored]]]) -> list[Stored
     Raises InputError for shards that hold other arrays, columns, types or numbers of components than the first.
     """
     (first, wanted), *others = shards
+    if len(wanted) == 1 and all(len(found) == 1 for _, found in others):
+        return [_joined(path, [(shard, found[0]) for shard, found in shards], True)]
+    names = [one.name for one in wanted]
     for shard, found in others:
-        if len(found) != len(wanted):
-            raise InputError(f"{shard}: holds {len(found)} arrays, and {first.name} {len(wanted)}; all shards need the same")
-    return [_joined(path, [(shard, found[k]) for shard, found in shards], len(wanted) == 1) for k in range(len(wanted))]
+        if sorted(one.name for one in found) != sorted(names):
+            here = ", ".join(one.name for one in found)
+            raise InputError(f"{shard}: holds {here}, and {first.name} {', '.join(names)}; all shards need the same arrays")
+    return [_joined(path, [(shard, _named(found, name)) for shard, found in shards], False) for name in names]
+
+
+def _named(found: list[Stored], name: str) -> Stored:
+    return next(one for one in found if one.name == name)
 
 
 def _joined(path: Path, parts: list[tuple[Path, Stored]], is_alone: bool) -> Stored:

@@ -46,7 +46,7 @@ class Plan:
 
     def to_json(self) -> str:
         """All of it, the same text for the same plan."""
-        return json.dumps(vars(self))
+        return json.dumps({name: value for name, value in vars(self).items() if name != "inputs" or value is not None})
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":

@@ -1,6 +1,7 @@
 """The first-order transition of two smoothed densities at flat potentials: bands in any dimension, states on a grid."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log
 
 import numpy as np
@@ -37,6 +38,7 @@ def band_coupling(kernel: Kernel, dimension: int, height: float) -> float:
     return 0.5 * (1 + (_log_mean(rest, dimension - 1) - _log_mean(kappa, dimension)) / (kappa * height**2))
 
 
+@lru_cache(maxsize=256)
 def band_binodal(kernel: Kernel, dimension: int) -> Binodal:
     """The least coupling at which bands cost as much as uniform densities: the binodal of bands, an upper bound of the energy's
     own.
@@ -84,6 +86,7 @@ def measured_binodal(grid: Grid, kernel: Kernel, watch: Watch | None = None) -> 
     return high
 
 
+@lru_cache(maxsize=256)
 def _log_mean(x: float, components: int) -> float:
     """log A_n(x)."""
     if x == 0:

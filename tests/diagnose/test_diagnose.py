@@ -445,7 +445,7 @@ def test_the_command_writes_what_a_colleague_can_read(both: Array, tmp_path: Pat
     assert not (folder / "corruption.png").exists()
     shown = CliRunner().invoke(main, ["show", str(folder)])
     assert "centroid_gap" in shown.output
-    assert json.loads(CliRunner().invoke(main, ["show", str(folder), "--json"]).output)["schema"] == "fieldsolve/diagnose/2"
+    assert json.loads(CliRunner().invoke(main, ["show", str(folder), "--json"]).output)["schema"] == "fieldsolve/diagnose/3"
 
 
 def test_json_has_every_metric_and_repeats(both: Array, tmp_path: Path) -> None:

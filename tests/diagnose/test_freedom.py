@@ -55,7 +55,10 @@ def test_loss_and_recall_are_the_same_at_every_gap(bias: float | None) -> None:
     assert found.moved[0].median_rank[0] < found.moved[-1].median_rank[0]
     assert {one.how for one in found.moved} == {"as it is", "mapped in two directions", "apart in a new dimension"}
     with_text = " ".join(found.sentences)
-    assert f"This model's is {found.gap:.3f}" in with_text
+    assert f"As they are it is {found.gap:.3f}" in with_text
+    assert "the same loss" in with_text
+    assert "the same recall" in with_text
+    assert (found.cones is None) == (bias is not None)
 
 
 def test_few_dimensions_leave_no_map_but_further_ones() -> None:

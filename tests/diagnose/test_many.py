@@ -216,7 +216,7 @@ def test_failed_runs_do_not_keep_others_from_being_compared(files: list[Path], t
     done = run(*files[:2], tmp_path / "bad.npy", "--tau", 0.1)
     assert done.exit_code == 5
     assert "bad failed: bad 1: 60 of 60 embeddings are not of unit length" in done.output
-    assert "run1 less run0 (paired)" in done.output
+    assert "run1 - run0 (on the same pairs)" in done.output
     assert run(files[0], tmp_path / "bad.npy", "--tau", 0.1).exit_code == 3
 
 
@@ -306,7 +306,7 @@ def test_trained_and_untrained_clip() -> None:
     assert difference["centroid_gap"]["ci_low"] < -0.28 < difference["centroid_gap"]["ci_high"]
     assert difference["recall_a_to_b_at_1"]["ci_low"] > 0.5
     assert difference["mixed_a_raw_other_share_at_10"]["value"] == 0
-    assert difference["mixed_a_centred_other_share_at_10"]["ci_low"] > 0.04
+    assert difference["mixed_a_centred_other_share_at_10"]["ci_low"] > 0.035
 
 
 def test_runs_of_words(files: list[Path]) -> None:

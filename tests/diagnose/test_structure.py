@@ -41,6 +41,7 @@ def measured(family: object, pooled: Matched) -> dict[str, Metric]:
 def test_hubness_by_definition() -> None:
     first, second = related(70, 6, 1)
     found = measured(hubness, matched_of(first, second))
+    assert found["hubness_a"].ci_low is not None
     for own, table in (("b", first @ second.T), ("a", second @ first.T)):
         times = np.bincount(np.argsort(-table, axis=1)[:, :10].ravel(), minlength=70)
         assert found[f"hubness_{own}"].value == pytest.approx(skew(times))
@@ -160,22 +161,42 @@ def test_direction_and_gaussians_by_definition(count: int, width: int) -> None:
     assert found["frechet_distance"] == found["frechet_means"] + found["frechet_covariances"]
 
 
-def test_shares_of_the_gap_have_errors_of_samples() -> None:
-    values, errors = [], []
-    for seed in range(60):
+@pytest.mark.parametrize("offset", [0.1, 0.5])
+def test_intervals_of_the_gaps_direction_cover(offset: float) -> None:
+    scales, found = 1 / np.sqrt(np.arange(1, 31)), []
+    for seed in range(80):
         rng = np.random.default_rng([9, seed])
-        rows = [unit(rng.standard_normal((150, 20)) + offset) for offset in (0.5, 0.0)]
-        found = measured(direction, matched_of(*rows))["gap_in_leading_a"]
-        assert found.ci_low is not None
-        assert found.ci_high is not None
-        values.append(found.value)
-        errors.append((found.ci_high - found.ci_low) / 2 / 1.98)
-    # The leading directions, held still in each interval, move from sample to sample; what is left is of this order.
-    assert 0.1 < np.mean(errors) / np.std(values) < 1.5
+        rows = [unit(rng.standard_normal((150, 30)) * scales + size) for size in (offset, 0.0)]
+        one = measured(direction, matched_of(*rows))["gap_in_leading_a"]
+        found.append((one.value, one.ci_low or 0.0, one.ci_high or 0.0))
+    value, low, high = np.array(found).T
+    assert np.mean((low <= value.mean()) & (value.mean() <= high)) >= 0.88
+
+
+def test_intervals_of_hubness_and_neighbourhoods_cover() -> None:
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    for seed in range(80):
+        rows = related(120, 12, 100 + seed)
+        pooled = matched_of(*rows)
+        for name, one in (measured(hubness, pooled) | measured(structure, pooled)).items():
+            found.setdefault(name, []).append((one.value, one.ci_low or 0.0, one.ci_high or 0.0))
+    for name, values in found.items():
+        value, low, high = np.array(values).T
+        assert np.mean((low <= value.mean()) & (value.mean() <= high)) >= 0.87, name
+
+
+def test_ties_are_shared() -> None:
+    """Copies of a row are found alike: where ten prompts have thirty copies each, none is left out by its place."""
+    rng = np.random.default_rng(1)
+    prompts = np.repeat(unit(rng.standard_normal((10, 6))), 30, axis=0)
+    found = measured(hubness, matched_of(unit(rng.standard_normal((300, 6))), prompts))
+    assert found["never_retrieved_b"].value == 0
+    constant = np.tile(unit(np.ones((1, 6))), (60, 1))
+    assert measured(structure, matched_of(constant, constant))["mutual_neighbours"].p_value == 1
 
 
 def test_a_gap_of_nothing_has_no_direction() -> None:
     rows = related(40, 5, 10)[0]
     found = measured(direction, matched_of(rows, rows))
-    assert "gap_in_top_coordinates" not in found
+    assert np.isnan(found["gap_in_top_coordinates"].value)
     assert found["frechet_distance"].value == pytest.approx(0, abs=1e-12)

@@ -212,7 +212,7 @@ def test_the_summary_counts_what_is_listed() -> None:
     first, second = (modality(name, side * lengths, normalize=True) for name, side in zip("ab", rows, strict=True))
     said = diagnose(first, second, tau=5.0, exchanges=199).comparisons[0].verdict
     assert len(said.findings) > 2
-    assert f"({len(said.findings) - 1} more below)" in said.summary
+    assert f"({len(said.findings) - 1} more findings below)" in said.summary
 
 
 @pytest.mark.parametrize("factor", [10, 0.1])

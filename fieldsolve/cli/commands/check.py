@@ -12,7 +12,7 @@ from fieldsolve.cli.studies import running
 from fieldsolve.cli.values import Between, FileName
 
 #: In the names of metrics that depend on the temperature.
-_OF_TEMPERATURE = ("infonce", "smoothed", "inverted")
+_OF_TEMPERATURE = ("infonce", "siglip", "smoothed", "inverted")
 
 
 @click.command(
@@ -22,6 +22,8 @@ _OF_TEMPERATURE = ("infonce", "smoothed", "inverted")
 )
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="A [B] --max-METRIC X --min-METRIC Y ...")
 @click.option("--tau", type=Between(0.003, 1e9), help="Temperature of the model; losses depend on it.  [default: 0.07]")
+@click.option("--logit-scale", type=Between(1e-9, 1 / 0.003), metavar="SCALE", help="The same as 1/tau.")
+@click.option("--bias", type=Between(-1e6, 1e6), help="Of a sigmoid loss, for siglip; InfoNCE without.")
 @click.option("--normalize", is_flag=True, help="Scale rows to unit length instead of refusing others.")
 @click.option("--pairs", type=FileName(), metavar="FILE", help="Matched rows, A's and B's from 0, in two columns (.npy or .csv).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn.")
@@ -41,6 +43,7 @@ def command(words: tuple[str, ...], **options: Any) -> None:
     diagnosis.
     """
     from fieldsolve.diagnose.checks import check
+    from fieldsolve.diagnose.sample import MOST_CLUSTERS
     from fieldsolve.diagnose.statistics.temperature import DEFAULT_TAU
     from fieldsolve.embeddings.files import read_modalities
     from fieldsolve.embeddings.partners import read_pairs_table
@@ -49,15 +52,20 @@ def command(words: tuple[str, ...], **options: Any) -> None:
 
     sources, thresholds = _parsed(words)
     warm = sorted({one.metric for one in thresholds if any(word in one.metric for word in _OF_TEMPERATURE)})
+    if options["tau"] is not None and options["logit_scale"] is not None:
+        raise click.UsageError("--tau is 1/--logit-scale; give one of them")
+    if options["logit_scale"] is not None:
+        options["tau"] = 1 / options["logit_scale"]
     if warm and options["tau"] is None:
         raise click.UsageError(f"{', '.join(warm)} depends on the temperature; give the model's with --tau")
     pairs = None if options["pairs"] is None else read_pairs_table(Path(options["pairs"]))
     with running(options):
-        both = read_modalities(sources, options["normalize"])
+        most = MOST_CLUSTERS if pairs is None else None
+        both = read_modalities(sources, options["normalize"], most=most, seed=options["seed"])
         if len(both) != 2:
-            raise InputError(f"{', '.join(sources)}: hold {len(both)} tables; two are checked at a time")
+            raise InputError(f"{', '.join(sources)}: hold {len(both)} modalities; check takes two")
         tau = DEFAULT_TAU if options["tau"] is None else options["tau"]
-        found = check(both[0].rows, both[1].rows, tau, thresholds, pairs, options["seed"])
+        found = check(both[0].rows, both[1].rows, tau, thresholds, options["bias"], pairs, options["seed"])
     if options["as_json"]:
         say(to_json(found.summary()))
     else:

@@ -56,8 +56,9 @@ def command(words: tuple[str, ...], **options: Any) -> None:
       files = ["images_1000.npy", "captions_1000.npy"]
       step = 1000               # for pictures over steps
 
-    Differences are paired where runs have as many pairs, which then are taken to be the same. Run it again after an
-    interruption: only what is missing is diagnosed. Exit code 5 if some runs failed; the others are compared all the same.
+    Differences of the gap, cosines, recall, mixed index and loss are paired (*) where runs match alike, which then are taken to
+    be of the same pairs. Run it again after an interruption: only what is missing is diagnosed. Exit code 5 if some runs failed;
+    the others are compared all the same.
     """
     from fieldsolve.cli.progress import progress
     from fieldsolve.diagnose.many.compare import compare_runs

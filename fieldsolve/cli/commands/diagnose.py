@@ -77,6 +77,7 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     from fieldsolve.embeddings.centring import Means
     from fieldsolve.embeddings.files import read_modalities
     from fieldsolve.embeddings.partners import read_groups, read_pairs_table
+    from fieldsolve.numerics.errors import InputError
     from fieldsolve.output.folders import check_folder, write_files
 
     output = options["output"]
@@ -90,8 +91,11 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
         check_file(options["save_means"], options["force"])
     most = MOST_CLUSTERS if options["pairs"] is None and groups is None else None
     with running(options) as watch:
+        given = read_modalities(sources, options["normalize"], most=most, seed=options["seed"])
+        if options["save_means"] is not None and len(given) > 2:
+            raise InputError(f"--save-means: means are of two modalities, and there are {len(given)}; give two at a time")
         found = diagnose(
-            *read_modalities(sources, options["normalize"], most=most, seed=options["seed"]),
+            *given,
             tau=_temperature(options["tau"], options["logit_scale"]),
             groups=groups,
             means=means,
@@ -122,12 +126,9 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
 
 
 def _save_means(found: Any, options: dict[str, Any]) -> None:
-    from fieldsolve.numerics.errors import InputError
     from fieldsolve.output.folders import write_whole
 
     path = options["save_means"]
-    if len(found.comparisons) > 1:
-        raise InputError(f"{path}: means are of two modalities, and there are {len(found.modalities)}; compare two at a time")
     write_whole(path, found.comparisons[0].means.content())
     if not options["quiet"] and not options["as_json"]:
         say(f"written to {path}; to take them off new rows of {found.modalities[0].name} (mean_b of the other):", err=True)

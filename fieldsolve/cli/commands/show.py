@@ -54,6 +54,8 @@ def _show_results(folder: Path, as_json: bool, quiet: bool) -> None:
     if summary["schema"] in STUDY_SCHEMAS:
         print_study(summary, as_json, quiet)
         return
+    if str(summary["schema"]).startswith("fieldsolve/diagnose/") and summary["schema"] != SCHEMA:
+        raise InputError(f"{folder}: holds a diagnosis of another version ({summary['schema']}); run fieldsolve diagnose again")
     if summary["schema"] == SCHEMA:
         print_diagnosis(summary, as_json, quiet)
         return

@@ -45,7 +45,7 @@ def plot_metrics(series: Series) -> Figure:
     panels[0].set(yticks=range(len(entries)), yticklabels=[verbatim(one.label) for one in entries])
     panels[0].invert_yaxis()
     figure.suptitle(
-        f"{len(entries)} runs: coloured where a metric differs for sure from {verbatim(series.against)} (95 % intervals)"
+        f"{len(entries)} runs: coloured where the 95 % interval of the difference to {verbatim(series.against)} excludes 0"
     )
     return figure
 
@@ -63,7 +63,8 @@ def plot_gap_and_retrieval(series: Series) -> Figure:
     """The centroid gap against recall at 1, one point a run, with the rank correlation [the paper's final Fig. 7a]."""
     figure = Figure(figsize=(7.5, 5.6), layout="constrained")
     ax = figure.subplots()
-    for at, (entry, (gap, recall)) in enumerate(zip(series.entries, series.places, strict=True)):
+    for at, entry in enumerate(series.entries):
+        gap, recall = entry.place
         metric = entry.metrics["centroid_gap"]
         recalls = [entry.metrics[f"recall_{way}_at_1"] for way in ("a_to_b", "b_to_a")]
         ax.plot([metric["ci_low"], metric["ci_high"]], [recall, recall], color=GREY, lw=1)
@@ -73,9 +74,7 @@ def plot_gap_and_retrieval(series: Series) -> Figure:
             offset = (6, 6 if at % 2 else -12)
             ax.annotate(verbatim(entry.label), (gap, recall), textcoords="offset points", xytext=offset, fontsize=8)
     found = series.correlation
-    said = (
-        "too few runs for a rank correlation" if found is None else f"rank correlation {found.value:.2f}, p = {found.p_value:.2g}"
-    )
+    said = "too few runs for a rank correlation" if found is None else f"rank correlation {found.value:.2f}"
     ax.set(xlabel="centroid gap", ylabel="recall at 1, mean of both directions", title=f"Gap and retrieval of runs: {said}")
     ax.margins(0.12)
     return figure

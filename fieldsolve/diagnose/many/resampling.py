@@ -6,6 +6,7 @@ from fieldsolve.diagnose.arrangement import arrangement
 from fieldsolve.diagnose.metrics import loss, mixed
 from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.statistics import temperature
+from fieldsolve.diagnose.statistics.folds import Folds
 from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.pairwise import cross_ranks
 from fieldsolve.numerics import threads
@@ -20,8 +21,8 @@ def replicates(sample: Sample, tau: float, bias: float | None, number: int, seed
     """The metrics of so many samples of clusters with replacement, by name [Efron 1979].
 
     The clusters drawn depend on their number and the seed alone: runs on the same pairs have the same ones, so that differences
-    of replicates are those of paired samples. Queries are drawn, galleries stay; the centroid gap is over pairs of different
-    clusters, its square cut at 0.
+    of replicates are those of paired samples. Queries are drawn, galleries stay, but for the share of a mixed index, which moves
+    with both to first order; the centroid gap is over pairs of different clusters, its square cut at 0.
     """
     with threads.one_blas_thread():
         laid = arrangement(sample, 1, seed)
@@ -30,13 +31,16 @@ def replicates(sample: Sample, tau: float, bias: float | None, number: int, seed
         sums = [_sums(matched, side) for side in (0, 1)]
         counts = [_numbers(matched.design.cluster[part], sample.independent) for part in matched.cloud.parts]
         rng = np.random.default_rng([seed, 5])
-        found: dict[str, list[float]] = {name: [] for name in ("centroid_gap", *values)}
+        shares = _shares(matched)
+        found: dict[str, list[float]] = {name: [] for name in ("centroid_gap", *values, *shares)}
         for begin in range(0, number, _AT_ONCE):
             size = min(_AT_ONCE, number - begin)
             times = rng.multinomial(sample.independent, np.full(sample.independent, 1 / sample.independent), size).astype(float)
             found["centroid_gap"] += _gaps(times, sums, counts).tolist()
             for name, (total, weight) in values.items():
                 found[name] += ((times @ total) / np.maximum(times @ weight, 1e-300)).tolist()
+            for name, (value, added) in shares.items():
+                found[name] += (value + (times - 1) @ added).tolist()
     return found
 
 
@@ -54,17 +58,30 @@ def _by_cluster(matched: Matched, seed: int) -> dict[str, tuple[Array, Array]]:
         rows = np.arange(part.start, part.stop)
         for index, depth in ((0, 1), (2, 10)):
             found[f"recall_{way}_at_{depth}"] = summed(matched.hits[0, index, rows], rows)
-    for treatment in ("raw", "centred"):
-        for side, letter in enumerate("ab"):
-            looked, rows = mixed.look(matched, side, treatment)
-            found[mixed.name_of(letter, treatment, "other_share_at_10")] = summed(looked.other_share, rows)
-            found[mixed.name_of(letter, treatment, "partner_recall_at_1")] = summed(looked.mixed_first, rows)
     cosines, clusters = loss.batch(matched, loss.FAMILY.stream(seed))
     if matched.bias is None:
         name, of_pairs = "infonce", temperature.infonce(cosines, 1 / matched.tau).pairs
     else:
         name, of_pairs = "siglip", temperature.siglip(cosines, 1 / matched.tau, matched.bias).pairs
     found[name] = _totals(clusters, of_pairs, number), _numbers(clusters, number)
+    return found
+
+
+def _shares(matched: Matched) -> dict[str, tuple[float, Array]]:
+    """Of the mixed index the value and what each cluster adds to it, as queries and as rows that others find."""
+    folds, number, found = Folds.of(matched), matched.design.independent, {}
+    for treatment in ("raw", "centred"):
+        for side, letter in enumerate("ab"):
+            looked = mixed.look(matched, folds, side, treatment)
+            where = matched.design.cluster[looked.rows]
+            for figure, values in (
+                ("other_share_at_10", looked.found.other_share), ("partner_recall_at_1", looked.found.mixed_first)
+            ):  # fmt: skip
+                value = float(values.mean())
+                added = _totals(where, values - value, number) / len(values)
+                if figure == "other_share_at_10":
+                    added += _totals(matched.design.cluster, looked.reached(matched), number)
+                found[mixed.name_of(letter, treatment, figure)] = value, added
     return found
 
 

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import hypot
+from functools import cached_property
+from math import erfc, hypot, sqrt
 from typing import Any
 
 import numpy as np
 
 from fieldsolve.diagnose.many.runs import RunSpec
 from fieldsolve.diagnose.metrics.table import definitions
+from fieldsolve.diagnose.statistics.estimate import NORMAL
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.output.tables import short
@@ -51,6 +53,11 @@ class Entry:
         """Recall at 1, the mean of both directions."""
         return float(sum(self.metrics[f"recall_{way}_at_1"]["value"] for way in ("a_to_b", "b_to_a")) / 2)
 
+    @property
+    def place(self) -> tuple[float, float]:
+        """The centroid gap and recall at 1."""
+        return self.metrics["centroid_gap"]["value"], self.recall
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -71,10 +78,13 @@ class Difference:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rank correlation of the centroid gap with recall at 1 over runs, with its p-value by permutations."""
+    """Spearman's rank correlation of the centroid gap with recall at 1 over runs.
+
+    p_value: by permutations; None for steps of a training, which are not independent, and for runs of different numbers of pairs.
+    """
 
     value: float
-    p_value: float
+    p_value: float | None
     runs: int
 
 
@@ -120,7 +130,7 @@ class Series:
             self.paired
             and other is not None
             and bool(entry.values["replicates"] and other.values["replicates"])
-            and all(entry.values[name] == other.values[name] for name in ("pairs", "clusters"))
+            and entry.values["matching"] == other.values["matching"]
         )
 
     def difference(self, entry: Entry, name: str) -> Difference | None:
@@ -134,33 +144,33 @@ class Series:
         value = one["value"] - two["value"]
         both = [run.values["replicates"].get(name) for run in (entry, other)]
         if self.is_paired(entry) and all(both):
-            return _paired(value, np.array(both[0]) - np.array(both[1]))
+            differences = np.array(both[0]) - np.array(both[1])
+            return _of_shares(value, differences, entry.values["clusters"]) if _is_share(name) else _paired(value, differences)
         halves = [None if run["ci_low"] is None else (run["ci_high"] - run["ci_low"]) / 2 for run in (one, two)]
         if halves[0] is None or halves[1] is None:
             return Difference(value, None, None, None)
         half = hypot(halves[0], halves[1])
         return Difference(value, value - half, value + half, None)
 
-    @property
+    @cached_property
     def correlation(self) -> Correlation | None:
-        """Whether the gap goes with retrieval over the entries; None of fewer than four, or where one of both never changes."""
-        gaps, recalls = (np.array(values) for values in zip(*self.places, strict=True))
+        """Whether the gap goes with retrieval over runs, by their first pair of modalities; None of fewer than four, or where one
+        of both never changes.
+        """
+        entries = [one for one in self.entries if one.pair == 0]
+        gaps, recalls = (np.array(values) for values in zip(*(one.place for one in entries), strict=True))
         if len(gaps) < _FEWEST or np.ptp(gaps) == 0 or np.ptp(recalls) == 0:
             return None
-        from scipy.stats import permutation_test, spearmanr
+        from scipy.stats import rankdata
 
-        def statistic(values: Array) -> float:
-            return float(spearmanr(values, recalls).statistic)
-
-        tested = permutation_test(
-            (gaps,), statistic, permutation_type="pairings", n_resamples=_PERMUTATIONS, random_state=np.random.default_rng(0)
-        )
-        return Correlation(float(tested.statistic), float(tested.pvalue), len(gaps))
-
-    @property
-    def places(self) -> list[tuple[float, float]]:
-        """The centroid gap and recall at 1 of every entry."""
-        return [(one.metrics["centroid_gap"]["value"], one.recall) for one in self.entries]
+        ranks = [rankdata(values) - (len(values) + 1) / 2 for values in (gaps, recalls)]
+        scale = float(np.linalg.norm(ranks[0]) * np.linalg.norm(ranks[1]))
+        value = float(ranks[0] @ ranks[1]) / scale
+        if any(one.step is not None for one in entries) or len({one.values["pairs"] for one in entries}) > 1:
+            return Correlation(value, None, len(gaps))
+        orders = np.random.default_rng(0).permuted(np.tile(ranks[0], (_PERMUTATIONS, 1)), axis=1)
+        reached = int(np.sum(np.abs(orders @ ranks[1]) >= abs(value) * scale - 1e-9))
+        return Correlation(value, (1 + reached) / (1 + _PERMUTATIONS), len(gaps))
 
     @property
     def report(self) -> list[str]:
@@ -169,28 +179,33 @@ class Series:
         for entry in self.entries:
             if self.reference(entry) is None:
                 continue
-            how = "paired" if self.is_paired(entry) else "as if of independent pairs"
+            how = "on the same pairs" if self.is_paired(entry) else "as of independent pairs"
             parts = []
             for name in ("centroid_gap", "recall_a_to_b_at_1", "recall_b_to_a_at_1"):
                 found = self.difference(entry, name)
                 if found is not None:
                     interval = "" if found.ci_low is None else f" ({short(found.ci_low, 3)} to {short(found.ci_high, 3)})"
                     parts.append(f"{name} {found.value:+.3g}{interval}{'' if found.is_sure else ', no sure difference'}")
-            said.append(f"{entry.label} less {self.against} ({how}): {'; '.join(parts)}")
+            said.append(f"{entry.label} - {self.against} ({how}): {'; '.join(parts)}")
         together = self.correlation
         if together is not None:
+            tested = "" if together.p_value is None else f", p = {together.p_value:.2g}"
             said.append(
-                f"over {together.runs} runs the centroid gap and recall at 1 have rank correlation {together.value:.2f}, p = "
-                f"{together.p_value:.2g}"
+                f"over {together.runs} runs the centroid gap and recall at 1 have rank correlation {together.value:.2f}{tested}"
             )
         return said
 
     @property
     def notes(self) -> list[str]:
         """What a user should know."""
-        said = []
+        said = [f"{one.label}: {one.values['summary']}" for one in self.entries]
         if any(self.is_paired(one) for one in self.entries):
-            said.append("runs with as many pairs are taken to be of the same pairs in the same order; --unpaired if they are not")
+            said.append(
+                "runs with the same matching are taken to be of the same pairs in the same order (--unpaired if they are not); "
+                "intervals with a * are of paired differences, the others as of independent samples, which are wider"
+            )
+        elif any(not one.values["replicates"] for one in self.entries):
+            said.append("folders of earlier diagnoses have no paired differences; give the files of embeddings for those")
         taus = sorted({one.tau for one in self.entries})
         if len(taus) > 1:
             listed = f"{len(taus)} temperatures, {taus[0]:g} to {taus[-1]:g}"
@@ -227,6 +242,22 @@ class Series:
             **{name: entry.values[name] for name in ("first", "second", "pairs", "clusters", "summary", "metrics")},
             "differences": {name: vars(one) for name, one in differences.items() if one is not None},
         }  # fmt: skip
+
+
+def _is_share(name: str) -> bool:
+    return "recall" in name or name.endswith("other_share_at_10")
+
+
+def _of_shares(value: float, replicates: Array, clusters: int) -> Difference:
+    """Of shares of queries, with two more pairs of which each run has one [Bonett and Price 2012].
+
+    Replicates of shares near 0 or 1 hardly differ, and of those that agree not at all: what two clusters more would add keeps
+    intervals from collapsing there.
+    """
+    middle, error = value * clusters / (clusters + 2), sqrt(float(np.var(replicates)) + 2 / clusters**2)
+    half = NORMAL * error
+    p = erfc(abs(middle) / error / sqrt(2))
+    return Difference(value, max(middle - half, -1.0), min(middle + half, 1.0), p)
 
 
 def _paired(value: float, replicates: Array) -> Difference:

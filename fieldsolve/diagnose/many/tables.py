@@ -27,14 +27,14 @@ def rows_of(summary: dict[str, Any]) -> list[list[str]]:
         rows.append([name, *(_with_interval(one["metrics"].get(name)) for one in runs)])
         found = [one["differences"].get(name) for one in runs]
         if any(found):
-            rows.append([f"less {summary['against']}", *("" if one is None else _difference(one) for one in found)])
+            rows.append([f"  - {summary['against']}", *("" if one is None else _difference(one) for one in found)])
     return rows
 
 
 def _by_run(summary: dict[str, Any]) -> list[list[str]]:
     names = [name for name in _FEW if name in summary["columns"]]
     has_steps = "step" in summary["columns"]
-    rows = [["", *(["step"] if has_steps else []), *names, f"gap less {summary['against']}"]]
+    rows = [["", *(["step"] if has_steps else []), *names, f"gap - {summary['against']}"]]
     for one in summary["runs"]:
         found = one["differences"].get("centroid_gap")
         cells = [*([short(one["step"], 6)] if has_steps else []), *(_with_interval(one["metrics"].get(name)) for name in names)]
@@ -51,4 +51,5 @@ def _with_interval(metric: dict[str, Any] | None) -> str:
 
 def _difference(found: dict[str, Any]) -> str:
     is_unsure = found["ci_low"] is not None and found["ci_low"] <= 0 <= found["ci_high"]
-    return f"{_with_interval(found)}{' n.s.' if is_unsure else ''}"
+    paired = "" if found["p_value"] is None else " *"
+    return f"{_with_interval(found)}{paired}{' n.s.' if is_unsure else ''}"

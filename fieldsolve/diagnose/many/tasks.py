@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,15 @@ def tasks(runs: Sequence[RunSpec], common: Common) -> list[Task]:
 
 def _task(run: RunSpec, common: Common) -> Task:
     files = [_absolute(one) for one in run.files]
+    run = run if run.is_folder or run.pairs else replace(run, pairs=common.pairs)
     contents = {_absolute(name): entry for name, entry in run.contents.items()}
     if run.is_folder:
         return Task.of("folder", {"files": files, "contents": contents})
-    pairs = run.pairs or common.pairs
     config = asdict(common) | {
         "files": files,
         "tau": common.tau if run.tau is None else run.tau,
         "bias": common.bias if run.bias is None else run.bias,
-        "pairs": pairs and _absolute(pairs),
+        "pairs": run.pairs and _absolute(run.pairs),
         "contents": contents,
     }
     return Task.of("diagnosis", config)
@@ -70,7 +70,7 @@ def _diagnosis(config: dict[str, Any]) -> dict[str, Any]:
     comparisons = []
     for one in found.comparisons:
         again = replicates(one.sample, found.tau, config["bias"], config["replicates"], config["seed"])
-        comparisons.append(_kept(one.summary()) | {"replicates": again})
+        comparisons.append(_kept(one.summary()) | {"replicates": again, "matching": one.sample.fingerprint})
     return {"tau": found.tau, "comparisons": comparisons}
 
 
@@ -80,7 +80,7 @@ def _folder(config: dict[str, Any]) -> dict[str, Any]:
     if summary["schema"] != SCHEMA:
         version = "of another version" if str(summary["schema"]).startswith("fieldsolve/diagnose/") else "no diagnosis"
         raise InputError(f"{folder}: holds results of {summary['schema']}, {version}; run fieldsolve diagnose -o again")
-    found = [_kept(one) | {"replicates": {}} for one in summary.get("comparisons", [summary])]
+    found = [_kept(one) | {"replicates": {}, "matching": None} for one in summary.get("comparisons", [summary])]
     return {"tau": summary["tau"], "comparisons": found}
 
 

@@ -1,16 +1,21 @@
 """Hubness: how unevenly rows are found, and what it costs retrieval."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric, of_estimate
+from fieldsolve.diagnose.metrics.mixed import queries_of
 from fieldsolve.diagnose.statistics.estimate import left_out, share_interval
 from fieldsolve.diagnose.statistics.matched import Matched
+from fieldsolve.embeddings.pools import tolerance
 from fieldsolve.numerics.arrays import Array, Indices, Rows
 
 DEPTH = 10
-MOST_CLUSTERS = 4096
 
-_WHERE = f"among queries of at most {MOST_CLUSTERS} clusters, by cosine"
+_BLOCK = 256  # queries at a time
+
+_WHERE = "by cosine, ties shared; queries as of the mixed index, the gallery is whole"
 
 DEFINITIONS = (
     *(
@@ -19,7 +24,9 @@ DEFINITIONS = (
             f"hubness of {own}",
             f"skewness of how often rows of {own} are among the {DEPTH} nearest of a row of {other}, {_WHERE}",
             "Radovanovic et al. 2010, JMLR 11:2487",
-            "About 0 where rows are found alike; above 2 few rows (hubs) crowd the answers. It rises with the dimension.",
+            f"Where q queries find m rows at random sqrt(m/({DEPTH} q)), 0.3 for one size; above 2 few rows (hubs) crowd the "
+            "answers. "
+            "It rises with the dimension.",
             of_n=True,
         )
         for own, other in ("ab", "ba")
@@ -30,7 +37,7 @@ DEFINITIONS = (
             f"rows of {own} never retrieved",
             f"share of rows of {own} that are among the {DEPTH} nearest of no row of {other}, {_WHERE}",
             "Radovanovic et al. 2010, JMLR 11:2487",
-            "About e^-10 where queries find rows at random. With hubs others are found by nobody.",
+            f"Where q queries find m rows at random e^(-{DEPTH} q/m), 5e-5 for one size. With hubs others are found by nobody.",
             least=0.0,
             most=1.0,
             of_n=True,
@@ -41,10 +48,11 @@ DEFINITIONS = (
         Definition(
             f"recall_{own}_to_{other}_at_1_inverted",
             f"recall@1, {own} to {other}, inverted softmax",
-            f"recall@1 by s/tau - log sum e^(s/tau) over all queries of {own}, {_WHERE}",
+            f"recall@1 by s/tau - log sum e^(s/tau) over the queries, {_WHERE}",
             "Smith et al. 2017, arXiv 1702.03859",
-            "What retrieval is once popular rows are held back; beside recall@1 it says what hubs cost. It needs the other "
-            "queries at hand.",
+            "What retrieval is once popular rows are held back; beside recall@1 it says what hubs cost. It needs other queries "
+            "at "
+            "hand.",
             least=0.0,
             most=1.0,
             of_n=True,
@@ -56,58 +64,80 @@ DEFINITIONS = (
 
 def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them."""
-    clusters = np.sort(rng.permutation(pooled.design.independent)[:MOST_CLUSTERS])
-    places = [part.start + np.flatnonzero(np.isin(pooled.design.cluster[part], clusters)) for part in pooled.cloud.parts]
-    sides = [pooled.cloud.given(side)[places[side] - part.start] for side, part in enumerate(pooled.cloud.parts)]
-    cosines = np.asarray(sides[0] @ sides[1].T)
-    number = np.full(len(pooled.cloud.rows), -1)
-    for one in places:
-        number[one] = np.arange(len(one))
-    links = number[pooled.matching.partners]
-    links = links[:, np.all(links >= 0, axis=0)]
+    rows = [pooled.cloud.given(side) for side in (0, 1)]
     found: dict[str, Metric] = {}
     for side, (own, other) in enumerate((("a", "b"), ("b", "a"))):
-        table, pairs = (cosines, links) if side == 0 else (cosines.T, links[::-1])
-        found |= _occurrences(pooled, table, places[side], other)
-        hits = _inverted(table, pairs, pooled.tau)
-        share = pooled.mean(hits, places[side])
-        metric = Metric(share.value, *share_interval(share, len(clusters)))
-        found[f"recall_{own}_to_{other}_at_1_inverted"] = metric
+        queries = queries_of(len(rows[side]))
+        places = queries + pooled.cloud.parts[side].start
+        found |= _occurrences(pooled, rows[side][queries], rows[1 - side], places, side)
+        hits = _inverted(pooled, rows[side][queries], rows[1 - side], queries, side)
+        share = pooled.mean(hits, places)
+        clusters = len(np.unique(pooled.design.cluster[places]))
+        found[f"recall_{own}_to_{other}_at_1_inverted"] = Metric(share.value, *share_interval(share, clusters, len(hits)))
     return found
 
 
-def _occurrences(pooled: Matched, table: Rows, queries: Indices, gallery: str) -> dict[str, Metric]:
-    """How unevenly the columns of a table of similarities are found by its rows; errors by leaving groups of rows out."""
-    depth = min(DEPTH, table.shape[1] - 1)
-    nearest = np.argpartition(table, -depth, axis=1)[:, -depth:]
-    group, columns = pooled.design.group_of_row[queries], table.shape[1]
-    present = np.unique(group, return_inverse=True)[1]
-    by_group = np.bincount((present[:, None] * columns + nearest).ravel(), minlength=(present.max() + 1) * columns)
-    by_group = by_group.reshape(-1, columns).astype(float)
+def _blocks(queries: Rows, gallery: Rows) -> Iterator[tuple[slice, Rows]]:
+    for begin in range(0, len(queries), _BLOCK):
+        part = slice(begin, min(begin + _BLOCK, len(queries)))
+        yield part, np.asarray(queries[part] @ gallery.T)
+
+
+def _occurrences(pooled: Matched, queries: Rows, gallery: Rows, places: Indices, side: int) -> dict[str, Metric]:
+    """How unevenly the gallery's rows are found; errors by leaving groups out, as queries and as rows."""
+    depth, tied = min(DEPTH, len(gallery) - 1), tolerance(gallery)
+    of_query = pooled.design.group_of_row[places]
+    of_row = pooled.design.group_of_row[pooled.cloud.parts[1 - side]]
+    by_group = np.zeros((pooled.design.groups, len(gallery)))
+    for part, table in _blocks(queries, gallery):
+        least = np.partition(table, -depth, axis=1)[:, -depth, None]
+        inside = table > least + tied
+        edge = ~inside & (table >= least - tied)
+        left = (depth - inside.sum(axis=1)) / edge.sum(axis=1)
+        member = (of_query[part] == np.arange(pooled.design.groups)[:, None]).astype(float)
+        by_group += member @ (inside + left[:, None] * edge)
     whole = by_group.sum(axis=0)
-    skewness = left_out(_skewness(whole), np.array([_skewness(whole - one) for one in by_group]))
-    missed = left_out(float(np.mean(whole == 0)), np.array([np.mean(whole == one) for one in by_group]))
+    without = [(whole - one)[of_row != number] for number, one in enumerate(by_group)]
+    skewness = left_out(_skewness(whole), np.array([_skewness(one) for one in without]))
+    missed = left_out(float(np.mean(whole < _NEVER)), np.array([np.mean(one < _NEVER) for one in without]))
+    letter, clusters = "ba"[side], len(np.unique(pooled.design.cluster[pooled.cloud.parts[1 - side]]))
     return {
-        f"hubness_{gallery}": of_estimate(skewness),
-        f"never_retrieved_{gallery}": Metric(missed.value, *share_interval(missed, columns)),
+        f"hubness_{letter}": of_estimate(skewness),
+        f"never_retrieved_{letter}": Metric(missed.value, *share_interval(missed, clusters, len(gallery))),
     }
+
+
+_NEVER = 1e-9  # of how often a row is found: sums of shares less those of a group
 
 
 def _skewness(counts: Array) -> float:
     away = counts - counts.mean()
     spread = float(np.mean(away**2))
-    return float(np.mean(away**3)) / spread**1.5 if spread > 0 else 0.0
+    return float(np.mean(away**3)) / spread**1.5 if spread > _NEVER else 0.0
 
 
-def _inverted(table: Rows, pairs: Indices, tau: float) -> Array:
-    """Of each row the chance that a partner has the largest score, less how well its column is liked by all rows."""
-    scores = table.astype(np.float64) / tau
-    largest = scores.max(axis=0)
-    scores -= largest + np.log(np.exp(scores - largest).sum(axis=0))
-    best = scores.max(axis=1)
-    level = scores >= (best - 1e-9 / tau)[:, None]
-    partners = np.bincount(pairs[0], level[pairs[0], pairs[1]], len(table))
-    return np.asarray(partners / level.sum(axis=1))
+def _inverted(pooled: Matched, queries: Rows, gallery: Rows, chosen: Indices, side: int) -> Array:
+    """Of each query the chance that a partner has the largest score, less how well its row is liked by all queries."""
+    scale = 1 / pooled.tau
+    largest = np.full(len(gallery), -np.inf)
+    for _, table in _blocks(queries, gallery):
+        largest = np.maximum(largest, table.max(axis=0))
+    liked = np.zeros(len(gallery))
+    for _, table in _blocks(queries, gallery):
+        liked += np.exp(scale * (table - largest)).sum(axis=0)
+    level = scale * largest + np.log(liked)
+    first, second = pooled.matching.partners if side == 0 else pooled.matching.partners[::-1]
+    number = np.full(len(pooled.cloud.rows), -1)
+    number[chosen + pooled.cloud.parts[side].start] = np.arange(len(chosen))
+    pairs = np.stack([number[first], second - pooled.cloud.parts[1 - side].start])[:, number[first] >= 0]
+    hits = np.empty(len(queries))
+    for part, table in _blocks(queries, gallery):
+        scores = scale * table.astype(np.float64) - level
+        is_best = scores >= scores.max(axis=1, keepdims=True) - scale * tolerance(gallery)
+        here = pairs[:, (pairs[0] >= part.start) & (pairs[0] < part.stop)]
+        partners = np.bincount(here[0] - part.start, is_best[here[0] - part.start, here[1]], len(scores))
+        hits[part] = partners / is_best.sum(axis=1)
+    return hits
 
 
 FAMILY = Family("hubness", "Hubness", DEFINITIONS, measure)

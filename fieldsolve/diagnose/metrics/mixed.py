@@ -1,17 +1,20 @@
 """Mixed index: what queries of either modality find in one pool of both, as it is and with means taken off."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from math import hypot, sqrt
 from typing import Any
 
 import numpy as np
 
 from fieldsolve.diagnose.metrics.metric import Definition, Family, Metric
-from fieldsolve.diagnose.statistics.estimate import quantile_interval, share_interval
+from fieldsolve.diagnose.statistics.estimate import quantile_interval, share_interval, student
+from fieldsolve.diagnose.statistics.folds import Folds
 from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.separability import FOLDS
-from fieldsolve.embeddings.centring import TREATMENTS, Means
-from fieldsolve.embeddings.pools import Search, search
-from fieldsolve.numerics.arrays import Indices
+from fieldsolve.embeddings.centring import TREATMENTS
+from fieldsolve.embeddings.pools import Search, search, search_by
+from fieldsolve.numerics.arrays import Array, Indices
 
 DEPTH = 10
 
@@ -27,9 +30,9 @@ _TREATED = {
 }
 _HOW = {
     "raw": "",
-    "centred": "; rows less their modality's mean, scaled to length 1; means of the other four folds than the query's, or given",
-    "standardised": "; components less their modality's mean over its standard deviation, scaled to length 1; of the other four "
-    "folds than the query's, or given",
+    "centred": "; rows less their modality's mean, scaled to length 1; means of other folds than either row's, or given",
+    "standardised": "; components less their modality's mean over its standard deviation, scaled to length 1; of other "
+    "folds than either row's, or given",
 }
 _WHAT = {
     "other_share_at_10": (
@@ -58,6 +61,11 @@ _WHAT = {
 def name_of(side: str, treatment: str, figure: str) -> str:
     """The name of a metric of queries of modality a or b."""
     return f"mixed_{side}_{treatment}_{figure}"
+
+
+def gain_of(side: str, treatment: str) -> str:
+    """The name of what a treatment adds to recall across of queries of modality a or b."""
+    return f"mixed_{side}_{treatment}_recall_gain"
 
 
 def nested(metrics: dict[str, Metric]) -> dict[str, Any]:
@@ -90,6 +98,17 @@ def _definitions() -> Iterator[Definition]:
                     most=most,
                     of_n=True,
                 )
+            if treatment != "raw":
+                yield Definition(
+                    gain_of(own, treatment),
+                    f"gain of recall@1 of {own}, {_TREATED[treatment]}",
+                    f"recall@1 of queries of {own} among rows of {other} less that of rows as they are, the same queries",
+                    "Bonett and Price 2012, J. Educational and Behavioral Statistics 37:479 (interval)",
+                    "What the treatment costs or brings across modalities; paired, with two clusters more of which each has one.",
+                    least=-1.0,
+                    most=1.0,
+                    of_n=True,
+                )
 
 
 DEFINITIONS = tuple(_definitions())
@@ -97,63 +116,108 @@ DEFINITIONS = tuple(_definitions())
 
 def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them."""
-    found: dict[str, Metric] = {}
-    for treatment in TREATMENTS:
-        found |= measure_treated(pooled, treatment)
-    return found
-
-
-def measure_treated(pooled: Matched, treatment: str) -> dict[str, Metric]:
-    """What queries of both modalities find, all rows treated alike."""
-    found = {}
+    folds, found = Folds.of(pooled), {}
     for side, letter in enumerate("ab"):
-        for figure, metric in _figures(pooled, *look(pooled, side, treatment)).items():
-            found[name_of(letter, treatment, figure)] = metric
+        looked = {treatment: look(pooled, folds, side, treatment) for treatment in TREATMENTS}
+        for treatment, one in looked.items():
+            for figure, metric in _figures(pooled, one).items():
+                found[name_of(letter, treatment, figure)] = metric
+            if treatment != "raw":
+                found[gain_of(letter, treatment)] = _gain(pooled, looked["raw"], one)
     return found
 
 
-def look(pooled: Matched, side: int, treatment: str) -> tuple[Search, Indices]:
-    """What queries of a modality find, and the places of their rows.
+def measure_raw(pooled: Matched) -> dict[str, Metric]:
+    """What queries of both modalities find among rows as they are."""
+    folds, found = Folds.of(pooled), {}
+    for side, letter in enumerate("ab"):
+        for figure, metric in _figures(pooled, look(pooled, folds, side, "raw")).items():
+            found[name_of(letter, "raw", figure)] = metric
+    return found
 
-    Each fold's queries look among rows less the means of the other folds, unless means of other rows are given.
-    """
-    rows = [pooled.cloud.given(one) for one in (0, 1)]
+
+def _gain(pooled: Matched, raw: "Looked", other: "Looked") -> Metric:
+    share = pooled.mean(other.found.first - raw.found.first, raw.rows)
+    clusters = len(np.unique(pooled.design.cluster[raw.rows]))
+    half = student(pooled.design.groups - 1) * hypot(share.standard_error, sqrt(2) / clusters)
+    middle = share.value * clusters / (clusters + 2)
+    return Metric(share.value, middle - half, middle + half)
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """What queries of a modality find; rows: their places among the pooled rows, (q,)."""
+
+    found: Search
+    rows: Indices
+    side: int
+
+    def reached(self, pooled: Matched) -> Array:
+        """What each pooled row adds to the mean share of the other modality by being near to queries, (N,).
+
+        Without it a query's first row beyond the ten would take its place.
+        """
+        split, total, m = pooled.cloud.first_rows, len(pooled.cloud.rows), pooled.cloud.parts[1 - self.side]
+        count, nearest = m.stop - m.start, self.found.nearest
+        is_other = nearest < count
+        places = np.where(is_other, nearest + m.start, nearest - count + (0 if self.side == 0 else split))
+        gained = is_other[:, :-1].astype(float) - is_other[:, -1:]
+        return np.bincount(places[:, :-1].ravel(), gained.ravel(), total) / nearest[:, :-1].size
+
+
+def look(pooled: Matched, folds: Folds, side: int, treatment: str) -> Looked:
+    """What queries of a modality find among rows less means of other folds, unless means of other rows are given."""
+    rows = folds.rows
     links = pooled.matching.partners - np.array([[0], [pooled.cloud.first_rows]])
     links = links if side == 0 else links[::-1]
-    queries = _queries(len(rows[side]))
+    queries = queries_of(len(rows[side]))
     places = queries + pooled.cloud.parts[side].start
-
-    def among(means: Means | None, chosen: Indices) -> Search:
-        treated = rows if means is None else [means.treat(one, index, treatment) for index, one in enumerate(rows)]
-        return search(treated[side], treated[1 - side], links, chosen, DEPTH)
-
     if treatment == "raw" or pooled.means is not None:
-        return among(None if treatment == "raw" else pooled.means, queries), places
-    parts = [pooled.design.group_of_row[part] % FOLDS for part in pooled.cloud.parts]
-    found = np.empty((5, len(queries)))
+        means = pooled.means
+        treated = rows if means is None else [means.treat(one, index, treatment) for index, one in enumerate(rows)]
+        return Looked(search(treated[side], treated[1 - side], links, queries, DEPTH), places, side)
+    parts = []
     for number in range(FOLDS):
-        here = np.flatnonzero(parts[side][queries] == number)
-        means = Means.of(*(one[part != number] for one, part in zip(rows, parts, strict=True)))
-        looked = among(means, queries[here])
-        found[:, here] = looked.first, looked.rank, looked.mixed_first, looked.mixed_rank, looked.other_share
-    return Search(found[0], found[1], found[2], found[3], found[4], DEPTH), places
+        here = queries[folds.fold[side][queries] == number]
+        counts = len(rows[side]), len(rows[1 - side])
+        parts.append(search_by(folds.similar(side, number, treatment), counts, links, here, DEPTH))
+    order = np.argsort(np.concatenate([np.flatnonzero(folds.fold[side][queries] == number) for number in range(FOLDS)]))
+
+    def joined(name: str) -> Any:
+        return np.concatenate([getattr(one, name) for one in parts])[order]
+
+    return Looked(
+        Search(
+            first=joined("first"),
+            rank=joined("rank"),
+            mixed_first=joined("mixed_first"),
+            mixed_rank=joined("mixed_rank"),
+            other_share=joined("other_share"),
+            nearest=joined("nearest"),
+            depth=parts[0].depth,
+        ),
+        places,
+        side,
+    )
 
 
-def _queries(count: int) -> Indices:
+def queries_of(count: int) -> Indices:
+    """The rows that look, of so many."""
     return np.unique(np.linspace(0, count - 1, min(count, MOST_QUERIES)).astype(np.int64))
 
 
-def _figures(pooled: Matched, looked: Search, rows: Indices) -> dict[str, Metric]:
-    """What was found, with intervals that take queries at random; the pool stays."""
-    design = pooled.design
-    shares = {"other_share_at_10": looked.other_share, "partner_recall_at_1": looked.mixed_first, "recall_at_1": looked.first}
-    found = {}
-    for figure, values in shares.items():
+def _figures(pooled: Matched, looked: Looked) -> dict[str, Metric]:
+    """What was found, with intervals that take queries at random; the pool stays, but for the share that it makes."""
+    design, found, rows = pooled.design, looked.found, looked.rows
+    clusters, figures = len(np.unique(design.cluster[rows])), {}
+    for figure, values in (("partner_recall_at_1", found.mixed_first), ("recall_at_1", found.first)):
         share = pooled.mean(values, rows)
-        parts = DEPTH if figure == "other_share_at_10" else 1
-        found[figure] = Metric(share.value, *share_interval(share, design.independent, parts))
-    median = quantile_interval(looked.mixed_rank, design.group_of_row[rows], design.groups, design.independent, 0.5)
-    return found | {"partner_median_rank": Metric(*median)}
+        figures[figure] = Metric(share.value, *share_interval(share, clusters, len(rows)))
+    share = pooled.mean(found.other_share, rows)
+    share = replace(share, single=share.single + design.rows_by_group(looked.reached(pooled)))
+    figures["other_share_at_10"] = Metric(share.value, *share_interval(share, clusters, DEPTH * len(rows)))
+    median = quantile_interval(found.mixed_rank, design.group_of_row[rows], design.groups, clusters, 0.5)
+    return figures | {"partner_median_rank": Metric(*median)}
 
 
 FAMILY = Family("mixed", "Mixed index: one pool of both modalities", DEFINITIONS, measure)

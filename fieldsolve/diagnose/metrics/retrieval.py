@@ -43,7 +43,7 @@ def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
 def recall(pooled: Matched, index: int, rows: Indices, clusters: int) -> Metric:
     """Recall of some queries, by their places, at one of DEPTHS; clusters: how many they are of."""
     share = pooled.mean(pooled.hits[0, index, rows], rows)
-    return Metric(share.value, *share_interval(share, clusters))
+    return Metric(share.value, *share_interval(share, clusters, len(rows)))
 
 
 FAMILY = Family("retrieval", "Retrieval", DEFINITIONS, measure)

@@ -8,7 +8,7 @@ from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.similarity import MOST_PAIRS, NEIGHBOURS, Pairs, debiased_cka, mutual_neighbours
 from fieldsolve.numerics.arrays import Array
 
-#: Of partners; more than others have, so that all p-values of a diagnosis can hold together.
+#: Of partners; more than costly exchanges have, so that all p-values of a diagnosis can hold together.
 PERMUTATIONS = 499
 
 _DRAWN = f"in pairs of at most {MOST_PAIRS} clusters, one of each"
@@ -43,7 +43,7 @@ def measure(pooled: Matched, rng: np.random.Generator) -> dict[str, Metric]:
     mutual, passed = mutual_neighbours(pooled, pairs)
     cka, permuted = debiased_cka(pooled, pairs)
     return {
-        "mutual_neighbours": _metric(mutual, share_interval(mutual, len(pairs.first), NEIGHBOURS), passed),
+        "mutual_neighbours": _metric(mutual, share_interval(mutual, len(pairs.first), NEIGHBOURS * len(pairs.first)), passed),
         "debiased_cka": _metric(cka, cka.interval(), permuted),
     }
 

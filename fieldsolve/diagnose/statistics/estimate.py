@@ -126,14 +126,14 @@ def mean(sums: Array | Indices, counts: Array | Indices) -> Estimate:
     return Estimate(value, (sums - value * counts) / counts.sum())
 
 
-def share_interval(estimate: Estimate, count: int, parts: int = 1) -> tuple[float, float]:
+def share_interval(estimate: Estimate, count: int, most: int | None = None) -> tuple[float, float]:
     """Wilson's 95 % interval of a share, with as many effective observations as its standard error says.
 
-    Where groups do not differ (a share of 0 or 1) the count of independent clusters takes their place. parts: of each
-    observation that is a share itself, as of ten rows: they are at most so many times as many.
+    count: of independent clusters, which takes their place where groups do not differ (a share of 0 or 1); most: effective
+    observations, as many as were made; the count without.
     """
     value, variance = estimate.value, estimate.standard_error**2
-    effective = min(value * (1 - value) / variance, float(count * parts)) if variance > 0 else float(count)
+    effective = min(value * (1 - value) / variance, float(most or count)) if variance > 0 else float(count)
     z2 = student(len(estimate.single) - 1) ** 2 / max(effective, 1.0)
     middle = (value + z2 / 2) / (1 + z2)
     half = sqrt(max(z2 * (value * (1 - value) + z2 / 4), 0.0)) / (1 + z2)
@@ -148,7 +148,7 @@ def quantile_interval(values: Array, groups: Indices, number: int, count: int, l
     order = np.sort(values)
     at = float(order[min(int(np.ceil(level * len(order) - 1e-9)), len(order)) - 1])
     share = mean(np.bincount(groups, values <= at, number), np.bincount(groups, minlength=number).astype(float))
-    low, high = share_interval(replace(share, value=level), count)
+    low, high = share_interval(replace(share, value=level), count, len(values))
     ends = [order[int(np.clip(np.ceil(one * len(order)) - 1, 0, len(order) - 1))] for one in (low, high)]
     return at, float(ends[0]), float(ends[1])
 

@@ -1,17 +1,17 @@
 """Whether partners have the same neighbours and similarities in both modalities, against partners passed on at random."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fieldsolve.diagnose.statistics.estimate import Estimate, left_out
 from fieldsolve.diagnose.statistics.matched import Matched
-from fieldsolve.embeddings.pools import nearest_of_own
+from fieldsolve.embeddings.pools import tolerance
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.compiled import FUSE, jit
 
-MOST_PAIRS = 1024
+MOST_PAIRS = 512
 NEIGHBOURS = 10
 
 
@@ -39,13 +39,26 @@ def mutual_neighbours(pooled: Matched, pairs: Pairs) -> tuple[Estimate, Array]:
     """The mean share of a row's nearest ten that its partner has among its own [Huh et al. 2024], and that of permutations."""
     depth = min(NEIGHBOURS, len(pairs.first) - 2)
     given = [rows + centroid for rows, centroid in zip((pairs.first, pairs.second), pooled.cloud.centroids, strict=True)]
-    near = [np.zeros((len(pairs.first), len(pairs.first)), dtype=bool) for _ in given]
-    lists = [nearest_of_own(rows, depth) for rows in given]
-    for table, listed in zip(near, lists, strict=True):
-        np.put_along_axis(table, listed, True, axis=1)
-    shares = np.count_nonzero(near[0] & near[1], axis=1) / depth
-    passed = [float(near[1][order[:, None], order[lists[0]]].mean()) for order in pairs.permutations]
-    return pooled.mean(shares, pairs.places), np.array(passed)
+    near = [_near(rows, depth) for rows in given]
+    both = near[0] * near[1]
+    estimate = pooled.mean(both.sum(axis=1) / depth, pairs.places)
+    # Rows are neighbours of others, too: what those would lack without them.
+    reached = (both.sum(axis=0) / depth - estimate.value) / len(both)
+    added = np.bincount(pooled.design.group_of_row[pairs.places], reached, pooled.design.groups)
+    row, column = np.nonzero(near[0])
+    shares = near[0][row, column]
+    passed = [float(shares @ near[1][order[row], order[column]]) / (depth * len(both)) for order in pairs.permutations]
+    return replace(estimate, single=estimate.single + added), np.array(passed)
+
+
+def _near(rows: Array, depth: int) -> Array:
+    """Which rows are among the nearest of each, itself left out, ties shared: (m, m)."""
+    table, tied = rows @ rows.T, tolerance(rows)
+    np.fill_diagonal(table, -np.inf)
+    least = np.partition(table, -depth, axis=1)[:, -depth, None]
+    inside = table > least + tied
+    edge = ~inside & (table >= least - tied)
+    return np.asarray(inside + (depth - inside.sum(axis=1))[:, None] / edge.sum(axis=1)[:, None] * edge)
 
 
 def debiased_cka(pooled: Matched, pairs: Pairs) -> tuple[Estimate, Array]:

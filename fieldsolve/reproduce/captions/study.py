@@ -147,9 +147,11 @@ class CaptionsStudy:
         cosines = full["centroid_cosine"]
         held = np.sqrt(norms[1][0] ** 2 + norms[1][1] ** 2 - 2 * norms[1][0] * norms[1][1] * cosines[0])
         sentences.append(
-            f"What grows are the cones' norms, from {norms[0][0]:.3f} and {norms[0][1]:.3f} to {norms[1][0]:.3f} and "
-            f"{norms[1][1]:.3f}, rather than their angle (cosine of the centroids {cosines[0]:.3f} to {cosines[-1]:.3f}): with "
-            f"the first angle the last norms make a gap of {held:.3f}. Partners that say less about each other want "
-            "similarities that vary less, hence narrower cones; cones at a given angle are farther apart the narrower they are."
+            f"Trained, the centroids' norms go from {norms[0][0]:.3f} and {norms[0][1]:.3f} to {norms[1][0]:.3f} and "
+            f"{norms[1][1]:.3f}, their cosine from {cosines[0]:.3f} to {cosines[-1]:.3f}: with the first angle the last norms "
+            "make "
+            f"a gap of {held:.3f}. Partners that say less about each other want similarities that vary less, hence narrower "
+            "cones; "
+            "cones at a given angle are farther apart the narrower they are."
         )
         return sentences
