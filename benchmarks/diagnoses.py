@@ -62,13 +62,13 @@ def dense_values(path: Path) -> None:
 
 
 def quick_values(x: np.ndarray, y: np.ndarray) -> float:
-    """Gap, recall, one index of both for 2048 queries a modality and the loss of 1024 pairs, with whole matrices; a checksum."""
+    """Gap, recall, one index of both for 1024 queries a modality and the loss of 1024 pairs, with whole matrices; a checksum."""
     gap = np.linalg.norm(x.mean(axis=0) - y.mean(axis=0))
     products = x @ y.T
     matched = np.diagonal(products)
     ranks = (products > matched[:, None]).sum(axis=1), (products > matched).sum(axis=0)
     check = float(gap) + sum(float(np.mean(rank < depth)) for rank in ranks for depth in (1, 5, 10))
-    queries = np.linspace(0, len(x) - 1, min(len(x), 2048)).astype(int)
+    queries = np.linspace(0, len(x) - 1, min(len(x), 1024)).astype(int)
     for one, other in ((x, y), (y, x)):
         across, own = one[queries] @ other.T, one[queries] @ one.T
         own[np.arange(len(queries)), queries] = -np.inf

@@ -206,7 +206,8 @@ def cones_of(first: Array, second: Array, tau: float) -> Cones:
         kept = part != number
         left.append(_cone_values(first[kept], second[kept], cosines[np.ix_(kept, kept)], tau))
     table = np.array(left)
-    errors = np.sqrt((len(table) - 1) * np.var(table, axis=0))
+    with np.errstate(invalid="ignore"):  # where partners are the same rows x* is infinite, without an error
+        errors = np.sqrt((len(table) - 1) * np.var(table, axis=0))
     return Cones(*((float(one), float(error)) for one, error in zip(value, errors, strict=True)))
 
 

@@ -107,7 +107,7 @@ def _lists(partners: Indices, count: int) -> tuple[Indices, Indices]:
 def _look(across, own, rows, starts, partners, tied, found, nearest):
     """Ranks of the nearest partner, the nearest rows and the other modality's share, for similarities (b, m) and (b, n)."""
     depth = nearest.shape[1] - 1
-    top = np.empty(depth + 1)
+    top = np.empty(depth + 1, across.dtype)
     for i in range(len(rows)):
         line, mine = across[i], own[i]
         mine[rows[i]] = -np.inf
@@ -116,8 +116,8 @@ def _look(across, own, rows, starts, partners, tied, found, nearest):
             wanted = max(wanted, line[partners[k]])
         for k in range(starts[rows[i]], starts[rows[i] + 1]):
             best += line[partners[k]] >= wanted - tied
-        ahead, level = _above(line, wanted + tied), _above(line, wanted - tied)
-        own_ahead, own_level = _above(mine, wanted + tied), _above(mine, wanted - tied)
+        ahead, level = _counts(line, wanted + tied, wanted - tied)
+        own_ahead, own_level = _counts(mine, wanted + tied, wanted - tied)
         # Of e rows that are level with p partners so many come before the first of these on average: e/(p + 1).
         strangers, own_strangers = level - ahead - best, own_level - own_ahead
         found[0, i] = best / (best + strangers) if ahead == 0 else 0.0
@@ -129,19 +129,25 @@ def _look(across, own, rows, starts, partners, tied, found, nearest):
         _keep(line, 0, top, nearest[i])
         _keep(mine, len(line), top, nearest[i])
         least = top[depth - 1]
-        inside, own_inside = _above(line, least + tied), _above(mine, least + tied)
-        edge, own_edge = _above(line, least - tied) - inside, _above(mine, least - tied) - own_inside
+        (inside, level), (own_inside, own_level) = (
+            _counts(line, least + tied, least - tied),
+            _counts(mine, least + tied, least - tied),
+        )
+        edge, own_edge = level - inside, own_level - own_inside
         share = edge / (edge + own_edge)
         found[4, i] = (inside + (depth - inside - own_inside) * share) / depth
 
 
 @jit()
-def _above(values, limit):
-    """How many values are above a limit, or reach it."""
-    count = 0
+def _counts(values, high, low):
+    """How many values reach each of two limits, compared in their own precision."""
+    limits = np.array([high, low]).astype(values.dtype)
+    upper, lower = limits[0], limits[1]
+    above, reached = np.int32(0), np.int32(0)
     for k in range(len(values)):
-        count += values[k] >= limit
-    return count
+        above += np.int32(values[k] >= upper)
+        reached += np.int32(values[k] >= lower)
+    return np.int64(above), np.int64(reached)
 
 
 @jit()

@@ -170,3 +170,12 @@ def test_groups_by_a_loop() -> None:
     assert {one["label"]: one["metrics"]["recall_a_to_b_at_1"]["value"] for one in again} == {
         name: one["metrics"]["recall_a_to_b_at_1"]["value"] for name, one in found.items()
     }
+
+
+def test_partners_that_are_the_same_rows_want_no_cones() -> None:
+    first, _ = coned()
+    found = free(first, first)
+    assert found.cones is not None
+    assert found.cones.predicted[0] == np.inf
+    assert "wants no cones" in found.sentences[-1]
+    assert fs.diagnose(first, np.tile(first[:1], (80, 1)), tau=0.1, exchanges=99).with_freedom().comparisons[0].freedom is None

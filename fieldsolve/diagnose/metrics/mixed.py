@@ -19,7 +19,7 @@ from fieldsolve.numerics.arrays import Array, Indices
 DEPTH = 10
 
 #: Of each modality so many rows look, evenly spaced where there are more; the pool has all.
-MOST_QUERIES = 2048
+MOST_QUERIES = 1024
 
 FIGURES = ("other_share_at_10", "partner_median_rank", "partner_recall_at_1", "recall_at_1")
 
