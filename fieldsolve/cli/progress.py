@@ -50,7 +50,7 @@ class _Shown:
             self._last = now
             if now.expected is not None and now.expected > _LONG and not self._is_announced:
                 self._is_announced = True
-                self.announce(f"this will take about {duration(now.expected)}: {now.what}")
+                self.announce(": ".join(filter(None, (f"this will take about {duration(now.expected)}", now.what))))
             self.changed()
 
     def stop(self) -> None:

@@ -78,7 +78,7 @@ def plot_mixed(measured: Measurement, names: tuple[str, str]) -> Figure:
             places = np.arange(len(TREATMENTS)) + 0.2 * (side - 0.5)
             values = np.array([one.value for one in found])
             ends = np.array([[one.ci_low, one.ci_high] for one in found], dtype=float).T
-            away = np.maximum(np.abs(ends - values), 0.0)
+            away = np.abs(ends - values)
             shown = f"queries of {names[side]}"
             ax.errorbar(places, values, yerr=away, fmt="o", ms=6, capsize=3, color=MODALITIES[side], label=shown)
         ax.set(xticks=range(len(TREATMENTS)), xticklabels=["as it is", "means taken off", "standardised"], title=label)
@@ -86,8 +86,11 @@ def plot_mixed(measured: Measurement, names: tuple[str, str]) -> Figure:
     panels[0].set_ylim(bottom=-0.02)
     panels[1].set(yscale="log")
     panels[0].legend(frameon=False, fontsize=9)
-    shares = [measured.metrics[name_of("a", treatment, "other_share_at_10")].value for treatment in ("raw", "centred")]
-    figure.suptitle(f"One index of both: {shares[0]:.0%} of the other modality among ten, {shares[1]:.0%} with means taken off")
+    raw, centred = (
+        " and ".join(f"{measured.metrics[name_of(letter, treatment, 'other_share_at_10')].value:.0%}" for letter in "ab")
+        for treatment in ("raw", "centred")
+    )
+    figure.suptitle(f"One index of both: {raw} of the other modality among ten; {centred} with means taken off")
     return figure
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -99,9 +100,10 @@ def _joined(path: Path, parts: list[tuple[Path, Stored]], is_alone: bool) -> Sto
 
 def _loader(parts: list[Stored], shape: tuple[int, ...], axis: int) -> Callable[[], np.ndarray]:
     def load() -> np.ndarray:
-        table, begin = np.empty(shape, dtype=parts[0].load().dtype), 0
-        for one in parts:
-            rows = one.load()
+        first = parts[0].load()
+        table = np.empty(shape, dtype=first.dtype)
+        begin = 0
+        for rows in chain([first], (one.load() for one in parts[1:])):
             end = begin + rows.shape[axis]
             table[(slice(None),) * axis + (slice(begin, end),)] = rows
             begin = end

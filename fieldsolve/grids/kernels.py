@@ -83,7 +83,7 @@ class Kernel:
         spherical Bessel functions); for others by Gauss-Legendre quadrature of the profile against Gegenbauer polynomials.
         """
         if self.critic.linear is not None:
-            return _bessel_ratios(self.concentration, (dim - 1) / 2, lmax)
+            return bessel_ratios(self.concentration, (dim - 1) / 2, lmax)
         angle, weight, _ = self._zonal_measure(dim, max(lmax, self.harmonic_scale()))
         return np.array([np.sum(weight * zonal) for zonal in zonal_functions(angle, dim, lmax)])
 
@@ -114,7 +114,7 @@ class Kernel:
         return int(beyond[0]) if beyond.size else int(degrees[-1])
 
 
-def _bessel_ratios(x: float, order: float, count: int) -> Array:
+def bessel_ratios(x: float, order: float, count: int) -> Array:
     """I_{order+l}(x) / I_order(x) for l = 0 ... count.
 
     Backward recurrence of r_l = I_{order+l}/I_{order+l-1} = 1/(2 (order + l)/x + r_{l+1}), which is stable and

@@ -2,22 +2,16 @@
 
 from math import inf, sqrt
 
+from fieldsolve.grids.kernels import bessel_ratios
+
 _TOLERANCE = 1e-13
-_EXTRA = 60  # terms of the continued fraction beyond its argument
 
 
 def mean_resultant(components: float, concentration: float) -> float:
-    """r_n(x) = I_{n/2}(x)/I_{n/2-1}(x), the mean cosine under the density exp(x cos) on S^{n-1}, for any n > 0, x >= 0.
-
-    By its continued fraction 1/r_n(x) = n/x + r_{n+2}(x), backward: all terms are positive.
-    """
+    """r_n(x) = I_{n/2}(x)/I_{n/2-1}(x), the mean cosine under the density exp(x cos) on S^{n-1}, for any n > 0, x >= 0."""
     if concentration == 0:
         return 0.0
-    steps = int(concentration) + _EXTRA
-    value = 0.0
-    for step in range(steps, -1, -1):
-        value = 1 / ((components + 2 * step) / concentration + value)
-    return value
+    return float(bessel_ratios(concentration, components / 2 - 1, 1)[1])
 
 
 def concentration_of(components: float, resultant: float) -> float:

@@ -4,6 +4,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class RunSpec:
         """Whether it is the folder of an earlier diagnosis."""
         return len(self.files) == 1 and (Path(self.files[0]) / SUMMARY).exists()
 
-    @property
+    @cached_property
     def contents(self) -> dict[str, Any]:
         """Of every file its length and checksum. Raises InputError for files that are not there."""
         found: dict[str, Any] = {}
@@ -84,6 +85,9 @@ def read_manifest(path: Path) -> list[RunSpec]:
     tables = content.pop("run", None)
     if not isinstance(tables, list) or not tables:
         raise InputError(f"{path}: has no [[run]] tables; each names a run by name and files")
+    unknown = sorted(set(content) - {"tau", "bias", "pairs"})
+    if unknown:
+        raise InputError(f"{path}: knows no {', '.join(unknown)} above the first [[run]]; tau, bias and pairs can stand there")
     return [_run(path, number, content | table) for number, table in enumerate(tables, start=1)]
 
 

@@ -70,7 +70,9 @@ def _diagnosis(config: dict[str, Any]) -> dict[str, Any]:
     comparisons = []
     for one in found.comparisons:
         again = replicates(one.sample, found.tau, config["bias"], config["replicates"], config["seed"])
-        comparisons.append(_kept(one.summary()) | {"replicates": again, "matching": one.sample.fingerprint})
+        kept = _kept(one.summary())
+        kept["notes"] = [*found.notes, *kept["notes"]]
+        comparisons.append(kept | {"replicates": again, "matching": one.sample.fingerprint})
     return {"tau": found.tau, "comparisons": comparisons}
 
 

@@ -73,11 +73,9 @@ def at_temperature(pooled: Matched, cosines: Array) -> dict[str, Metric]:
 
 def batch(pooled: Matched, rng: np.random.Generator) -> tuple[Array, Indices]:
     """Cosines of a batch of pairs, one of each cluster drawn at random, (n, n), and the clusters, (n,)."""
-    partners = rng.permutation(pooled.matching.partners, axis=1)
-    chosen = np.unique(pooled.design.cluster[partners[0]], return_index=True)[1]
-    chosen = np.sort(rng.permutation(chosen)[: temperature.MOST_PAIRS])
-    sides = [pooled.cloud.rows[rows[chosen]] + centroid for rows, centroid in zip(partners, pooled.cloud.centroids, strict=True)]
-    return temperature.similarities(*sides), pooled.design.cluster[partners[0][chosen]]
+    both = pooled.one_each(temperature.MOST_PAIRS, rng)
+    sides = [pooled.cloud.rows[rows] + centroid for rows, centroid in zip(both, pooled.cloud.centroids, strict=True)]
+    return temperature.similarities(*sides), pooled.design.cluster[both[0]]
 
 
 FAMILY = Family("loss", "Loss", DEFINITIONS, measure)

@@ -37,6 +37,12 @@ class Matched:
     strangers: Array
     means: Means | None
 
+    def one_each(self, most: int, rng: np.random.Generator) -> Indices:
+        """One pair of each of at most so many clusters, drawn at random, by the places of their rows, (2, m)."""
+        partners = rng.permutation(self.matching.partners, axis=1)
+        chosen = np.unique(self.design.cluster[partners[0]], return_index=True)[1]
+        return np.asarray(partners[:, np.sort(rng.permutation(chosen)[:most])])
+
     @cached_property
     def row_sums(self) -> Array:
         """Of the centred rows by slot, (S, d)."""

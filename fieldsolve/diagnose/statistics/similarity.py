@@ -27,12 +27,10 @@ class Pairs:
     @classmethod
     def drawn(cls, pooled: Matched, number: int, rng: np.random.Generator) -> "Pairs":
         """Of at most MOST_PAIRS clusters, with so many permutations."""
-        partners = rng.permutation(pooled.matching.partners, axis=1)
-        chosen = np.unique(pooled.design.cluster[partners[0]], return_index=True)[1]
-        chosen = np.sort(rng.permutation(chosen)[:MOST_PAIRS])
-        first, second = (pooled.cloud.rows[side[chosen]].astype(np.float64) for side in partners)
-        permutations = np.stack([rng.permutation(len(chosen)) for _ in range(number)])
-        return cls(first, second, partners[0][chosen], permutations)
+        both = pooled.one_each(MOST_PAIRS, rng)
+        first, second = (pooled.cloud.rows[rows].astype(np.float64) for rows in both)
+        permutations = np.stack([rng.permutation(len(first)) for _ in range(number)])
+        return cls(first, second, both[0], permutations)
 
 
 def mutual_neighbours(pooled: Matched, pairs: Pairs) -> tuple[Estimate, Array]:
