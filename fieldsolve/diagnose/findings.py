@@ -219,14 +219,15 @@ def _hurts(measured: Measurement) -> str:
         return "Its effect on retrieval cannot be judged while partners are not found."
     raw, centred = ({figure: _both(measured, how, figure) for figure in mixed.FIGURES} for how in ("raw", "centred"))
     gains = [measured.metrics[mixed.gain_of(side, "centred")] for side in "ab"]
-    said = "Taking means off makes no visible difference to recall across modalities"
-    if any((one.ci_low or 0) > 0 or (one.ci_high or 0) < 0 for one in gains):
-        said = f"With means taken off recall@1 across is {_pair(centred['recall_at_1'])} instead of {_pair(raw['recall_at_1'])}"
+    said = f"Taking means off changes recall@1 across by {' and '.join(map(_change, gains))}"
+    if not any((one.ci_low or 0) > 0 or (one.ci_high or 0) < 0 for one in gains):
+        said += ", nothing sure"
     shares = [sum(one["other_share_at_10"]) / 2 for one in (raw, centred)]
     if shares[1] > max(_BETTER * shares[0], _FEW):
         said += (
             f"; in one index of both queries find {shares[0]:.1%} rows of the other modality among the nearest ten, and their "
-            f"partners at median ranks {_pair(raw['partner_median_rank'])}; with means taken off {shares[1]:.1%}, and at "
+            f"partners at median ranks {_pair(raw['partner_median_rank'])}; with means taken off {shares[1]:.1%} (half would "
+            "be mixed), and at "
             f"{_pair(centred['partner_median_rank'])}"
         )
     return f"{said}. `--save-means` writes means to be taken off; `fieldsolve move-gap` moves the gap and keeps rankings across."
@@ -236,6 +237,10 @@ def _both(measured: Measurement, treatment: str, figure: str) -> tuple[float, fl
     """A figure of the mixed index, of queries of either modality."""
     first, second = (measured.metrics[mixed.name_of(side, treatment, figure)].value for side in "ab")
     return first, second
+
+
+def _change(metric: Metric) -> str:
+    return f"{metric.value:+.3f} ({metric.ci_low:+.3f} to {metric.ci_high:+.3f})"
 
 
 def _pair(values: tuple[float, float]) -> str:

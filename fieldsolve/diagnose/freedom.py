@@ -104,12 +104,12 @@ class Freedom:
             maps = "no map of two directions moves it"
         closed, apart = self.moved[0], self.moved[-1]
         said = [
-            "The loss cannot tell gaps apart: changes that keep every similarity across modalities, up to a constant and a "
-            "factor "
-            f"that the temperature takes up, leave these very pairs {loss} and {recall} at centroid gaps from {closed.gap:.3f} "
-            "to "
-            f"{apart.gap:.3f} ({maps}). As they are it is {self.gap:.3f}, noise of the means included. Training moves it all the "
-            "same, through how narrow the cones are.",
+            "The gap of finished embeddings can be moved without changing loss or rankings across: changes that keep every "
+            "similarity "
+            f"across modalities, up to a constant and a factor that the temperature takes up, leave these very pairs {loss} and "
+            f"{recall} at centroid gaps from {closed.gap:.3f} to {apart.gap:.3f} ({maps}). As they are it is {self.gap:.3f}, "
+            "noise of "
+            "the means included. In training the loss pins how narrow the cones are, and a gap comes along with that.",
             "What moves with the gap is one index of both modalities: the partner's median rank is "
             f"{closed.median_rank[0]:g} and {closed.median_rank[1]:g} at gap {closed.gap:.2f}, {apart.median_rank[0]:g} and "
             f"{apart.median_rank[1]:g} at {apart.gap:.2f}.",
@@ -124,8 +124,8 @@ class Freedom:
         if cones.correlation[0] <= 2 * cones.correlation[1]:
             return []
         return [
-            f"What InfoNCE does pin is how narrow the cones are: the product of their radii is {_with_error(cones.radii)}, and "
-            f"{_with_error(cones.predicted)} is what it wants ({about})."
+            "What InfoNCE does pin is how narrow the cones are, the product of their radii sqrt(1 - |mean|^2): measured "
+            f"{_with_error(cones.radii)}, and {_with_error(cones.predicted)} is what it wants of what partners share ({about})."
         ]
 
     def summary(self) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def remedy_summary(study: Study) -> dict[str, Any]:
         "partners_held_still": found.needed,
         "free_encoders": study.free.sentence,
         "opens_the_gap": opens,
-        "code": None if opens else code.open_clip,
+        "code": code.open_clip if isfinite(found.centroid_weight) else None,
     }
 
 

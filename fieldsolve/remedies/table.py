@@ -54,7 +54,7 @@ class InModalNegatives(Remedy):
 
     @property
     def free_sentence(self) -> str:
-        return "any weight above 0 closes the gap of laws of pairs that a group acts on, at no loss"
+        return "with pairs that are all equally informative any weight above 0 closes the gap, at no loss"
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class JointSoftmax(Remedy):
 
     @property
     def free_sentence(self) -> str:
-        return "any share above 0 closes the gap of laws of pairs that a group acts on, at no loss"
+        return "with pairs that are all equally informative any share above 0 closes the gap, at no loss"
 
 
 @dataclass(frozen=True)
