@@ -27,6 +27,7 @@ _DIRECTIONS = 2
 _BETWEEN = 3  # gaps between the ends of the window and the sample's own
 _APART = (1.2, 1.5, 1.8)  # gaps that only further dimensions allow
 _ROOM = 1e-6  # a window below that is none, nor a difference of losses
+_SPREAD = 1e-6  # a squared radius below is none
 _PARTS = 32  # of the pairs, left out one at a time
 
 
@@ -171,7 +172,8 @@ def freedom_of(sample: Sample, tau: float, bias: float | None, rng: np.random.Ge
     with threads.one_blas_thread():
         fitted = fit_gap((Table("a", first), Table("b", second)), "min", _DIRECTIONS)
         moved = _moved(first, second, fitted, tau, bias)
-        cones = cones_of(first, second, tau) if bias is None else None
+        has_cones = bias is None and min(1 - float(np.sum(rows.mean(axis=0) ** 2)) for rows in (first, second)) > _SPREAD
+        cones = cones_of(first, second, tau) if has_cones else None
     return Freedom(
         pairs=len(first),
         tau=tau,
@@ -268,5 +270,7 @@ def _measured(first: Array, second: Array, gap: float, how: str, tau: float, bia
 def _with_error(both: tuple[float, float]) -> str:
     """A value and half its 95 % interval, with as many decimals as that has in two digits."""
     half = student(_PARTS - 1) * both[1]
+    if not isfinite(half):
+        return f"{both[0]:.3g}"
     decimals = max(0, 1 - int(np.floor(np.log10(half)))) if half > 0 else 3
     return f"{both[0]:.{decimals}f} +- {half:.{decimals}f}"

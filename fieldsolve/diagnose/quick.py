@@ -1,5 +1,6 @@
 """A few metrics of two modalities as plain numbers, fast enough for a training loop: the values that a diagnosis has."""
 
+from math import isfinite
 from typing import Any
 
 from fieldsolve.diagnose.arrangement import arrangement
@@ -42,7 +43,13 @@ def quick(
     scale; bias: of a sigmoid loss, for `siglip` instead of `infonce`; pairs: matched rows (m, 2), row by row without; normalize:
     scale rows to unit length instead of refusing others. Raises InputError.
     """
-    tau = checked_temperature(float(tau))
+    try:
+        tau, bias = float(tau), None if bias is None else float(bias)
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"temperature and bias are numbers, not {tau!r} and {bias!r}") from None
+    checked_temperature(tau)
+    if bias is not None and not isfinite(bias):
+        raise InputError(f"the bias of the sigmoid loss must be a finite number, not {bias}")
     if tau > _LARGEST:
         raise InputError(f"a temperature of {tau:g} is no model's: tau is 1/logit scale, as 1/100 for OpenAI's CLIP")
     both = [modality(name, one, normalize) for name, one in (("x", x), ("y", y))]

@@ -17,6 +17,8 @@ TREATMENTS = ("raw", "centred", "standardised")
 
 _CONSTANT = 1e-6  # of the largest standard deviation: below, a component is constant up to rounding
 
+_LARGEST = 1e3  # no mean or scale of unit rows, nor the inverse of its square
+
 _NAMES = ("mean_a", "mean_b", "scale_a", "scale_b")
 
 
@@ -72,8 +74,10 @@ class Means:
             found: list[Any] = [archive[name] for name in _NAMES]
         if any(one.ndim != 1 or one.shape != found[0].shape or one.dtype.kind != "f" for one in found):
             raise InputError(f"{path}: means and scales are four vectors of one length; fit them again")
-        if not all(np.isfinite(one).all() for one in found) or min(one.min() for one in found[2:]) <= 0:
-            raise InputError(f"{path}: holds means that are not finite, or scales that are not positive; fit them again")
+        if not found[0].size or not all(np.isfinite(one).all() for one in found):
+            raise InputError(f"{path}: holds means or scales that are not finite, or none; fit them again")
+        if max(np.abs(one).max() for one in found) > _LARGEST or min(one.min() for one in found[2:]) < 1 / _LARGEST**2:
+            raise InputError(f"{path}: holds means or scales that unit rows do not have; fit them again")
         first, second, *scales = (one.astype(np.float64) for one in found)
         return cls((first, second), (scales[0], scales[1]))
 

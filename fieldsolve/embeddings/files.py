@@ -51,7 +51,7 @@ def read_modalities(
     `modality` refuses.
     """
     parts = tables_in(sources)
-    chosen, said = (None, ()) if most is None else drawn([one.shape[0] for one in parts], most, seed)
+    chosen, said = (None, ()) if most is None else drawn([sum(one.shape[:1]) for one in parts], most, seed)
     parts[0] = replace(parts[0], notes=(*parts[0].notes, *said))
     found = [_modality(one, normalize, precision, chosen) for one in parts]
     labels = [one.name for one in found]
@@ -116,12 +116,12 @@ def _of_file(path: Path, name: str) -> list[Stored]:
         if name not in names:
             raise InputError(f"{path}: holds no array {name!r}; it has {', '.join(names) or 'none'}")
         found = [found[names.index(name)]]
-    elif any(one.is_floating for one in found):
+    elif any(one.is_floating and len(one.shape) > 1 for one in found):
         check_unpacked(path, sum(4 * prod(one.shape) for one in found if one.is_floating), path.stat().st_size)
-        left_out = ", ".join(f"{one.name} ({one.kind})" for one in found if not one.is_floating)
-        found = [one for one in found if one.is_floating]
+        left_out = ", ".join(f"{one.name} ({_said(one)})" for one in found if not (one.is_floating and len(one.shape) > 1))
+        found = [one for one in found if one.is_floating and len(one.shape) > 1]
         if left_out:
-            note = f"{path.name}: arrays that hold no floating-point numbers are left out: {left_out}"
+            note = f"{path.name}: arrays that are no tables of floating-point numbers are left out: {left_out}"
             found[0] = replace(found[0], notes=(*found[0].notes, note))
     for one in found:
         if one.kind == "damaged":
@@ -130,6 +130,10 @@ def _of_file(path: Path, name: str) -> list[Stored]:
             objects = "; nothing is unpickled" if one.kind == "object" else ""
             raise InputError(f"{one.name}: embeddings are floating-point numbers, not {one.kind}{objects}; convert them")
     return [replace(one, load=_guarded(path, one.load)) for one in found]
+
+
+def _said(one: Stored) -> str:
+    return one.kind if not one.is_floating else f"of shape {one.shape}"
 
 
 def _guarded(path: Path, load: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:

@@ -24,7 +24,10 @@ def shards_of(path: Path, formats: Sequence[str]) -> list[Path] | None:
         found = [one for one in path.iterdir() if one.suffix.lower() in formats and not one.name.startswith((".", "_"))]
         what = "is a folder without embeddings"
     elif _PATTERN.search(path.name) and not path.exists() and path.parent.is_dir():
-        found, what = list(path.parent.glob(path.name)), "no file is called like that"
+        try:
+            found, what = list(path.parent.glob(path.name)), "no file is called like that"
+        except ValueError as error:
+            raise InputError(f"{path}: is no pattern of file names ({error}); * and ? stand for characters of a name") from None
     else:
         return None
     if not found:
@@ -56,7 +59,7 @@ def check_expanded(sources: Sequence[str | Path]) -> None:
 
 def _in_order(path: Path) -> list[tuple[bool, int, str]]:
     parts = re.split(r"(\d+)", path.name)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in parts]
 
 
 def join(path: Path, shards: Sequence[tuple[Path, list[Stored]]]) -> list[Stored]:
@@ -81,6 +84,8 @@ def _named(found: list[Stored], name: str) -> Stored:
 
 def _joined(path: Path, parts: list[tuple[Path, Stored]], is_alone: bool) -> Stored:
     first = parts[0][1]
+    if len(first.shape) < 2:
+        raise InputError(f"{parts[0][0]}: holds an array of shape {first.shape}; shards are tables of embeddings (n, d)")
     axis = 1 if len(first.shape) == 3 else 0
     aligned = align([one for _, one in parts])
     for (shard, _), one in zip(parts, aligned, strict=True):

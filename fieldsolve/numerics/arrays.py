@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fieldsolve.numerics.errors import InputError
+
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
@@ -36,6 +38,8 @@ def array_of(value: Any) -> tuple[np.ndarray, str | None]:
     What has `__array__` or `__dlpack__`, also tensors on another device, with gradients or in bfloat16 (by their methods
     `detach`, `cpu` and `float`). Raises what the array's own library does for what cannot be converted.
     """
+    if np.ma.is_masked(value):
+        raise InputError("some values are masked; leave those rows out, or fill them")
     if isinstance(value, np.ndarray):
         return value, None
     for step in ("detach", "cpu"):

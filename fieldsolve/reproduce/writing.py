@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from fieldsolve.numerics.names import printable
 from fieldsolve.output.folders import write_beside
 from fieldsolve.output.pictures import render_all
 from fieldsolve.output.tables import csv_text, markdown, rows_of, short
@@ -60,9 +61,9 @@ def write(plan: Plan, study: Study, folder: Path) -> None:
 def command(plan: Plan, folder: str) -> str:
     """What computes a plan."""
     given = plan.inputs or {"files": [], "groups": None}
-    files = "".join(f" {Path(one).name}" for one in given["files"])
+    files = "".join(f" {printable(Path(one).name)}" for one in given["files"])
     of = "" if plan.inputs is None else f" --tau {plan.inputs['tau']:g}"
-    of += "" if given["groups"] is None else f" --groups {Path(given['groups']).name}"
+    of += "" if given["groups"] is None else f" --groups {printable(Path(given['groups']).name)}"
     return f"fieldsolve reproduce {plan.experiment}{files}{of}{' --quick' if plan.quick else ''} --seeds {plan.seeds} -o {folder}"
 
 

@@ -252,7 +252,8 @@ RUN = "[[run]]\nfiles = 'run0.npy'\n"
         ("", "has no .*run.* tables"), ("run = 1", "has no"), ("[[run]\n", "cannot be read as .toml"),
         ("[[run]]\nfiles = 3\n", "files are names"), ("[[run]]\nname = 'x'\n", "run x: files are names"),
         ("[[run]]\nfiles = 'none.npy'\n", "run 1: .*none.npy: there is no such file"),
-        (f"{RUN}step = 'x'\n", "step is a number"), (f"{RUN}tua = 1\n", "knows no tua"), (f"{RUN}name = 1\n", "name is text"),
+        (f"{RUN}step = 'x'\n", "step is a finite number"), (f"{RUN}tua = 1\n", "knows no tua"),
+        (f"{RUN}name = 1\n", "name is text"), (f"{RUN}tau = -1\n", "tau is a temperature"), ("run = [1]\n", "tables"),
         (f"{RUN}pairs = 'p.npy'\n", "p.npy: there is no such file"),
     ],
 )  # fmt: skip
@@ -313,3 +314,52 @@ def test_runs_of_words(files: list[Path]) -> None:
     found = runs_of([f"x={files[0]}", str(files[1]), f"z={files[0]}::q,{files[1]}"])
     assert [one.name for one in found] == ["x", "run1", "z"]
     assert found[2].files == (f"{files[0]}::q", str(files[1]))
+
+
+def test_what_a_saboteur_tried(files: list[Path], tmp_path: Path) -> None:
+    rows = np.load(files[0])
+    np.savez(tmp_path / "scalar.npz", image=rows[0], text=rows[1], logit_scale=np.float32(100))
+    with_scalar = json.loads(run(f"x={files[0]}", f"y={tmp_path / 'scalar.npz'}", "--tau", 0.1, "--json").stdout)
+    assert with_scalar["centroid_gap"][0] == with_scalar["centroid_gap"][1]
+    np.save(tmp_path / "same.npy", np.tile(rows[:1, :1], (2, 80, 1)))
+    collapsed = run(f"x={files[0]}", f"same={tmp_path / 'same.npy'}", "--tau", 0.1)
+    assert collapsed.exit_code == 0
+    assert "A constant encoder" in collapsed.output
+    (tmp_path / "m.toml").write_text("run = [1, 2]")
+    for words, said in (
+        ((tmp_path / "m.toml",), "tables"),
+        ((tmp_path / "p**.npy", files[0]), "is no pattern|no file"),
+        (("a=", "b="), "names no file"),
+    ):
+        refused = run(*words, "--tau", 0.1)
+        assert refused.exit_code == 3
+        assert any(one in refused.output for one in said.split("|")), refused.output
+    (tmp_path / "spec.toml").write_text("[problem]\nnside = 2\n[axes]\ncoupling = [0.1, 0.2]\n")
+    diagram = tmp_path / "diagram"
+    drawn = CliRunner().invoke(main, ["phase-diagram", str(tmp_path / "spec.toml"), "-o", str(diagram), "--workers", "1"])
+    assert drawn.exit_code == 0, drawn.output
+    taken = run(*files[:2], "--tau", 0.1, "-o", diagram, "--force")
+    assert taken.exit_code == 3
+    assert "something else than a comparison" in taken.output
+    over = CliRunner().invoke(main, ["diagnose", str(files[0]), "--tau", "0.1", "-o", str(diagram), "--force"])
+    assert over.exit_code == 3
+    compared = tmp_path / "compared"
+    assert run(*files[:2], "--tau", 0.1, "-o", compared).exit_code == 0
+    over = CliRunner().invoke(main, ["diagnose", str(files[0]), "--tau", "0.1", "-o", str(compared), "--force"])
+    assert over.exit_code == 3
+    assert "ledger" in over.output
+    kept = CliRunner().invoke(main, ["diagnose", str(files[0]), "--tau", "0.1", "--save-means", str(files[1]), "--force"])
+    assert kept.exit_code == 2
+    assert ".npz" in kept.output
+
+
+def test_a_copy_does_not_part_what_is_paired(tmp_path: Path) -> None:
+    for k, noise in enumerate((0.6, 0.9)):
+        rows = pairs_of(noise, 0.3)
+        rows[1, 7] = rows[1, 40]
+        np.save(tmp_path / f"r{k}.npy", rows)
+    found = json.loads(run(tmp_path / "r0.npy", tmp_path / "r1.npy", "--tau", 0.1, "--json").stdout)
+    assert found["runs"][1]["paired"]
+    paired = found["runs"][1]["differences"]["centroid_gap"]
+    alone = found["runs"][1]["metrics"]["centroid_gap"]
+    assert paired["ci_high"] - paired["ci_low"] < alone["ci_high"] - alone["ci_low"]

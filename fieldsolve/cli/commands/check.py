@@ -12,7 +12,7 @@ from fieldsolve.cli.studies import running
 from fieldsolve.cli.values import Between, FileName
 
 #: In the names of metrics that depend on the temperature.
-_OF_TEMPERATURE = ("infonce", "siglip", "smoothed", "inverted")
+_OF_TEMPERATURE = ("infonce", "siglip", "cross_entropy", "smoothed", "inverted")
 
 
 @click.command(

@@ -64,8 +64,13 @@ def command(words: tuple[str, ...], **options: Any) -> None:
     from fieldsolve.diagnose.many.compare import compare_runs
     from fieldsolve.diagnose.many.runs import runs_of
     from fieldsolve.diagnose.many.tasks import Common
+    from fieldsolve.numerics.errors import InputError
 
     runs = runs_of(words)
+    if options["against"] is not None and options["against"] not in [one.name for one in runs]:
+        raise InputError(
+            f"there is no run {options['against']!r} to compare with; runs are {', '.join(one.name for one in runs)}"
+        )
     pairs = None if options["pairs"] is None else str(options["pairs"])
     common = Common(options["tau"], options["bias"], pairs, options["normalize"], options["exchanges"], seed=options["seed"])
     executor = executor_of(options, len(runs))
@@ -83,6 +88,8 @@ def report(done: Any, failed: Any, folder: Path | None, options: dict[str, Any])
     for run, outcome in failed[:_FAILURES_SHOWN]:
         say(f"fieldsolve: {run.name} failed: {outcome.reason}", err=True)
     series = series_of(done, options["against"], not options["unpaired"])
+    if options["against"] is None and failed and not options["quiet"]:
+        say(f"note: differences are to {series.against}, the first run that could be diagnosed", err=True)
     summary = series.summary()
     if folder is not None:
         from fieldsolve.diagnose.many.writing import files

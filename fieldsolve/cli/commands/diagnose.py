@@ -1,6 +1,7 @@
 """fieldsolve diagnose: the modality gap of real embeddings, with uncertainty and with the theory beside the data."""
 
 from math import nan
+from pathlib import Path
 from typing import Any
 
 import click
@@ -79,6 +80,7 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     from fieldsolve.embeddings.partners import read_groups, read_pairs_table
     from fieldsolve.numerics.errors import InputError
     from fieldsolve.output.folders import check_folder, write_files
+    from fieldsolve.runs import LEDGER
 
     output = options["output"]
     groups = None if options["groups"] is None else read_groups(options["groups"])
@@ -87,8 +89,10 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     means = None if options["means"] is None else Means.load(options["means"])
     if output is not None:
         check_folder(output, options["force"])
+        if (output / LEDGER).exists():
+            raise InputError(f"{output}: holds the ledger of another command's runs; choose another folder")
     if options["save_means"] is not None:
-        check_file(options["save_means"], options["force"])
+        _check_means(options["save_means"], options["force"])
     most = MOST_CLUSTERS if options["pairs"] is None and groups is None else None
     with running(options) as watch:
         given = read_modalities(sources, options["normalize"], most=most, seed=options["seed"])
@@ -123,6 +127,17 @@ def command(sources: tuple[str, ...], **options: Any) -> None:
     if not options["quiet"]:
         for note in summary["notes"]:
             say(f"note: {note}", err=True)
+
+
+def _check_means(path: Path, force: bool) -> None:
+    """Refuse what is no name for means, or holds something else."""
+    from fieldsolve.embeddings.centring import Means
+
+    if path.suffix.lower() != ".npz":
+        raise click.UsageError(f"--save-means {path}: means are written as .npz")
+    check_file(path, force)
+    if path.exists():
+        Means.load(path)  # only means are replaced by means
 
 
 def _save_means(found: Any, options: dict[str, Any]) -> None:

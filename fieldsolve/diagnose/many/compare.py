@@ -1,5 +1,6 @@
 """A comparison of runs in a folder that can be left and taken up at any time."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,13 @@ def compare_runs(
     """
     every = tasks(runs, common)
     unique = list({task.key: task for task in every}.values())
-    work = Work(spec(runs, common), lambda known: known == spec(runs, common), unique, perform)
+
+    def is_same(known: str) -> bool:
+        if "compare" not in json.loads(known):
+            raise InputError(f"{folder}: holds something else than a comparison; choose another folder")
+        return known == spec(runs, common)
+
+    work = Work(spec(runs, common), is_same, unique, perform)
     outcomes = fill_folder(folder, work, run, True, replace, watch)
     found = [(one, outcomes[task.key]) for one, task in zip(runs, every, strict=True)]
     return [pair for pair in found if pair[1].values is not None], [pair for pair in found if pair[1].values is None]

@@ -8,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from fieldsolve.diagnose.statistics.temperature import LEAST_TAU
 from fieldsolve.embeddings.files import FORMATS, read
 from fieldsolve.embeddings.shards import shards_of
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.files import require_file
 from fieldsolve.numerics.names import printable
 from fieldsolve.output.summary import SUMMARY, entry_of
+
+_MOST = 1e12  # of numbers in a manifest
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def runs_of(words: Sequence[str]) -> list[RunSpec]:
             found += read_manifest(Path(word))
             continue
         name, sign, files = word.partition("=")
+        if not (files if sign else word).strip(","):
+            raise InputError(f"{word!r}: names no file; a run is [NAME=]FILE[,FILE...]")
         if not sign or Path(word).exists():
             name, files = "", word
         parts = tuple(files.split(","))
@@ -83,7 +88,7 @@ def read_manifest(path: Path) -> list[RunSpec]:
     """
     content = read(path, lambda: tomllib.loads(path.read_text(encoding="utf-8-sig")))
     tables = content.pop("run", None)
-    if not isinstance(tables, list) or not tables:
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise InputError(f"{path}: has no [[run]] tables; each names a run by name and files")
     unknown = sorted(set(content) - {"tau", "bias", "pairs"})
     if unknown:
@@ -104,8 +109,12 @@ def _run(path: Path, number: int, table: dict[str, Any]) -> RunSpec:
         raise InputError(f"{where}: files are names, one or several; it has {json.dumps(table.get('files'), default=str)}")
     for name in ("step", "tau", "bias"):
         value = table.get(name)
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-            raise InputError(f"{where}: {name} is a number, not {value!r}")
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST):
+            raise InputError(f"{where}: {name} is a finite number, not {value!r}")
+    if table.get("tau") is not None and not table["tau"] >= LEAST_TAU:
+        raise InputError(f"{where}: tau is a temperature of at least {LEAST_TAU}, not {table['tau']!r}")
+    if any(not one for one in (*files, table.get("pairs", "x"))):
+        raise InputError(f"{where}: a name of a file is empty")
     for name in ("name", "pairs"):
         if not isinstance(table.get(name, ""), str):
             raise InputError(f"{where}: {name} is text, not {table[name]!r}")

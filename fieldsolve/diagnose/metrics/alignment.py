@@ -73,9 +73,10 @@ def measure(pooled: Pooled, rng: np.random.Generator) -> dict[str, Metric]:
     """All of them."""
     matched, control = pooled.mean(pooled.matching.squares, pooled.matching.partners[0]), float(pooled.shuffled.squares.mean())
     within = 0.5 * (pooled.within(pooled.squares, 0) + pooled.within(pooled.squares, 1))
+    whole = control + within.value
     found = {
         "alignment": of_estimate(matched, shuffled=control),
-        "relative_modality_gap": replace(of_estimate(_share(matched, within)), shuffled=control / (control + within.value)),
+        "relative_modality_gap": replace(of_estimate(_share(matched, within)), shuffled=control / whole if whole > 0 else 0.0),
     }
     sums = pooled.passed.kernels[UNIFORMITY]
     kernel = pooled.shuffled_across(sums, lambda squares: np.exp(-2 * squares))

@@ -73,6 +73,8 @@ def read_captions(files: list[str], groups: str | None, seed: int) -> Captions:
         if read.shape != (count,):
             raise InputError(f"{groups}: has {len(read)} labels, and there are {count} pairs; each needs one")
         labels = np.unique(read, return_inverse=True)[1].astype(np.int64)
+        if len(np.unique(labels)) == count:
+            raise InputError(f"{groups}: every pair has a group of its own, so that nothing is replaced; give labels that recur")
     kept = np.unique(np.linspace(0, count - 1, min(count, MOST_PAIRS)).astype(np.int64))
     first, second = (one.rows[kept].astype(np.float64) for one in both)
     return Captions.split(first, second, labels[kept], seed)
@@ -145,13 +147,18 @@ class CaptionsStudy:
         full = {name: values.mean(axis=1) for name, values in self.values["full batch"].items()}
         norms = [(full["norm_a"][at], full["norm_b"][at]) for at in (0, -1)]
         cosines = full["centroid_cosine"]
-        held = np.sqrt(norms[1][0] ** 2 + norms[1][1] ** 2 - 2 * norms[1][0] * norms[1][1] * cosines[0])
-        sentences.append(
+        square = norms[1][0] ** 2 + norms[1][1] ** 2 - 2 * norms[1][0] * norms[1][1] * cosines[0]
+        said = (
             f"Trained, the centroids' norms go from {norms[0][0]:.3f} and {norms[0][1]:.3f} to {norms[1][0]:.3f} and "
             f"{norms[1][1]:.3f}, their cosine from {cosines[0]:.3f} to {cosines[-1]:.3f}: with the first angle the last norms "
             "make "
-            f"a gap of {held:.3f}. Partners that say less about each other want similarities that vary less, hence narrower "
-            "cones; "
-            "cones at a given angle are farther apart the narrower they are."
+            f"a gap of {np.sqrt(max(square, 0.0)):.3f}."
         )
+        if min(norms[1]) > max(norms[0]):
+            said += (
+                " Partners that say less about each other want similarities that vary less, hence narrower cones; cones at a "
+                "given "
+                "angle are farther apart the narrower they are."
+            )
+        sentences.append(said)
         return sentences
