@@ -12,7 +12,7 @@ from fieldsolve.diagnose.statistics.design import Design, Exchanges, arrange
 from fieldsolve.diagnose.statistics.estimate import Estimate, median_estimate
 from fieldsolve.diagnose.statistics.matched import Matched
 from fieldsolve.diagnose.statistics.matching import Matching, matchings
-from fieldsolve.diagnose.statistics.pairwise import Counts, PairSums
+from fieldsolve.diagnose.statistics.pairwise import Counts, PairSums, cross_ranks
 from fieldsolve.diagnose.statistics.pooled import Pooled
 from fieldsolve.embeddings.centring import Means
 from fieldsolve.numerics.arrays import Array, Rows
@@ -42,8 +42,9 @@ class Arrangement:
         best = np.stack([one.best for one in self.matchings])
         return best - self.tolerance, best + self.tolerance
 
-    def matched(self, counts: Counts, tau: float, bias: float | None, means: Means | None) -> Matched:
-        """The sample with the ranks that a pass over the pairs across leaves."""
+    def matched(self, tau: float, bias: float | None, means: Means | None) -> Matched:
+        """The sample with its ranks, from a pass over the pairs across."""
+        counts = cross_ranks(self.cloud, self.design, self.limits)
         return Matched(**self._fields(counts), tau=tau, bias=bias, means=means)
 
     def pooled(self, sums: PairSums, tau: float, bias: float | None, means: Means | None) -> Pooled:

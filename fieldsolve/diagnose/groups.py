@@ -10,7 +10,6 @@ from fieldsolve.diagnose.metrics import offset, retrieval
 from fieldsolve.diagnose.metrics.metric import Metric, plain
 from fieldsolve.diagnose.sample import FEWEST_PAIRS, Sample
 from fieldsolve.diagnose.statistics.matched import Matched
-from fieldsolve.diagnose.statistics.pairwise import cross_ranks
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.names import printable
 
@@ -56,5 +55,4 @@ def by_group(sample: Sample, labels: np.ndarray, seed: int) -> list[Group]:
 
 
 def _matched(sample: Sample, seed: int) -> Matched:
-    laid = arrangement(sample, 1, seed)
-    return laid.matched(cross_ranks(laid.cloud, laid.design, laid.limits), _ANY, None, None)
+    return arrangement(sample, 1, seed).matched(_ANY, None, None)

@@ -6,7 +6,6 @@ from typing import Any
 from fieldsolve.diagnose.arrangement import arrangement
 from fieldsolve.diagnose.metrics import cosines, loss, mixed, offset, retrieval
 from fieldsolve.diagnose.sample import MOST_CLUSTERS, match
-from fieldsolve.diagnose.statistics.pairwise import cross_ranks
 from fieldsolve.diagnose.statistics.temperature import checked_temperature
 from fieldsolve.embeddings.modality import modality
 from fieldsolve.numerics import threads
@@ -58,7 +57,7 @@ def quick(
         raise InputError(f"{sample.independent} pairs are more than {MOST_CLUSTERS}; give some of them, drawn at random")
     with threads.one_blas_thread():
         laid = arrangement(sample, _NO_EXCHANGES, seed)
-        matched = laid.matched(cross_ranks(laid.cloud, laid.design, laid.limits), tau, bias, None)
+        matched = laid.matched(tau, bias, None)
         found = mixed.measure_raw(matched)
         for family in (offset, cosines, retrieval):
             found |= family.measure(matched, family.FAMILY.stream(seed))

@@ -11,7 +11,6 @@ from fieldsolve.diagnose.diagnosis import Diagnosis
 from fieldsolve.diagnose.metrics import mixed
 from fieldsolve.diagnose.metrics.mixed import FIGURES, name_of
 from fieldsolve.diagnose.sample import match
-from fieldsolve.diagnose.statistics.pairwise import cross_ranks
 from fieldsolve.diagnose.statistics.separability import FOLDS
 from fieldsolve.embeddings.centring import TREATMENTS, Means
 from fieldsolve.embeddings.modality import modality
@@ -177,7 +176,7 @@ def test_intervals_cover() -> None:
         second = unit(first + 0.5 * draw.standard_normal((60, 4)))
         sample = match(modality("a", first), modality("b", second))
         matched = arrangement(sample, 1, seed)
-        pooled = matched.matched(cross_ranks(matched.cloud, matched.design, matched.limits), 0.1, None, None)
+        pooled = matched.matched(0.1, None, None)
         for name, one in mixed.measure(pooled, np.random.default_rng(0)).items():
             found.setdefault(name, []).append((one.value, one.ci_low or 0.0, one.ci_high or 0.0))
     for name, values in found.items():

@@ -12,7 +12,6 @@ from fieldsolve.diagnose.metrics.metric import Metric
 from fieldsolve.diagnose.sample import match
 from fieldsolve.diagnose.statistics import similarity
 from fieldsolve.diagnose.statistics.matched import Matched
-from fieldsolve.diagnose.statistics.pairwise import cross_ranks
 from fieldsolve.embeddings.modality import modality
 
 Array = np.ndarray
@@ -25,7 +24,7 @@ def unit(rows: Array) -> Array:
 
 def matched_of(first: Array, second: Array, pairs: Array | None = None) -> Matched:
     laid = arrangement(match(modality("a", first), modality("b", second), pairs), 1, 0)
-    return laid.matched(cross_ranks(laid.cloud, laid.design, laid.limits), TAU, None, None)
+    return laid.matched(TAU, None, None)
 
 
 def related(count: int, width: int, seed: int, noise: float = 0.6) -> tuple[Array, Array]:

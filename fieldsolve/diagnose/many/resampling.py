@@ -8,7 +8,6 @@ from fieldsolve.diagnose.sample import Sample
 from fieldsolve.diagnose.statistics import temperature
 from fieldsolve.diagnose.statistics.folds import Folds
 from fieldsolve.diagnose.statistics.matched import Matched
-from fieldsolve.diagnose.statistics.pairwise import cross_ranks
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
 
@@ -26,7 +25,7 @@ def replicates(sample: Sample, tau: float, bias: float | None, number: int, seed
     """
     with threads.one_blas_thread():
         laid = arrangement(sample, 1, seed)
-        matched = laid.matched(cross_ranks(laid.cloud, laid.design, laid.limits), tau, bias, None)
+        matched = laid.matched(tau, bias, None)
         values = _by_cluster(matched, seed)
         sums = [_sums(matched, side) for side in (0, 1)]
         counts = [_numbers(matched.design.cluster[part], sample.independent) for part in matched.cloud.parts]
