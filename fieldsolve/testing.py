@@ -18,7 +18,6 @@ from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.equilibrium.terms import TERMS, Convexity, Term, term_of
 from fieldsolve.grids import Circle, Critic, Grid, Healpix, Kernel, Modes, Smoother, grid_of
 from fieldsolve.grids.critics import critic_of
-from fieldsolve.grids.smoothing import least_tau
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import made_of, text_of
@@ -41,7 +40,7 @@ def check_grid(grid: Grid, tau: float | None = None) -> None:
     _check_points(grid)
     _check_coarser(grid)
     _check_rotations(grid)
-    _check_kernels(grid, Kernel("cosine", 2 * least_tau(grid, Kernel("cosine", 1.0)) if tau is None else tau))
+    _check_kernels(grid, Kernel("cosine", 2 * grid.least_tau(Kernel("cosine", 1.0)) if tau is None else tau))
     _check_harmonics(grid)
     _check_output(grid)
 
@@ -51,14 +50,19 @@ def _check_points(grid: Grid) -> None:
     assert points.shape == (grid.size, grid.components), f"points have the shape {points.shape}"
     _agree(np.linalg.norm(points, axis=1), 1, 1e-12, "lengths of points")
     _agree(grid.points(1, 3), points[1:3], 0, "a part of the points against all of them")
-    _agree(grid.mass * grid.size, 1, 1e-12, "the mass of all points")
-    _agree(grid.mean(np.ones((2, grid.size))), np.ones(2), 1e-14, "the mean of 1")
-    _agree(grid.evaluate(lambda at: at[:, 0]), points[:, 0], 0, "the field of a coordinate")
-    _agree(grid.centroid(1 + points[:, 0]), (points * (1 + points[:, :1])).mean(axis=0), 1e-12, "a centroid")
+    assert grid.weights.shape in ((1,), (grid.size,)), f"weights have the shape {grid.weights.shape}"
+    _agree(grid.weights.mean(), 1, 1e-12, "the mean weight of a point")
+    _agree(grid.mean(np.ones((2, grid.size))), np.ones(2), 1e-12, "the mean of 1")
+    _agree([np.linalg.norm(one) for one in (grid.axis, grid.direction)], 1, 1e-12, "lengths of axis and direction")
+    height = points @ grid.direction
+    _agree(grid.evaluate(lambda at: at @ grid.direction), height, 1e-14, "the field of a height")
+    _agree(grid.mean(height), np.mean(grid.weights * height), 1e-14, "the mean of a height")
+    _agree(grid.centroid(grid.weights * (1 + height)) @ grid.direction, grid.mean(height * (1 + height)), 1e-12, "a centroid")
+    _agree(grid.interpolate(height, points), height, 1e-9, "a field interpolated at the grid's own points")
     assert np.array_equal(grid.nearest(points), np.arange(grid.size)), "a point is not nearest to itself"
-    covered = grid.coverage(points[:1], pi)
+    covered = grid.coverage(grid.axis[None], pi)
     _agree(covered, 1, 1e-12, "the cap of the whole space")
-    small = grid.coverage(points[:1], 2 * grid.spacing)
+    small = grid.coverage(grid.axis[None], 2 * grid.spacing)
     assert np.all((small >= -1e-12) & (small <= 1 + 1e-12)), "coverages are not between 0 and 1"
     assert 0 < small.mean() < 0.5, "a small cap covers nothing, or too much"
 
@@ -69,33 +73,33 @@ def _check_coarser(grid: Grid) -> None:
         return
     _agree(coarse.spacing / grid.spacing, 2, 1e-12, "the spacing of the coarser grid over the grid's own")
     fields = np.random.default_rng(_SEED).exponential(size=(2, grid.size))
-    averaged = grid.coarsened(fields)
+    averaged = grid.coarsened_density(fields)
     assert averaged.shape == (2, coarse.size), f"coarser fields have the shape {averaged.shape}"
-    _agree(coarse.mean(averaged), grid.mean(fields), 1e-13, "the mean of a coarser field")
-    height = grid.coarsened(grid.evaluate(lambda at: at[:, 0]))
-    _agree(height, coarse.points()[:, 0], 3 * grid.spacing**2, "a coordinate on the coarser grid")
+    _agree(averaged.mean(axis=1), fields.mean(axis=1), 1e-13, "the mean of a coarser density")
+    height = grid.coarsened(grid.points() @ grid.direction)
+    _agree(height, coarse.points() @ grid.direction, 3 * grid.spacing**2, "a height on the coarser grid")
 
 
 def _check_rotations(grid: Grid) -> None:
-    turn = grid.rotation(30.0)
+    turn = grid.rotation(grid.turn)
     _agree(turn @ turn.T, np.eye(grid.components), 1e-12, "a rotation times its inverse")
-    _agree(grid.rotation(10.0) @ grid.rotation(20.0), turn, 1e-12, "two rotations after each other")
-    smooth = grid.evaluate(lambda at: at @ np.arange(1.0, grid.components + 1))
+    _agree(grid.rotation(0.3 * grid.turn) @ grid.rotation(0.7 * grid.turn), turn, 1e-12, "two rotations after each other")
+    smooth = grid.evaluate(lambda at: at @ grid.direction)
     _agree(grid.rotate(smooth, np.eye(grid.components)), smooth, 1e-12, "a field that is not rotated")
-    expected = grid.evaluate(lambda at: (at @ turn) @ np.arange(1.0, grid.components + 1))
-    slope = float(np.linalg.norm(np.arange(1.0, grid.components + 1)))
-    _agree(grid.rotate(smooth, turn), expected, 2 * slope * grid.spacing, "a rotated field")
+    expected = grid.evaluate(lambda at: (at @ turn) @ grid.direction)
+    _agree(grid.rotate(smooth, turn), expected, 2 * grid.spacing, "a rotated field")
 
 
 def _check_kernels(grid: Grid, kernel: Kernel) -> None:
     smoother, rng = Smoother(grid, kernel), np.random.default_rng(_SEED)
-    first, second = rng.exponential(size=(2, grid.size))
+    first, second = grid.weights * rng.exponential(size=(2, grid.size))
     _agree(smoother.sum(first), smoother.sum_pairs(first), 1e-11 * np.exp(grid.log_peak(kernel)), "kernel sums by two routes")
-    volumes = smoother.sum_pairs(np.ones(grid.size))
+    even = grid.weights * np.ones(grid.size)
+    volumes = smoother.sum_pairs(even)
     _agree(np.log(volumes), 0, 0.05, "the volume of the kernel around each point, against the grid's own, in logarithms")
     _agree(grid.log_volume(kernel), kernel.critic.peak / kernel.tau - grid.log_peak(kernel), 1e-12, "volume and peak")
-    _agree(smoother.smooth(np.ones(grid.size)), 1, 1e-9, "the uniform density, smoothed")
-    _agree(smoother.smooth(first).mean(), first.mean(), 1e-9, "the mass of a smoothed density")
+    _agree(smoother.smooth(even), 1, 1e-9, "the uniform density, smoothed")
+    _agree(grid.mean(smoother.smooth(first)), first.mean(), 1e-9, "the mass of a smoothed density")
     _agree(np.mean(second * smoother.smooth(first)), np.mean(first * smoother.smooth(second)), 1e-11, "self-adjointness")
     assert smoother.smooth(first).min() > 0, "a smoothed density is not positive"
     spike = np.zeros(grid.size)
@@ -112,16 +116,19 @@ def _check_harmonics(grid: Grid) -> None:
     degrees, rng = grid.degrees(most), np.random.default_rng(_SEED)
     coefficients, field = rng.standard_normal(len(degrees)), rng.standard_normal(grid.size)
     made = grid.synthesis(coefficients, most)
+    field *= grid.weights
     _agree(np.mean(made * field), coefficients @ grid.analysis(field, most), 1e-11, "synthesis and analysis as adjoints")
-    _agree(grid.analysis(made, most), coefficients, 0.1, "analysis of what was synthesised")
-    kernel = Kernel("cosine", max(1.0, 2 * least_tau(grid, Kernel("cosine", 1.0))))
+    _agree(grid.analysis(grid.weights * made, most), coefficients, 0.1, "analysis of what was synthesised")
+    kernel = Kernel("cosine", max(1.0, 2 * grid.least_tau(Kernel("cosine", 1.0))))
     for degree, factor in enumerate(grid.spectrum(kernel, most)):
         zonal = grid.zonal(degree)
-        _agree(Smoother(grid, kernel).smooth(zonal), factor * zonal, 0.05, f"the zonal function of degree {degree}, smoothed")
+        smoothed = Smoother(grid, kernel).smooth(grid.weights * zonal)
+        _agree(smoothed, factor * zonal, 0.05, f"the zonal function of degree {degree}, smoothed")
 
 
 def _check_output(grid: Grid) -> None:
-    from matplotlib.figure import Figure  # slow to import: 0.45 s
+    from matplotlib.colors import Normalize  # slow to import: 0.45 s
+    from matplotlib.figure import Figure
 
     fields = dict(zip(("one", "two"), np.random.default_rng(_SEED).random((2, grid.size)), strict=True))
     with tempfile.TemporaryDirectory() as folder:
@@ -130,6 +137,7 @@ def _check_output(grid: Grid) -> None:
     ax = Figure().add_subplot(projection=grid.projection)
     grid.sky(ax, fields["one"], "a field")
     assert ax.has_data(), "the sky is empty"
+    grid.sky_density(ax, grid.weights * fields["two"], "a density", Normalize(0.0, 1.0))
     places = grid.places(grid.points(0, 2))
     assert places is None or all(one.shape == (2,) for one in places), "places are two coordinates a point"
 

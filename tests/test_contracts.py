@@ -17,7 +17,7 @@ from fieldsolve.diagrams.diagram import fill
 from fieldsolve.diagrams.spec import spec_of
 from fieldsolve.equilibrium.terms import TERMS, Binding, Contrast, CrossEntropy, Term, term_of
 from fieldsolve.equilibrium.terms.cross_entropy import coupling_matrix
-from fieldsolve.grids import CRITICS, GRIDS, Circle, Critic, Grid, Healpix, Kernel, Modes, Smoother, grid_of
+from fieldsolve.grids import CRITICS, GRIDS, Circle, Critic, Grid, Healpix, Kernel, Modes, Smoother, Zonal, grid_of
 from fieldsolve.grids.critics import critic_of
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.runs.executors import in_this_process
@@ -111,7 +111,7 @@ def quartic() -> Iterator[Critic]:
     del CRITICS["quartic"]
 
 
-@pytest.mark.parametrize("grid", [Healpix(8), Circle(96)], ids=str)
+@pytest.mark.parametrize("grid", [Healpix(8), Circle(96), Zonal(3, 24), Zonal(6, 40), Zonal(7, 40), Zonal(512)], ids=str)
 def test_grids_keep_their_contract(grid: Grid) -> None:
     check_grid(grid)
     assert type(grid) in GRIDS.values()

@@ -26,6 +26,8 @@ def parameter_option(name: str, help_text: str | None = None, automatic: str | N
     """The option of a problem's parameter; help_text, automatic: what a command says of it and of its default instead."""
     one = PARAMETERS[name]
     text = help_text or one.help
+    if one.kind is bool and one.default:
+        return click.option(f"{one.flag}/--no-{one.flag[2:]}", name, default=True, show_default=True, help=text)
     if one.kind is bool:
         return click.option(one.flag, name, is_flag=True, default=one.default, help=text)
     if one.default is None:

@@ -19,7 +19,7 @@ from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Rows
 from fieldsolve.remedies.effect import effect
 from fieldsolve.remedies.study import Study, compare_all
-from fieldsolve.theorems.cones import concentration_of
+from fieldsolve.grids.bessel import concentration_of
 
 MOST_PAIRS = 1000  # one of each cluster, drawn at random where there are more
 

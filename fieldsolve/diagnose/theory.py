@@ -13,7 +13,6 @@ from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Transitions, transitions
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.grids import Grid, Healpix, Kernel
-from fieldsolve.grids.smoothing import least_tau, resolves
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.theorems.dispersion import Dispersion, dispersion
 from fieldsolve.theorems.laws import empirical
@@ -166,9 +165,9 @@ def _grid_for(bandwidth: float) -> tuple[Grid, float]:
     for nside in _NSIDES:
         grid = Healpix(nside)
         kernel = Kernel("cosine", bandwidth**2)
-        if resolves(grid, kernel):
+        if grid.resolves(kernel):
             return grid, bandwidth
-    return grid, 1.001 * float(np.sqrt(least_tau(grid, kernel)))
+    return grid, 1.001 * float(np.sqrt(grid.least_tau(kernel)))
 
 
 def _equilibrium(place: Place) -> str:

@@ -56,15 +56,15 @@ def _is_coupled(energy: Energy) -> bool:
 def _of_coupled(energy: Energy, floor: float, watch: Watch | None) -> float | None:
     """The bound of cross-entropies of one coupling."""
     if energy.has_gibbs_form:
-        return float(np.mean([gibbs_bound(one, energy.tau, floor) for one in energy.potentials]))
+        return float(np.mean([gibbs_bound(one, energy.tau, floor, energy.grid.log_weights) for one in energy.potentials]))
     if energy.kernel is not None:
         return half_smoothed_bound(energy, floor, watch)
     if energy.has_vertices:
-        return vertex_minimum(energy.potentials, energy.tau, floor).value
+        return vertex_minimum(energy.potentials, energy.tau, floor, energy.grid.log_weights).value
     strength = energy.strength or 0.0
     if energy.modalities == 2:
-        return dual(energy.potentials, energy.tau, floor, strength, watch=watch).bound
-    return dual_of_many(energy.potentials, energy.tau, floor, strength, watch=watch).bound
+        return dual(energy.potentials, energy.tau, floor, strength, watch=watch, weights=energy.grid.weights).bound
+    return dual_of_many(energy.potentials, energy.tau, floor, strength, watch=watch, weights=energy.grid.weights).bound
 
 
 def coupled_below(energy: Energy) -> Energy | None:

@@ -23,8 +23,9 @@ def of_dual(energy: Energy, floor: float, found: ManyDual, in_slabs: bool = Fals
     scaled to fit.
     """
     linear = energy.potentials / energy.tau
-    box = point_box(energy.potentials, floor, energy.strength or 0.0)
+    box = point_box(energy.potentials, floor, energy.strength or 0.0, energy.grid.weights)
     modalities, size = linear.shape
+    weights = np.ones(size) * energy.grid.weights
     shift = _APART * (1 + np.abs(found.multipliers).max())
     found_at = [minima(linear, found.multipliers + offset, box) for offset in (shift, -shift, 0.0)]
     choices, orders = np.stack([least for least, _ in found_at]), found_at[-1][1]
@@ -32,10 +33,11 @@ def of_dual(energy: Energy, floor: float, found: ManyDual, in_slabs: bool = Fals
     preferred = np.full(size, -1, dtype=np.int64)
     if in_slabs:
         across = np.argsort(-tilts(energy.grid, 1, 1.0)[0], kind="stable")
-        more = np.cumsum(choices[2, 0, across] - choices[2, 1:, across].mean(axis=1))
+        more = np.cumsum(weights[across] * (choices[2, 0, across] - choices[2, 1:, across].mean(axis=1)))
         preferred[across] = np.minimum(modalities * more / max(more[-1], np.finfo(np.float64).tiny), modalities - 1).astype(
             np.int64
         )
     dealt = np.empty_like(linear)
-    local_many.deal(linear, found.multipliers, box, rank, choices, orders, preferred, _TIED, dealt)
-    return LogDensity(np.log(dealt), np.log(dealt.mean(axis=1)), floor)
+    local_many.deal(linear, found.multipliers, box, weights, rank, choices, orders, preferred, _TIED, dealt)
+    shift = np.log((weights * dealt).mean(axis=1))
+    return LogDensity(np.log(dealt), shift, floor, energy.grid.log_weights)

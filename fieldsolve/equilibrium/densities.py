@@ -1,12 +1,13 @@
 """Floored densities in the log variable: the state that every solver moves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite, log, nan
 from sys import float_info
 
 import numpy as np
 
 from fieldsolve.equilibrium import energy_pass
+from fieldsolve.grids.grid import EQUAL
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -15,6 +16,11 @@ from fieldsolve.numerics.errors import InputError
 LEAST_FLOOR = 1e-290
 
 _MOST_CORRECTIONS = 100  # some five are usual; the climb is finite, this is for a cycle of roundings
+
+_LEAST_ACTIVE = 1e-12  # mass above the floor, relative, of points with weights
+_SETTLED = 1e-9  # corrections below it that do not fall any more are rounding, of logarithms far from 0
+
+_LEAST_LOG = -600.0  # of weights that say something of the density where there is mass
 
 _MASSES = 1e-250, 1e300  # beyond them the compiled exponential has clamped
 _ROUNDING = 8 * float_info.epsilon
@@ -26,12 +32,14 @@ class LogDensity:
 
     The logarithm is what is stored, so that a density may fall to exp(-700) and beyond and come back.
 
-    field: (A, N); shift: (A,), the log-normalisers; floor: least density, 0 <= floor < 1.
+    field: (A, N); shift: (A,), the log-normalisers; floor: least density, 0 <= floor < 1; log_weights: of the grid's points in
+    means (`Grid.log_weights`), (N,), or (1,) where all are 1.
     """
 
     field: Array
     shift: Array
     floor: float = 0.0
+    log_weights: Array = field(default_factory=lambda: EQUAL)
 
     @property
     def log_floor(self) -> float:
@@ -53,8 +61,10 @@ class LogDensity:
         return np.maximum(logarithms, self.log_floor, out=logarithms)
 
     def density(self) -> Array:
-        """rho, shape (A, N), mean 1; exactly the floor where the floor is active."""
+        """rho times the points' weights, shape (A, N), mean 1; exactly the floor where the floor is active."""
         result = np.empty_like(self.field)
+        if self.log_weights.size > 1:
+            return np.asarray(np.exp(self.log_density() + self.log_weights))
 
         def fill(at: slice) -> None:
             np.subtract(self.field[:, at], self.shift[:, None], out=result[:, at])
@@ -65,7 +75,7 @@ class LogDensity:
         return result
 
     def with_shift(self, shift: Array) -> "LogDensity":
-        return LogDensity(self.field, shift, self.floor)
+        return replace(self, shift=shift)
 
 
 def check_floor(floor: float) -> None:
@@ -87,7 +97,7 @@ def corrected_shift(shift: float, mass: float, floored: float, floor: float, siz
     """The log-normaliser that would make the mass 1 if the floor stayed active where it is now, or NaN without a mass.
 
     It never exceeds the true one, so that repeating it climbs to the true one and ends: each active set it meets
-    is smaller than the last. mass: sum of the density over the points; floored: number of points at the floor.
+    is smaller than the last. mass: sum of the density over the points; floored: number, or weight, of points at the floor.
     """
     active, room = mass - floor * floored, size - floor * floored
     return shift + log(active / room) if 0 < active < inf else nan
@@ -98,55 +108,69 @@ def is_normalised(shift: float, corrected: float, floor: float) -> bool:
     return abs(corrected - shift) <= _ROUNDING * max(1 / (1 - floor), abs(corrected))
 
 
-def normalise(field: Array, floor: float) -> LogDensity:
+def normalise(field: Array, floor: float, log_weights: Array = EQUAL) -> LogDensity:
     """The density max(floor, exp(field - shift)) with the shift that makes its mean 1.
 
     This is the entropic projection on the floored simplex: argmin KL(rho || exp(field)) over rho >= floor of mean 1.
 
-    field: (A, N), finite. Raises InputError for a field that is not finite, or a floor outside [0, 1).
+    field: (A, N), finite; log_weights: the grid's. Raises InputError for a field that is not finite, or a floor outside [0, 1).
     """
     check_floor(floor)
     if not np.isfinite(np.sum(field)):
         raise InputError("a log-density is not finite")
-    return renormalise(LogDensity(field, field.max(axis=1), floor))
+    return renormalise(LogDensity(field, _tops(field, log_weights), floor, log_weights))
 
 
 def renormalise(state: LogDensity) -> LogDensity:
     """The state with its true log-normalisers, looked for where its shift says; its field must be finite."""
-    shifts = [_shift(field, state.floor, float(guess)) for field, guess in zip(state.field, state.shift, strict=True)]
+    shifts = [
+        _shift(field, state.floor, state.log_weights, float(guess))
+        for field, guess in zip(state.field, state.shift, strict=True)
+    ]
     return state.with_shift(np.array(shifts))
 
 
-def _shift(field: Array, floor: float, shift: float) -> float:
+def _shift(field: Array, floor: float, log_weights: Array, shift: float) -> float:
     sums = energy_pass.partial_sums(1, field.size)[0]
     log_floor = log(floor) if floor > 0 else -inf
-    corrected = shift
+    corrected, last = shift, inf
     for _ in range(_MOST_CORRECTIONS):
-        threads.over_blocks(energy_pass.mass_pass, len(sums), field.size, field, shift, log_floor, sums)
+        threads.over_blocks(energy_pass.mass_pass, len(sums), field.size, field, shift, log_floor, log_weights, sums)
         totals = sums.sum(axis=0)
         mass, floored = float(totals[energy_pass.MASS]), float(totals[energy_pass.FLOORED])
         corrected = corrected_shift(shift, mass, floored, floor, field.size)
-        if not (floored < field.size and _MASSES[0] < mass < _MASSES[1] and isfinite(corrected)):
+        is_active = floored < field.size if log_weights.size == 1 else mass > floor * floored * (1 + _LEAST_ACTIVE)
+        if not (is_active and _MASSES[0] < mass < _MASSES[1] and isfinite(corrected)):
             # The guess is so far off that exponentials overflow or vanish; at the largest value they do neither.
-            corrected = float(field.max())
-        elif is_normalised(shift, corrected, floor):
+            corrected = float(_tops(field, log_weights))
+        elif is_normalised(shift, corrected, floor) or last <= abs(corrected - shift) < _SETTLED:
             break
-        shift = corrected
+        shift, last = corrected, abs(corrected - shift)
     return corrected
 
 
-def from_density(density: Array, floor: float) -> LogDensity:
+def _tops(field: Array, log_weights: Array) -> Array:
+    """The largest logarithm of what a point holds."""
+    return np.asarray(field.max(axis=-1) if log_weights.size == 1 else (field + log_weights).max(axis=-1))
+
+
+def from_density(density: Array, floor: float, log_weights: Array = EQUAL) -> LogDensity:
     """The state of a given density: the closest one (in relative entropy) that is at least the floor and has mean 1.
 
-    density: (A, N) or (N,), non-negative, any scale; zeros become exp(-1e6).
+    density: (A, N) or (N,), non-negative, any scale, as a grid stores it; zeros become exp(-1e6), and where weights are below all
+    numbers what is nearest. log_weights: the grid's.
     Raises InputError for NaN, infinite or negative values, or for no mass.
     """
     density = np.atleast_2d(np.asarray(density, dtype=np.float64))
     if not np.all(np.isfinite(density)) or np.any(density < 0) or not np.all(density.max(axis=1) > 0):
         raise InputError("a density must be finite, non-negative and not zero everywhere")
     with np.errstate(divide="ignore"):
-        field = np.log(density)
-    return normalise(np.maximum(field, -1e6), floor)
+        logs = np.log(density) - log_weights
+    places = np.arange(density.shape[1])
+    known = places[log_weights > _LEAST_LOG] if log_weights.size > 1 else places
+    if len(known) < len(places):
+        logs = np.stack([np.interp(places, known, one[known]) for one in np.maximum(logs, -1e6)])
+    return normalise(np.maximum(logs, -1e6), floor, log_weights)
 
 
 def symmetric_kl(cross_entropy: Array) -> float:
@@ -155,6 +179,6 @@ def symmetric_kl(cross_entropy: Array) -> float:
     return float(np.sum(cross_entropy - own[:, None]))
 
 
-def spike_mass(density: Array, floor: float) -> Array:
-    """The share of the excess mass that is on the heaviest point. density: (A, N); returns (A,)."""
-    return np.asarray((density.max(axis=1) - floor) / ((1 - floor) * density.shape[1]))
+def spike_mass(density: Array, floor: float, weights: Array) -> Array:
+    """The share of the excess mass that is on the heaviest point. density: (A, N); weights: the grid's; returns (A,)."""
+    return np.asarray((density - floor * weights).max(axis=1) / ((1 - floor) * density.shape[1]))

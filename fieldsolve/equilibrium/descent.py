@@ -1,6 +1,6 @@
 """Entropic mirror descent on floored densities: the one loop that every energy goes through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf, isfinite
 from typing import NamedTuple
@@ -28,6 +28,7 @@ class Status(Enum):
     CERTIFIED = "converged: the gap to the bound is at most the tolerance"
     STALLED = "not converged: no step lowers the energy any more in double precision"
     STEPS = "not converged: the largest number of steps was reached"
+    PINNED = "not converged: the densities are spikes, which the grid holds where its points are"
     NOT_FINITE = "failed: the energy or its variation is not finite"
 
 
@@ -148,7 +149,7 @@ class _Walk:
     def __init__(self, energy: Energy, start: LogDensity) -> None:
         self._energy, self.length = energy, energy.first_length
         self._safe = _SHORTEST if energy.safe_length is None else energy.safe_length
-        current = LogDensity(start.field.copy(), start.shift, start.floor)
+        current = replace(start, field=start.field.copy())
         self._spare = np.empty_like(current.field)
         self.here, self._proposal = energy.step(current, self.length, np.empty_like(current.field))
         self._momentum = _Momentum(current) if energy.safe_length is not None and energy.safe_length < 1 else None

@@ -1,14 +1,15 @@
 """Certified lower bounds of the intrinsic energies over floored densities, by duality."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import sqrt
+from math import exp, sqrt
 from sys import float_info
 from typing import NamedTuple
 
 import numpy as np
 
 from fieldsolve.equilibrium import local_passes, local_problem
+from fieldsolve.grids.grid import EVEN
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.progress import Progress, Watch
@@ -40,13 +41,24 @@ class Dual:
     evaluations: int
 
 
-def point_box(potentials: Array, floor: float, coupling: float) -> local_problem.Box:
-    """The constants of the problem at one point of a grid, where no density exceeds its whole mass on one pixel."""
+def point_box(potentials: Array, floor: float, coupling: float, weights: Array = EVEN) -> local_problem.Box:
+    """The constants of the problem at one point of a grid, where no density exceeds its whole mass on one pixel.
+
+    Passes know the peaks of points with weights themselves; then that of the lightest, as far as there are numbers for it.
+    """
+    if weights.size > 1:
+        return local_problem.box(coupling, floor, exp(local_passes.HIGHEST_LOG))
     return local_problem.box(coupling, floor, floor + (1 - floor) * potentials.shape[1])
 
 
 def dual(
-    potentials: Array, tau: float, floor: float, coupling: float, accuracy: float = ACCURACY, watch: Watch | None = None
+    potentials: Array,
+    tau: float,
+    floor: float,
+    coupling: float,
+    accuracy: float = ACCURACY,
+    watch: Watch | None = None,
+    weights: Array = EVEN,
 ) -> Dual:
     """The certified lower bound of the intrinsic energy of two coupled densities over the floored simplices.
 
@@ -60,20 +72,31 @@ def dual(
     The area falls by a factor of at least 1 - 1/e a step, kinks or none, and in fact much faster, as old cuts deepen. The
     multipliers of every 16th point tell where to begin: whatever the points are, the dual knows of them only their values.
 
-    potentials: (2, N); 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |2F|; watch: told the evaluations.
+    potentials: (2, N); 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |2F|; watch: told the evaluations; weights: of
+    the points in means. Where they are so small that a point's whole mass is beyond all numbers, densities there are looked for
+    up to exp(600); the bound is -inf if it might be lower beyond.
     """
     linear = potentials / tau
-    box = point_box(potentials, floor, coupling)
-    return _highest(linear, box, accuracy, watch)
+    box = point_box(potentials, floor, coupling, weights)
+    found = _highest(linear, box, accuracy, watch, weights)
+    is_whole = weights.size == 1 or _is_least_below(box, linear, found.multipliers, weights)
+    return found if is_whole else replace(found, bound=-np.inf)
 
 
-def _highest(linear: Array, box: local_problem.Box, accuracy: float, watch: Watch | None) -> Dual:
+def _is_least_below(box: local_problem.Box, linear: Array, multipliers: Point, weights: Array) -> bool:
+    """Whether every point's integrand rises in both densities beyond the peak that light points are given."""
+    light = weights < linear.shape[1] / box.peak
+    rise = (1 - box.coupling) * (1 + box.log_peak) + box.coupling * box.log_floor
+    return not light.any() or bool(np.all(linear[:, light] - np.reshape(multipliers, (2, 1)) + rise > 0))
+
+
+def _highest(linear: Array, box: local_problem.Box, accuracy: float, watch: Watch | None, weights: Array = EVEN) -> Dual:
     size = linear.shape[1]
     reach = 2 + 2 * (box.log_peak - box.log_floor)  # beyond, every point sits in the same corner of its box
     (low_1, high_1), (low_2, high_2) = ((float(one.min()) - reach, float(one.max()) + reach) for one in linear)
     whole = _Window((low_1, low_2), (high_1, high_2))
     window = whole
-    if size >= _SAMPLED * _LEAST_SAMPLE:
+    if size >= _SAMPLED * _LEAST_SAMPLE and weights.size == 1:
         sample = np.ascontiguousarray(linear[:, ::_SAMPLED])
         near = _highest(sample, box, max(accuracy, _ROUGH / sample.shape[1]), watch).multipliers
         window = whole.around(near, _DEVIATION / sqrt(sample.shape[1]))
@@ -82,7 +105,7 @@ def _highest(linear: Array, box: local_problem.Box, accuracy: float, watch: Watc
     best, at, bound, known, upper = -np.inf, (0.0, 0.0), -np.inf, 0.0, np.inf
     while len(cuts) < _MOST_EVALUATIONS:
         point = _centroid(region)
-        threads.over_blocks(local_passes.dual_pass, len(sums), local_passes.WORK * size, linear, *point, box, sums)
+        threads.over_blocks(local_passes.dual_pass, len(sums), local_passes.WORK * size, linear, *point, box, weights, sums)
         means = (sums.sum(axis=0) / size).tolist()
         value = sum(point) + means[local_passes.VALUE]
         rounding = _ROUNDING * (means[local_passes.SIZE] + abs(point[0]) + abs(point[1]))

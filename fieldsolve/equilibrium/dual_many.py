@@ -1,12 +1,13 @@
 """Certified lower bounds of the intrinsic energy of any number of coupled densities, by duality."""
 
-from dataclasses import dataclass
-from math import sqrt
+from dataclasses import dataclass, replace
+from math import exp, sqrt
 from sys import float_info
 
 import numpy as np
 
 from fieldsolve.equilibrium import local_many
+from fieldsolve.grids.grid import EVEN
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.progress import Progress, Watch
@@ -19,6 +20,8 @@ _ROUNDING = 64 * float_info.epsilon  # of a sum of terms, relative to their size
 _SAMPLED, _LEAST_SAMPLE, _ROUGH = 16, 128, 0.1  # every so manieth point tells where the multipliers are, roughly
 _DEVIATION = 4.0  # of the sample's multipliers, in units of 1/sqrt(its size)
 _LEVEL = 0.4  # of the way from the best value to the upper bound, where the next multipliers are looked for
+
+_HIGHEST_LOG = 100.0  # of densities at points with weights
 
 #: Memory-bound operations that a point of A densities takes, about, over A^3.
 _WORK = 60
@@ -38,13 +41,24 @@ class ManyDual:
     evaluations: int
 
 
-def point_box(potentials: Array, floor: float, coupling: float) -> local_many.Box:
-    """The constants of the problem at one point of a grid, where no density exceeds its whole mass on one pixel."""
+def point_box(potentials: Array, floor: float, coupling: float, weights: Array = EVEN) -> local_many.Box:
+    """The constants of the problem at one point of a grid, where no density exceeds its whole mass on one pixel.
+
+    With weights, where no density exceeds exp(100).
+    """
+    if weights.size > 1:
+        return local_many.box(coupling, len(potentials), floor, exp(_HIGHEST_LOG))
     return local_many.box(coupling, len(potentials), floor, floor + (1 - floor) * potentials.shape[1])
 
 
 def dual_of_many(
-    potentials: Array, tau: float, floor: float, coupling: float, accuracy: float = ACCURACY, watch: Watch | None = None
+    potentials: Array,
+    tau: float,
+    floor: float,
+    coupling: float,
+    accuracy: float = ACCURACY,
+    watch: Watch | None = None,
+    weights: Array = EVEN,
 ) -> ManyDual:
     """The certified lower bound of the intrinsic energy of A coupled densities over the floored simplices.
 
@@ -54,10 +68,15 @@ def dual_of_many(
     [Lemarechal, Nemirovskii and Nesterov 1995]: its cuts bound it from above, and the next multipliers are those nearest to the
     best ones where the cuts allow a part of what is still to gain.
 
-    potentials: (A, N), A >= 2; 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |A F|; watch: told the evaluations.
+    potentials: (A, N), A >= 2; 0 < floor < 1; 0 < coupling <= 1; accuracy: relative to 1 + |A F|; watch: told the evaluations;
+    weights: of the points in means. The bound is -inf if with weights densities beyond exp(100) might be lower.
     """
-    size = potentials.shape[1]
-    return highest(potentials / tau, np.full(size, 1 / size), point_box(potentials, floor, coupling), accuracy, watch)
+    size, linear, box = potentials.shape[1], potentials / tau, point_box(potentials, floor, coupling, weights)
+    found = highest(linear, np.full(size, 1 / size) * weights, box, accuracy, watch)
+    rise = box.kappa * (1 + np.log(box.peak)) + box.mu * (len(potentials) - 1) * np.log(box.floor)
+    if weights.size > 1 and not np.all(linear - found.multipliers[:, None] + rise > 0):
+        return replace(found, bound=-np.inf)
+    return found
 
 
 def highest(linear: Array, weights: Array, box: local_many.Box, accuracy: float, watch: Watch | None = None) -> ManyDual:

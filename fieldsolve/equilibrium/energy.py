@@ -1,6 +1,6 @@
 """The energy of a problem: value, first variation and one mirror step, and what it allows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -218,14 +218,16 @@ class Energy:
         Raises InputError for what is no density, or vanishes where a coupled intrinsic energy does not allow it.
         """
         variation = np.empty(self.potentials.shape)
-        if self.needs_floor and not np.all(density > 0):
+        state = from_density(density, 0.0, self.grid.log_weights)
+        if self.needs_floor and state.log_density().min() <= -1e5:
             raise InputError("the coupled intrinsic energy is infinite where a density vanishes; give it a floor")
         move = Move(0.0, -1.0, np.zeros(self.modalities), variation)
-        return self._pass(from_density(density, 0.0), move), variation
+        return self._pass(state, move), variation
 
-    def cross_entropies(self, density: Array) -> Array:
-        """-int rho_a log q_b of positive densities (A, N), whatever the contrast is, (A, A)."""
-        logs = np.log(density) if self._smoother is None else self._smoother.log_smooth(density)
+    def cross_entropies(self, state: LogDensity) -> Array:
+        """-int rho_a log q_b of positive densities, whatever the contrast is, (A, A)."""
+        density = state.density()
+        logs = state.log_density() if self._smoother is None else self._smoother.log_smooth(density)
         return np.asarray(-np.einsum("an,bn->ab", density, logs) / self.grid.size)
 
     def value(self, state: LogDensity) -> float:
@@ -245,7 +247,7 @@ class Energy:
         centre = np.zeros(self.modalities) if centre is None else centre
         scaled = length * self.modalities
         evaluation = self._pass(state, Move(1.0, scaled, centre, out))
-        return evaluation, LogDensity(out, -scaled * (evaluation.multiplier - centre), state.floor)
+        return evaluation, replace(state, field=out, shift=-scaled * (evaluation.multiplier - centre))
 
     def _pass(self, state: LogDensity, move: Move) -> Evaluation:
         return self._in_one_pass(state, move) if self.is_intrinsic else self._term_by_term(state, move)

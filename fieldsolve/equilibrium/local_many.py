@@ -202,11 +202,11 @@ def value_at(costs, x, box):
 
 
 @jit()
-def deal(linear, nu, box, rank, choices, orders, preferred, tied, dealt):
+def deal(linear, nu, box, weights, rank, choices, orders, preferred, tied, dealt):
     """Deal minimisers to modalities, points in the order of `rank`; choices: (3, A, N), falling, with places in `orders`, (A, N).
 
     Of the choices that cost the same to `tied` of their mass the one is taken that leaves least mass missing. preferred: which
-    modality has the first place where others cost the same, -1 for none. dealt: (A, N), written.
+    modality has the first place where others cost the same, -1 for none. weights: of points, (N,). dealt: (A, N), written.
     """
     modalities = len(linear)
     ahead, trial, costs, values = np.zeros(modalities), np.empty(modalities), np.empty(modalities), np.empty(3)
@@ -223,11 +223,11 @@ def deal(linear, nu, box, rank, choices, orders, preferred, tied, dealt):
                 placed[:] = order
                 _take_turns(placed, costs, ahead, preferred[point], tied)
                 trial[placed] = x
-                missing = np.sum((ahead + trial - 1) ** 2)
+                missing = np.sum((ahead + weights[point] * (trial - 1)) ** 2)
                 if missing < best:
                     best = missing
                     dealt[:, point] = trial
-        ahead += dealt[:, point] - 1
+        ahead += weights[point] * (dealt[:, point] - 1)
 
 
 @jit()

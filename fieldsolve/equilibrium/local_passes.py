@@ -11,6 +11,7 @@ from fieldsolve.equilibrium.local_problem import (
     minima,
     minima_of,
     side_densities,
+    with_peak,
 )
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.compiled import REDUCE, exp, jit
@@ -19,6 +20,9 @@ BLOCK = 256  # points at a time: their arrays stay in the first-level cache
 
 _MOST_EXCHANGES = 200  # a handful is usual
 _FEW = 64  # points, up to which two are exchanged at once
+
+#: The logarithm of densities where points weigh so little that their whole mass would be beyond all numbers.
+HIGHEST_LOG = 600.0
 
 #: Of all points' problems at once, in memory-bound operations a point.
 WORK = 60
@@ -40,20 +44,39 @@ def blocks_of(size: int) -> int:
 
 
 @jit()
-def minima_pass(first, last, linear, nu1, nu2, box, values, pairs):
-    """Write `minima` of every point of the blocks from first to last. linear: (2, N), U/tau; values (3, N); pairs (2, 3, N)."""
-    found = minima_of(BLOCK)
+def _minima_at(at, c1, c2, box, weights, found, one):
+    """`minima` at a block of points, whose densities exceed their whole mass at none: equal areas, or weights (N,)."""
+    if weights.size == 1:
+        minima(c1, c2, box, found)
+        return
+    size = weights.size
+    for i in range(c1.size):
+        peak = box.floor + (1 - box.floor) * size / weights[at.start + i]
+        minima(c1[i : i + 1], c2[i : i + 1], with_peak(box, min(np.log(peak), HIGHEST_LOG)), one)
+        for sheet in range(3):
+            found.values[sheet, i] = one.values[sheet, 0]
+            found.first[sheet, i], found.second[sheet, i] = one.first[sheet, 0], one.second[sheet, 0]
+
+
+@jit()
+def minima_pass(first, last, linear, nu1, nu2, box, weights, values, pairs):
+    """Write `minima` of every point of the blocks from first to last. linear: (2, N), U/tau; values (3, N); pairs (2, 3, N).
+
+    weights: (N,) of the points, or (1,) where all are 1; also below.
+    """
+    found, one = minima_of(BLOCK), minima_of(1)
     for block in range(first, last):
         at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
-        minima(linear[0, at] - nu1, linear[1, at] - nu2, box, found)
+        _minima_at(at, linear[0, at] - nu1, linear[1, at] - nu2, box, weights, found, one)
         size = at.stop - at.start
         values[:, at] = found.values[:, :size]
         pairs[0, :, at], pairs[1, :, at] = found.first[:, :size], found.second[:, :size]
 
 
 @jit(REDUCE)
-def _dual_sums(c1, c2, logarithms, values, first, second, row):
+def _dual_sums(c1, c2, logarithms, values, first, second, weights, row):
     total, size, mass_1, mass_2 = 0.0, 0.0, 0.0, 0.0
+    is_weighted = weights.size > 1
     for i in range(c1.size):
         value, a, b = values[MATCHED, i], first[MATCHED, i], second[MATCHED, i]
         is_lower = values[FIRST, i] < value
@@ -64,6 +87,8 @@ def _dual_sums(c1, c2, logarithms, values, first, second, row):
         value = values[SECOND, i] if is_lower else value
         a = first[SECOND, i] if is_lower else a
         b = second[SECOND, i] if is_lower else b
+        if is_weighted:
+            value, a, b = weights[i] * value, weights[i] * a, weights[i] * b
         total += value
         mass_1 += a
         mass_2 += b
@@ -72,28 +97,29 @@ def _dual_sums(c1, c2, logarithms, values, first, second, row):
 
 
 @jit()
-def dual_pass(first, last, linear, nu1, nu2, box, sums):
+def dual_pass(first, last, linear, nu1, nu2, box, weights, sums):
     """Write the sums of the minima over the blocks' points: VALUE, its SIZE for rounding, MASS_1 and MASS_2 of the minimisers."""
-    found = minima_of(BLOCK)
+    found, one = minima_of(BLOCK), minima_of(1)
     logarithms = 1 + abs(box.log_floor) + abs(box.log_peak)
     for block in range(first, last):
         at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
         c1, c2 = linear[0, at] - nu1, linear[1, at] - nu2
-        minima(c1, c2, box, found)
-        _dual_sums(c1, c2, logarithms, found.values, found.first, found.second, sums[block])
+        _minima_at(at, c1, c2, box, weights, found, one)
+        here = weights[at] if weights.size > 1 else weights
+        _dual_sums(c1, c2, logarithms, found.values, found.first, found.second, here, sums[block])
 
 
 @jit()
-def choice_pass(first, last, linear, nu1, nu2, box, tied, sheets, is_mirrored, is_tied, gains, sums):
+def choice_pass(first, last, linear, nu1, nu2, box, weights, tied, sheets, is_mirrored, is_tied, gains, sums):
     """Write each point's cheapest sheet, and of which other ones its value differs by less than `tied` of the mass between them.
 
     is_mirrored: FIRST and SECOND cost the same, and one of them is the least: gains (2, N) is what FIRST has more of, and
     SECOND is chosen. is_tied: another sheet costs the same. The sums are MASS_1 and MASS_2 of what is chosen.
     """
-    found = minima_of(BLOCK)
+    found, one = minima_of(BLOCK), minima_of(1)
     for block in range(first, last):
         at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
-        minima(linear[0, at] - nu1, linear[1, at] - nu2, box, found)
+        _minima_at(at, linear[0, at] - nu1, linear[1, at] - nu2, box, weights, found, one)
         values, a, b, row = found.values, found.first, found.second, sums[block]
         row[MASS_1], row[MASS_2] = 0.0, 0.0
         for i in range(at.stop - at.start):
@@ -110,8 +136,9 @@ def choice_pass(first, last, linear, nu1, nu2, box, tied, sheets, is_mirrored, i
                 if is_other and move > 0 and values[sheet, i] - values[best, i] <= tied * move:
                     is_tied[point] = True
             sheets[point] = SECOND if is_mirrored[point] else best
-            row[MASS_1] += a[sheets[point], i]
-            row[MASS_2] += b[sheets[point], i]
+            weight = weights[point] if weights.size > 1 else 1.0
+            row[MASS_1] += weight * a[sheets[point], i]
+            row[MASS_2] += weight * b[sheets[point], i]
 
 
 @jit()
@@ -181,37 +208,38 @@ def exchange_best(values, pairs, tied, missing_1, missing_2, sheets):
 
 
 @jit()
-def _add_response(a, b, box, row):
+def _add_response(a, b, box, weight, row):
     """Add the response of a pair's masses to the multipliers, the inverse second derivatives of f in what is not at an end."""
     own, coupling = 1 - box.coupling, box.coupling
     is_free_1, is_free_2 = box.floor < a < box.peak, box.floor < b < box.peak
     if is_free_1 and is_free_2:
         determinant = 1 - 2 * coupling - coupling * (a / b + b / a)
-        row[RESPONSE_11] += a * (own - coupling * a / b) / determinant
-        row[RESPONSE_12] -= coupling * (a + b) / determinant
-        row[RESPONSE_22] += b * (own - coupling * b / a) / determinant
+        row[RESPONSE_11] += weight * a * (own - coupling * a / b) / determinant
+        row[RESPONSE_12] -= weight * coupling * (a + b) / determinant
+        row[RESPONSE_22] += weight * b * (own - coupling * b / a) / determinant
     elif is_free_1:
-        row[RESPONSE_11] += a / (own - coupling * b / a)
+        row[RESPONSE_11] += weight * a / (own - coupling * b / a)
     elif is_free_2:
-        row[RESPONSE_22] += b / (own - coupling * a / b)
+        row[RESPONSE_22] += weight * b / (own - coupling * a / b)
 
 
 @jit()
-def sheets_pass(first, last, linear, nu1, nu2, box, sheets, fields, sums):
+def sheets_pass(first, last, linear, nu1, nu2, box, weights, sheets, fields, sums):
     """Write the logarithms of the pairs on given sheets, and the sums MASS_1, MASS_2 and RESPONSE."""
-    found = minima_of(BLOCK)
+    found, one = minima_of(BLOCK), minima_of(1)
     for block in range(first, last):
         at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
-        minima(linear[0, at] - nu1, linear[1, at] - nu2, box, found)
+        _minima_at(at, linear[0, at] - nu1, linear[1, at] - nu2, box, weights, found, one)
         row = sums[block]
         row[:] = 0.0
         for i in range(at.stop - at.start):
             sheet = sheets[at.start + i]
             a, b = found.first[sheet, i], found.second[sheet, i]
             fields[0, at.start + i], fields[1, at.start + i] = np.log(a), np.log(b)
-            row[MASS_1] += a
-            row[MASS_2] += b
-            _add_response(a, b, box, row)
+            weight = weights[at.start + i] if weights.size > 1 else 1.0
+            row[MASS_1] += weight * a
+            row[MASS_2] += weight * b
+            _add_response(a, b, box, weight, row)
 
 
 @jit()
@@ -258,7 +286,7 @@ def _are_inside(c2, box, ratios, before):
 
 
 @jit()
-def matched_pass(first, last, linear, nu1, nu2, box, before, fields, sums):
+def matched_pass(first, last, linear, nu1, nu2, box, weights, before, fields, sums):
     """Write the logarithms of the matched pairs that follow those before, and the sums FOLDED, MASS_1, MASS_2 and RESPONSE."""
     low = box.log_floor
     work, ratios, high_1, high_2 = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
@@ -282,20 +310,21 @@ def matched_pass(first, last, linear, nu1, nu2, box, before, fields, sums):
                 row[FOLDED] += 1.0
                 continue
             a, b = box.floor if log_a <= low else exp(log_a), box.floor if log_b <= low else exp(log_b)
-            row[MASS_1] += a
-            row[MASS_2] += b
-            _add_response(a, b, box, row)
+            weight = weights[point] if weights.size > 1 else 1.0
+            row[MASS_1] += weight * a
+            row[MASS_2] += weight * b
+            _add_response(a, b, box, weight, row)
 
 
 @jit()
-def slack_pass(first, last, linear, nu1, nu2, box, fields, sums):
+def slack_pass(first, last, linear, nu1, nu2, box, weights, fields, sums):
     """Write in VALUE the most that any point of a block could gain by leaving its pair (log a, log b) for another minimum."""
-    found = minima_of(BLOCK)
+    found, one = minima_of(BLOCK), minima_of(1)
     own = 1 - box.coupling
     for block in range(first, last):
         at = slice(block * BLOCK, min((block + 1) * BLOCK, linear.shape[1]))
         c1, c2 = linear[0, at] - nu1, linear[1, at] - nu2
-        minima(c1, c2, box, found)
+        _minima_at(at, c1, c2, box, weights, found, one)
         most = 0.0
         for i in range(c1.size):
             x, y = fields[0, at.start + i], fields[1, at.start + i]

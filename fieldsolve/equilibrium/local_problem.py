@@ -60,6 +60,14 @@ def box(coupling: float, floor: float, peak: float) -> Box:
     return Box(coupling, floor, peak, log(floor), log(peak), fold, fold_slope, turn, turn_value)
 
 
+@jit()
+def with_peak(box, log_peak):
+    """The constants where another peak is the largest density."""
+    return Box(
+        box.coupling, box.floor, np.exp(log_peak), box.log_floor, log_peak, box.fold, box.fold_slope, box.turn, box.turn_value
+    )
+
+
 @jit(REDUCE)
 def matched_ratios(difference, box, ratios):
     """Write log(a/b) of the matched pairs: the roots of psi(t) = difference with |t| < fold, or NaN. All arrays (n,)."""

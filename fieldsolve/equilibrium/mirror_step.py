@@ -31,7 +31,7 @@ def mean_pass(linear: Array, scale: float, mixing: Array, state: LogDensity, mov
     threads.over_blocks(
         energy_pass.energy_pass, sums.shape[1], modalities * size,
         linear, scale / modalities, mixing / modalities,
-        state.field, state.shift, state.floor, state.log_floor,
+        state.field, state.shift, state.floor, state.log_floor, state.log_weights,
         move.keep, move.length, move.centre, move.out, sums,
     )
     # fmt: on

@@ -10,12 +10,13 @@ from fieldsolve.equilibrium.densities import symmetric_kl
 from fieldsolve.equilibrium.descent import Descent
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Phase, StatePhase
+from fieldsolve.equilibrium.polishing import Settled
 from fieldsolve.equilibrium.problem import TOLERANCES, Problem
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.equilibrium.strategy import DOUBTFUL
 from fieldsolve.equilibrium.terms import Convexity
 from fieldsolve.grids import Grid
-from fieldsolve.grids.smoothing import can_smooth, resolves
+from fieldsolve.grids.smoothing import can_smooth
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 
@@ -26,7 +27,7 @@ _APART = 0.1  # nats of symmetric KL
 @dataclass(frozen=True, eq=False)
 class Case:
     """A solved problem as the notes see it. start: the name that was used; why_unknown: why the curvature is not known;
-    cross_entropy: -int rho_a log q_b."""
+    cross_entropy: -int rho_a log q_b; spikes: what became of spikes."""
 
     problem: Problem
     energy: Energy
@@ -37,6 +38,7 @@ class Case:
     curvature: Curvature | None
     why_unknown: str | None
     cross_entropy: Array
+    spikes: Settled
 
     @property
     def gap(self) -> float:
@@ -56,7 +58,7 @@ def _loosely(case: Case) -> str:
 
 
 def _is_unresolved(case: Case) -> bool:
-    return not resolves(case.problem.grid, case.problem.kernel)
+    return not case.problem.grid.resolves(case.problem.kernel)
 
 
 def _unresolved(case: Case) -> str:
@@ -119,6 +121,11 @@ def _narrow(case: Case) -> str:
     )
 
 
+def _counted(case: Case) -> str:
+    assert case.spikes.polished is not None
+    return " and ".join(f"{len(masses)}" for masses in case.spikes.polished.atoms.masses) + " of them"
+
+
 def _loose(case: Case) -> str:
     what = "a lower state may exist; other starts or a finer grid may find it"
     if case.energy.kernel is not None or case.energy.added or case.energy.strength is None:
@@ -150,6 +157,17 @@ NOTES: tuple[tuple[Callable[[Case], bool], Callable[[Case], str]], ...] = (
     (_is_unresolved, _unresolved),
     (_has_no_values, _no_values),
     (_is_narrow, _narrow),
+    (
+        lambda case: case.spikes.polished is not None,
+        lambda case: (
+            f"the densities are spikes, which were moved off the grid's points: {_counted(case)}; energies, centroids and "
+            "divergences are theirs"
+        ),
+    ),
+    (
+        lambda case: case.spikes.why is not None,
+        lambda case: f"a density stands on few points, which the grid holds where they are: {case.spikes.why}",
+    ),
     (_is_of_another_critic, lambda case: "potentials from pairs are those of the cosine critic"),
     (lambda case: case.why_unknown is not None, lambda case: f"the local stability is not known: {case.why_unknown}"),
     (_is_saddle, _saddle),

@@ -161,6 +161,10 @@ PARAMETERS: dict[str, Parameter] = {
             "escape",
         ),
         Parameter(
+            "polish", bool, True, "Move the spikes of smoothed densities off the grid's points, to where the energy is lowest.",
+            "polish",
+        ),
+        Parameter(
             "allow_unresolved", bool, False, "Smooth by kernels narrower than the grid resolves.", "allow_unresolved",
         ),
     )

@@ -1,6 +1,6 @@
 """Phases of coupled densities: the matched state, what becomes of it as the coupling grows, and where it breaks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -10,6 +10,7 @@ from fieldsolve.equilibrium.densities import LogDensity, require_floor, spike_ma
 from fieldsolve.equilibrium.dual import point_box
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.gibbs import gibbs
+from fieldsolve.grids.grid import EQUAL
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 
@@ -95,9 +96,10 @@ def matched_state(energy: Energy, floor: float) -> Matched | None:
     if not _has_phases(energy, floor):
         return None
     coupling = energy.strength or 0.0
+    log_weights = energy.grid.log_weights
     if coupling > 0 and not energy.has_equal_potentials:
-        return _Branch(energy.potentials, energy.tau, floor).at(coupling, _SHORT)
-    uncoupled = _gibbs_state(energy.potentials, energy.tau, floor)
+        return _Branch(energy.potentials, energy.tau, floor, log_weights).at(coupling, _SHORT)
+    uncoupled = _gibbs_state(energy.potentials, energy.tau, floor, log_weights)
     return Matched(uncoupled.state, uncoupled.multipliers, coupling < spinodal_of_equals(energy.modalities))
 
 
@@ -113,7 +115,7 @@ class Transitions:
     spinodal: float
 
 
-def transitions(potentials: Array, tau: float, floor: float) -> Transitions:
+def transitions(potentials: Array, tau: float, floor: float, log_weights: Array = EQUAL) -> Transitions:
     """Binodal and spinodal of two densities, or of more with equal potentials, each to 1e-9 by bisection along the matched
     branch.
 
@@ -126,11 +128,11 @@ def transitions(potentials: Array, tau: float, floor: float) -> Transitions:
     that the dual equals the energy and certifies it. Beyond, letting points take the cheaper pair lowers the energy
     in the continuum; on a grid, where at least a pixel for each modality must move, only a little later, of order 1/N.
 
-    potentials: (A, N); 0 < floor < 1. Raises InputError for a floor out of range.
+    potentials: (A, N); 0 < floor < 1; log_weights: the grid's. Raises InputError for a floor out of range.
     """
     require_floor(floor)
-    branch = _Branch(potentials, tau, floor) if len(potentials) == 2 else None
-    equals = _gibbs_state(potentials, tau, floor)
+    branch = _Branch(potentials, tau, floor, log_weights) if len(potentials) == 2 else None
+    equals = _gibbs_state(potentials, tau, floor, log_weights)
     end = spinodal_of_equals(len(potentials)) if branch is None else branch.end()
     low, high = 0.0, end
     while high - low > TOLERANCE:
@@ -147,16 +149,17 @@ def is_globally_minimal(potentials: Array, tau: float, floor: float, coupling: f
     """Whether, at a matched state's multipliers, no point has cheaper densities: it is then the global minimum."""
     if coupling == 0:
         return True
-    linear = potentials / tau
+    linear, weights = potentials / tau, np.exp(found.state.log_weights)
     if len(potentials) > 2:
         nu = np.array(found.multipliers)
-        dearer = dual_many.slack(linear, nu, dual_many.point_box(potentials, floor, coupling), found.state.log_density())
+        box_of_many = dual_many.point_box(potentials, floor, coupling, weights)
+        dearer = dual_many.slack(linear, nu, box_of_many, found.state.log_density())
         return dearer <= _CHEAPER * (1 + float(np.abs(linear).max()))
     sums = local_passes.partial_sums(linear.shape[1])
-    box = point_box(potentials, floor, coupling)
+    box = point_box(potentials, floor, coupling, weights)
     fields = found.state.log_density()
     work = local_passes.WORK * linear.shape[1]
-    threads.over_blocks(local_passes.slack_pass, len(sums), work, linear, *found.multipliers[:2], box, fields, sums)
+    threads.over_blocks(local_passes.slack_pass, len(sums), work, linear, *found.multipliers[:2], box, weights, fields, sums)
     return bool(sums[:, local_passes.VALUE].max() <= _CHEAPER * (1 + np.abs(linear).max()))
 
 
@@ -177,7 +180,7 @@ def compare(energy: Energy, state: LogDensity, matched: Matched | None) -> State
         if matched.is_minimum:
             lowest = is_globally_minimal(energy.potentials, energy.tau, state.floor, energy.strength or 0.0, matched)
             stability = Stability.STABLE if lowest else Stability.METASTABLE
-    if phase is not Phase.MATCHED and float(spike_mass(state.density(), state.floor).min()) >= COLLAPSED:
+    if phase is not Phase.MATCHED and float(spike_mass(state.density(), state.floor, energy.grid.weights).min()) >= COLLAPSED:
         phase = Phase.COLLAPSED
     return StatePhase(phase, stability, own)
 
@@ -185,10 +188,10 @@ def compare(energy: Energy, state: LogDensity, matched: Matched | None) -> State
 class _Branch:
     """The matched branch of two densities, followed upwards in the coupling and remembered as far as it was followed."""
 
-    def __init__(self, potentials: Array, tau: float, floor: float) -> None:
+    def __init__(self, potentials: Array, tau: float, floor: float, log_weights: Array) -> None:
         require_floor(floor)
         self._linear = potentials / tau
-        self._reached = [(0.0, _gibbs_state(potentials, tau, floor))]
+        self._reached = [(0.0, _gibbs_state(potentials, tau, floor, log_weights))]
         self._missed = 1.0
 
     def at(self, coupling: float, shortest: tuple[float, float] = (TOLERANCE, 0.0)) -> Matched | None:
@@ -216,9 +219,10 @@ class _Branch:
         return self._missed
 
 
-def _gibbs_state(potentials: Array, tau: float, floor: float) -> Matched:
-    state = gibbs(potentials, tau, floor)
-    return Matched(LogDensity(state.log_density(), np.zeros(len(potentials)), floor), tuple((1 - state.shift).tolist()), True)
+def _gibbs_state(potentials: Array, tau: float, floor: float, log_weights: Array) -> Matched:
+    state = gibbs(potentials, tau, floor, log_weights)
+    settled = replace(state, field=state.log_density(), shift=np.zeros(len(potentials)))
+    return Matched(settled, tuple((1 - state.shift).tolist()), True)
 
 
 def _newton(linear: Array, coupling: float, before: Matched) -> Matched | None:
@@ -227,15 +231,16 @@ def _newton(linear: Array, coupling: float, before: Matched) -> Matched | None:
     None if a point's pair ends on the way, or the masses are not met.
     """
     size, floor = linear.shape[1], before.state.floor
-    box = local_problem.box(coupling, floor, np.inf)
+    box, weights = local_problem.box(coupling, floor, np.inf), np.exp(before.state.log_weights)
     sums = local_passes.partial_sums(size)
     nu, length, best, state, found = before.multipliers, 1.0, np.inf, before.multipliers, before.state.field
     change = (0.0, 0.0)
     for _ in range(_MOST_ITERATIONS):
         fields = np.empty_like(linear)
         threads.over_blocks(
-            local_passes.matched_pass, len(sums), local_passes.WORK * size, linear, *nu, box, before.state.field, fields, sums
-        )
+            local_passes.matched_pass, len(sums), local_passes.WORK * size,
+            linear, *nu, box, weights, before.state.field, fields, sums,
+        )  # fmt: skip
         means = (sums.sum(axis=0) / size).tolist()
         lack_1, lack_2 = 1 - means[local_passes.MASS_1], 1 - means[local_passes.MASS_2]
         missing = max(abs(lack_1), abs(lack_2)) if means[local_passes.FOLDED] == 0 else np.inf
@@ -251,4 +256,5 @@ def _newton(linear: Array, coupling: float, before: Matched) -> Matched | None:
         else:
             length /= 4
         nu = state[0] + length * change[0], state[1] + length * change[1]
-    return Matched(LogDensity(found, np.zeros(2), floor), state, True) if best <= _BALANCED else None
+    settled = replace(before.state, field=found, shift=np.zeros(2))
+    return Matched(settled, state, True) if best <= _BALANCED else None

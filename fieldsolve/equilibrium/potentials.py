@@ -55,11 +55,14 @@ class Potential:
             own, known = self.sampled
             values = known if self.rotation is None else own.rotate(known, self.rotation)
             return values if own == grid else own.coarsened(values)
-        rotation = self.rotation
-        values = grid.evaluate(lambda points: self._values(points if rotation is None else points @ rotation))
+        values = grid.evaluate(self.at)
         if not np.all(np.isfinite(values)):
             raise InputError(f"the potential {self.label} has values that are not finite")
         return values
+
+    def at(self, points: Array) -> Array:
+        """The values at unit vectors (n, d), shape (n,)."""
+        return self._values(points if self.rotation is None else points @ self.rotation)
 
     def _require_space_of(self, grid: Grid) -> None:
         if self.dimension not in (None, grid.components):
@@ -162,7 +165,7 @@ def from_map(values: Array, label: str = "map") -> Potential:
 
 
 def on_grid(grid: Grid, values: Array, label: str = "array") -> Potential:
-    """The potential that is known at a grid's points, of the nearest one's value elsewhere.
+    """The potential that is known at a grid's points, interpolated elsewhere as the grid can.
 
     values: (size,), finite. Raises InputError for any other.
     """
@@ -178,7 +181,7 @@ def on_grid(grid: Grid, values: Array, label: str = "array") -> Potential:
     if not np.all(np.isfinite(values)):
         bad = int(np.sum(~np.isfinite(values)))
         raise InputError(f"{label}: {bad} of {len(values)} values are not finite; every point needs one")
-    return Potential(lambda points: values[grid.nearest(points)], label, dimension=grid.components, sampled=(grid, values))
+    return Potential(lambda points: grid.interpolate(values, points), label, dimension=grid.components, sampled=(grid, values))
 
 
 def potential_of(given: Any, grid: Grid) -> Potential:

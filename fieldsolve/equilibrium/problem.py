@@ -38,7 +38,7 @@ class Problem:
 
     potentials: one, or several in a list, each a Potential, a name (`named`), a map's path, an array of the grid's size or a
     function of points (n, d); one potential is one modality. grid, or nside or circle for short: where densities live. misalign:
-    rotates the last potential, in degrees. tau, floor, critic, tolerance (nats), max_steps, escape, allow_unresolved: see
+    rotates the last potential, in degrees. tau, floor, critic, tolerance (nats), max_steps, escape, polish, allow_unresolved: see
     `parameters`. coupling: a number, or a mixing matrix (A, A) with rows of sum 1. energy: intrinsic or smoothed. terms: what is
     added to the energy, as Terms or their names. start: a name, densities (A, N), or None for what the energy allows.
     Raises InputError for anything else, and for a coupled intrinsic energy without a floor, which is unbounded below.
@@ -59,6 +59,7 @@ class Problem:
     tolerance: float | None = DEFAULTS["tolerance"]
     max_steps: int = DEFAULTS["max_steps"]
     escape: bool = DEFAULTS["escape"]
+    polish: bool = DEFAULTS["polish"]
     allow_unresolved: bool = DEFAULTS["allow_unresolved"]
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ class Problem:
         self._set("circle", grid.count if isinstance(grid, Circle) else None)
         given = as_tuple(self.potentials)
         self._set("potentials", tuple(str(one) if isinstance(one, Path) else self._accepted(one) for one in given))
-        for name in ("tau", "floor", "misalign", "energy", "tolerance", "max_steps", "escape", "allow_unresolved"):
+        for name in ("tau", "floor", "misalign", "energy", "tolerance", "max_steps", "escape", "polish", "allow_unresolved"):
             self._set(name, PARAMETERS[name].check(getattr(self, name)))
         self._set("critic", str(critic_of(self.critic)))
         if self.floor is None:
@@ -192,7 +193,7 @@ class Problem:
                 "potentials, without "
                 "added terms; for the smoothed one see `dispersion`"
             )
-        return transitions(energy.potentials, self.tau, self.floor or 0.0)
+        return transitions(energy.potentials, self.tau, self.floor or 0.0, self.grid.log_weights)
 
     def to_json(self) -> dict[str, Any]:
         """The problem in JSON's values; arrays are named, and `stored` has them."""

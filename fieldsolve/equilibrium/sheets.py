@@ -30,21 +30,26 @@ def of_dual(energy: Energy, floor: float, found: Dual) -> tuple[LogDensity, LogD
     may be on coarse grids, a descent from the state before that may find it.
     """
     linear = energy.potentials / energy.tau
-    box = point_box(energy.potentials, floor, energy.strength or 0.0)
-    sheets = _chosen(energy.grid, linear, found.multipliers, box)
-    met, nearly = _on_sheets(linear, found.multipliers, box, sheets)
-    return LogDensity(met, np.zeros(2), floor), LogDensity(nearly, np.zeros(2), floor)
+    grid = energy.grid
+    box = point_box(energy.potentials, floor, energy.strength or 0.0, grid.weights)
+    sheets = _chosen(grid, linear, found.multipliers, box)
+    met, nearly = (
+        LogDensity(fields, np.zeros(2), floor, grid.log_weights)
+        for fields in _on_sheets(linear, found.multipliers, box, sheets, grid.weights)
+    )
+    return met, nearly
 
 
 def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: Box) -> NDArray[np.int8]:
     size = linear.shape[1]
     sheets, is_mirrored, is_tied = np.empty(size, dtype=np.int8), np.empty(size, dtype=bool), np.empty(size, dtype=bool)
-    gains, sums = np.empty((2, size)), local_passes.partial_sums(size)
+    gains, sums, weights = np.empty((2, size)), local_passes.partial_sums(size), grid.weights
     threads.over_blocks(
         local_passes.choice_pass, len(sums), WORK * size,
-        linear, *multipliers, box, _TIED, sheets, is_mirrored, is_tied, gains, sums,
+        linear, *multipliers, box, weights, _TIED, sheets, is_mirrored, is_tied, gains, sums,
     )  # fmt: skip
     missing = size - sums.sum(axis=0)[[MASS_1, MASS_2]]
+    gains *= weights
     height, cut = tilts(grid, 1, 1.0)[0], 0.0
     across = np.flatnonzero(is_mirrored)
     across = across[np.argsort(-height[across], kind="stable")]
@@ -59,18 +64,28 @@ def _chosen(grid: Grid, linear: Array, multipliers: tuple[float, float], box: Bo
     tied = np.flatnonzero(is_tied)
     if len(tied):
         tied = tied[np.argsort(np.abs(height[tied] - cut), kind="stable")]
-        _exchange(linear, multipliers, box, tied, missing, sheets)
+        _exchange(linear, multipliers, box, tied, missing, sheets, weights)
     return sheets
 
 
 def _exchange(
-    linear: Array, multipliers: tuple[float, float], box: Box, tied: Indices, missing: Array, sheets: NDArray[np.int8]
+    linear: Array,
+    multipliers: tuple[float, float],
+    box: Box,
+    tied: Indices,
+    missing: Array,
+    sheets: NDArray[np.int8],
+    weights: Array,
 ) -> None:
     """Make up for missing mass by exchanging sheets of tied points, in their order."""
     values, pairs = np.empty((3, len(tied))), np.empty((2, 3, len(tied)))
     there = np.ascontiguousarray(linear[:, tied])
     blocks, work = local_passes.blocks_of(len(tied)), WORK * len(tied)
-    threads.over_blocks(local_passes.minima_pass, blocks, work, there, *multipliers, box, values, pairs)
+    here = weights if weights.size == 1 else weights[tied]
+    among = here if weights.size == 1 else here * (len(tied) / weights.size)  # the passes take these points for all
+    threads.over_blocks(local_passes.minima_pass, blocks, work, there, *multipliers, box, among, values, pairs)
+    values *= here
+    pairs *= here
     own = sheets[tied]
     left = local_passes.exchange(values, pairs, _TIED, *missing.tolist(), own)
     few = slice(0, _MOST_EXCHANGED)
@@ -78,14 +93,18 @@ def _exchange(
     sheets[tied] = own
 
 
-def _on_sheets(linear: Array, multipliers: tuple[float, float], box: Box, sheets: NDArray[np.int8]) -> tuple[Array, Array]:
+def _on_sheets(
+    linear: Array, multipliers: tuple[float, float], box: Box, sheets: NDArray[np.int8], weights: Array
+) -> tuple[Array, Array]:
     """The logarithms of the pairs on given sheets: at multipliers close by at which masses are 1, and at those given."""
     size = linear.shape[1]
     sums = local_passes.partial_sums(size)
     best, first, least, at = None, None, np.inf, np.array(multipliers)
     for _ in range(_MOST_ITERATIONS):
         fields = np.empty_like(linear)
-        threads.over_blocks(local_passes.sheets_pass, len(sums), WORK * size, linear, *at.tolist(), box, sheets, fields, sums)
+        threads.over_blocks(
+            local_passes.sheets_pass, len(sums), WORK * size, linear, *at.tolist(), box, weights, sheets, fields, sums
+        )
         means = sums.sum(axis=0) / size
         lack = 1 - means[[MASS_1, MASS_2]]
         missing = float(np.abs(lack).max())

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.equilibrium.densities import spike_mass, symmetric_kl
+from fieldsolve.equilibrium.atoms import Atoms
+from fieldsolve.equilibrium.densities import from_density, spike_mass, symmetric_kl
 from fieldsolve.equilibrium.descent import Status, Trace
 from fieldsolve.equilibrium.phases import Phase, Stability, StatePhase
 from fieldsolve.equilibrium.problem import Problem
@@ -35,6 +36,8 @@ class Solution:
     the state compares to the matched one where the energy has phases, else None. curvature: the local stability of a
     smoothed energy's state if that was asked for, else None. seconds: wall-clock time of the solve; notes: what the user should
     know, sentences. discretisation_error: how far the grid's energy may be from the continuum's, in nats, if that was asked for.
+    atoms: where the densities' spikes are, if they were moved off the grid's points; all values are then theirs, and the density
+    has each on the nearest point.
     """
 
     problem: Problem
@@ -54,6 +57,7 @@ class Solution:
     seconds: float
     notes: tuple[str, ...] = field(default=())
     discretisation_error: float | None = None
+    atoms: Atoms | None = None
 
     def __repr__(self) -> str:
         gap = "none" if self.gap is None else f"{self.gap:.1e}"
@@ -158,10 +162,14 @@ class Solution:
     @property
     def entropy(self) -> Array:
         """-int rho_a log rho_a of each density, at most 0 (the entropy of the uniform density), shape (A,)."""
+        log_weights = self.grid.log_weights
 
         def part(at: slice) -> Array:
             here = self.density[:, at]
-            return np.asarray(np.einsum("an,an->a", here, np.log(np.where(here > 0, here, 1.0))))
+            logs = np.log(np.where(here > 0, here, 1.0))
+            if log_weights.size > 1:
+                logs -= log_weights[at]
+            return np.asarray(np.einsum("an,an->a", here, logs))
 
         return np.asarray(0.0 - np.sum(threads.over_chunks(part, self.grid.size), axis=0) / self.grid.size)
 
@@ -173,7 +181,7 @@ class Solution:
     @cached_property
     def centroids(self) -> Array:
         """int z rho_a dmu, shape (A, dim + 1)."""
-        return self.grid.centroid(self.density)
+        return self.grid.centroid(self.density) if self.atoms is None else self.atoms.centroids(self.grid, self.floor)
 
     @property
     def centroid_gap(self) -> float:
@@ -188,7 +196,7 @@ class Solution:
     @property
     def spike_mass(self) -> Array:
         """Share of each density's excess mass on its heaviest pixel, shape (A,): 1 after complete collapse."""
-        return spike_mass(self.density, self.floor)
+        return spike_mass(self.density, self.floor, self.grid.weights)
 
     def cap_mass(self, radius: float = CAP_RADIUS) -> float | None:
         """Mass of the first density within `radius` radians of any of its potential's wells, None without wells.
@@ -199,7 +207,7 @@ class Solution:
             raise InputError(f"the radius of a cap is between 0 and pi radians, not {radius}")
         if self.wells is None:
             return None
-        return float(self.grid.mean(self.density[0] * self.grid.coverage(self.wells, radius)))
+        return float(np.mean(self.density[0] * self.grid.coverage(self.wells, radius)))
 
     @cached_property
     def kernel_values(self) -> tuple[float, float] | None:
@@ -210,6 +218,11 @@ class Solution:
         if not can_smooth(self.grid, self.kernel):
             return None
         smoother = Smoother(self.grid, self.kernel)
+        if self.grid.log_weights.size > 1:
+            with np.errstate(over="ignore"):  # a spike next to a pole is beyond all numbers
+                logs = from_density(self.density, 0.0, self.grid.log_weights).log_density()
+                error = float(np.abs(smoother.smooth(self.density) - np.exp(logs)).max())
+            return error, smoother.volume_spread()
         error = max(_largest_difference(smoother.smooth(one), one) for one in self.density)
         return error, smoother.volume_spread()
 
@@ -227,6 +240,7 @@ class Solution:
             "gap": self.gap,
             "discretisation_error": self.discretisation_error,
             "stationarity": self.stationarity,
+            "atoms": None if self.atoms is None else self.atoms.to_json(),
             "tol": self.problem.nats,
             "converged": self.converged,
             "status": self.status.value,

@@ -12,6 +12,7 @@ from fieldsolve.equilibrium.expected import expected_seconds
 from fieldsolve.equilibrium.gibbs import log_partition
 from fieldsolve.equilibrium.notes import Case, notes_of, notes_on_error
 from fieldsolve.equilibrium.phases import compare, matched_state
+from fieldsolve.equilibrium.polishing import settle_spikes
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import Solution
 from fieldsolve.equilibrium.stability import Curvature
@@ -52,25 +53,29 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
         name = problem.start if isinstance(problem.start, str) else "given densities"
         found, bound = find_from(search, problem.start, matched)
     curvature, why_unknown = None, None
-    if stability or problem.escape:
+    spikes = settle_spikes(problem, energy, levels, found, floor)
+    if (stability or problem.escape) and spikes.polished is None:
         found, curvature, why_unknown = _curved(search, found, problem.escape)
+        spikes = settle_spikes(problem, energy, levels, found, floor) if problem.escape else spikes
+    atoms = spikes.polished
     values = compare(energy, found.state, matched)
-    cross_entropy = _cross_entropies(energy, found)
-    case = Case(problem, energy, name, found, bound, values, curvature, why_unknown, cross_entropy)
+    cross_entropy = _cross_entropies(energy, found) if atoms is None else atoms.cross_entropy
+    case = Case(problem, energy, name, found, bound, values, curvature, why_unknown, cross_entropy, spikes)
     solution = Solution(
         problem=problem,
         start=name,
-        density=found.state.density(),
-        energy=found.evaluation.value + level,
-        stationarity=found.evaluation.stationarity,
+        density=found.state.density() if atoms is None else atoms.atoms.on(problem.grid, floor),
+        energy=(found.evaluation.value if atoms is None else atoms.energy) + level,
+        stationarity=found.evaluation.stationarity if atoms is None else atoms.stationarity,
         bound=None if bound is None else bound + level,
         matched=values if values is None or values.energy is None else replace(values, energy=values.energy + level),
         curvature=curvature,
-        binding=found.evaluation.binding + offsets,
+        binding=(found.evaluation.binding if atoms is None else atoms.binding) + offsets,
         cross_entropy=cross_entropy,
         added=found.evaluation.added,
-        log_partition=np.array([log_partition(one, problem.tau) for one in energy.potentials]) - levels / problem.tau,
-        status=found.status,
+        log_partition=np.array([log_partition(one, problem.tau, problem.grid.log_weights) for one in energy.potentials]) - levels / problem.tau,
+        status=spikes.status,
+        atoms=None if atoms is None else atoms.atoms,
         trace=replace(found.trace, energy=found.trace.energy + level),
         seconds=perf_counter() - began,
         notes=notes_of(case),
@@ -90,7 +95,7 @@ def _with_discretisation_error(solution: Solution, watch: Watch | None) -> Solut
         return solution
     start = None
     if solution.modalities > 1 and solution.start != GLOBAL:
-        start = problem.grid.coarsened(solution.density)
+        start = problem.grid.coarsened_density(solution.density)
     try:
         there = solve(replace(problem, grid=coarse, nside=None, circle=None, start=start, escape=False), watch=watch)
     except InputError:  # as of kernels that the coarser grid does not resolve
@@ -104,7 +109,7 @@ def _with_discretisation_error(solution: Solution, watch: Watch | None) -> Solut
 def _cross_entropies(energy: Energy, found: Descent) -> Array:
     """-int rho_a log q_b of the state; another contrast does not compute them on the way."""
     has_own = isinstance(energy.contrast, CrossEntropy) or not isfinite(found.evaluation.value)
-    return found.evaluation.cross_entropy if has_own else energy.cross_entropies(found.state.density())
+    return found.evaluation.cross_entropy if has_own else energy.cross_entropies(found.state)
 
 
 def _curved(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curvature | None, str | None]:

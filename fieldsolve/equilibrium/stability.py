@@ -169,7 +169,7 @@ def perturb(energy: Energy, state: LogDensity, mode: Array) -> LogDensity | None
     """
     here = energy.value(state)
     along = np.clip(mode / np.maximum(state.density(), np.finfo(np.float64).tiny), -_STEEPEST, _STEEPEST)
-    tried = [normalise(state.log_density() + size * along, state.floor) for size in _SIZES]
+    tried = [normalise(state.log_density() + size * along, state.floor, state.log_weights) for size in _SIZES]
     values = [energy.value(one) for one in tried]
     return tried[int(np.argmin(values))] if min(values) < here else None
 
@@ -225,17 +225,19 @@ class _Hessian:
         return np.asarray(self.constrain(self.second_variation(allowed)) + (fields - allowed))
 
     def synthesise(self, coefficients: Array) -> Array:
-        """Fields of real harmonics, coefficients (A * modes,)."""
-        return np.stack([self.grid.synthesis(one, self.lmax) for one in coefficients.reshape(self.modalities, -1)])
+        """Fields of real harmonics, coefficients (A * modes,); half of a point's weight is in them, as in delta/sqrt(rho)."""
+        half = np.sqrt(self.grid.weights)
+        return np.stack([half * self.grid.synthesis(one, self.lmax) for one in coefficients.reshape(self.modalities, -1)])
 
     def analyse(self, fields: Array) -> Array:
-        """The adjoint of `synthesised`."""
-        return np.concatenate([self.grid.analysis(field, self.lmax) for field in fields])
+        """The adjoint of `synthesise`."""
+        half = np.sqrt(self.grid.weights)
+        return np.concatenate([self.grid.analysis(half * field, self.lmax) for field in fields])
 
     def describe(self, values: Array, lowest: Array, are_all: bool, is_exact: bool) -> Curvature:
         """The curvature of these eigenvalues, and of the lowest one's mode as fields."""
         lowest = self.constrain(lowest)
-        parts = np.stack([self.grid.analysis(field, self.lmax) for field in lowest])
+        parts = self.analyse(lowest).reshape(self.modalities, -1)
         power = np.sum(parts**2, axis=0)
         content = np.bincount(self.degrees, power, self.lmax + 1) / max(power.sum(), np.finfo(np.float64).tiny)
         antisymmetry = float(np.sum((lowest[0] - lowest[-1]) ** 2) / max(2 * np.sum(lowest**2), np.finfo(np.float64).tiny))

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from fieldsolve.equilibrium.atoms import Atoms
 from fieldsolve.equilibrium.descent import Status, Trace
 from fieldsolve.equilibrium.phases import Phase, Stability, StatePhase
 from fieldsolve.equilibrium.problem import Problem
@@ -148,5 +149,6 @@ def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
         trace=_read_trace(folder / _TRACE),
         seconds=summary["seconds"],
         notes=tuple(summary["notes"]),
-        discretisation_error=summary.get("discretisation_error"),  # folders of before have none
+        discretisation_error=summary.get("discretisation_error"),  # folders of before have none, and no atoms
+        atoms=Atoms.from_json(problem.grid, summary["atoms"]) if summary.get("atoms") is not None else None,
     )

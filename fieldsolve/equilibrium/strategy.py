@@ -8,13 +8,14 @@ import numpy as np
 
 from fieldsolve.equilibrium import dealing, sheets, vertices
 from fieldsolve.equilibrium.bounds import lower_bound
-from fieldsolve.equilibrium.densities import LogDensity, from_density
+from fieldsolve.equilibrium.densities import LogDensity, from_density, normalise
 from fieldsolve.equilibrium.descent import Descent, descend
 from fieldsolve.equilibrium.dual import dual
 from fieldsolve.equilibrium.dual_many import dual_of_many
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Matched, matched_state
 from fieldsolve.equilibrium.stability import Curvature, curvature, perturb
+from fieldsolve.equilibrium.starts import has_bands
 from fieldsolve.equilibrium.starts import start as starting_state
 from fieldsolve.equilibrium.terms import Convexity
 from fieldsolve.grids.smoothing import can_smooth
@@ -27,6 +28,9 @@ GLOBAL = "global"
 
 #: The start at what solves the problem without smoothing, for smoothed energies.
 INTRINSIC = "intrinsic"
+
+#: The start at two bands, for smoothed energies on zonal grids.
+BANDS = "bands"
 
 #: The start at what solves the problem without its added terms.
 PLAIN = "plain"
@@ -84,7 +88,7 @@ def default_starts(energy: Energy, floor: float) -> tuple[str, ...]:
     if energy.modalities == 1:
         return ("uniform",)
     if energy.kernel is not None:
-        return _SMOOTHED_STARTS
+        return (*_SMOOTHED_STARTS, BANDS) if has_bands(energy) else _SMOOTHED_STARTS
     return (GLOBAL if energy.has_global_start else "tilted",)
 
 
@@ -167,10 +171,13 @@ def _of_intrinsic(search: Search) -> LogDensity:
     floor = max(search.floor, _LEAST_FLOOR)
     there = Search(plain, floor, _ROUGH, search.max_steps, search.watch)
     if plain.has_dual and plain.modalities > 2:
-        highest = dual_of_many(plain.potentials, plain.tau, floor, plain.strength or 0.0, _ROUGH, search.watch)
-        return from_density(dealing.of_dual(plain, floor, highest, in_slabs=True).density(), search.floor)
+        highest = dual_of_many(
+            plain.potentials, plain.tau, floor, plain.strength or 0.0, _ROUGH, search.watch, plain.grid.weights
+        )
+        dealt = dealing.of_dual(plain, floor, highest, in_slabs=True).density()
+        return from_density(dealt, search.floor, plain.grid.log_weights)
     found, _ = find_from(there, default_starts(plain, floor)[0], matched_state(plain, floor))
-    return from_density(found.state.density(), search.floor)
+    return normalise(found.state.log_density(), search.floor, found.state.log_weights)
 
 
 def _without_terms(search: Search) -> LogDensity:
@@ -182,7 +189,7 @@ def _without_terms(search: Search) -> LogDensity:
     floor = max(search.floor, _LEAST_FLOOR) if plain.needs_floor else search.floor
     there = replace(search, energy=plain, floor=floor, tolerance=max(search.tolerance, _ROUGH))
     found = lowest_by_default(there, matched_state(plain, floor))[1]
-    return from_density(found.state.density(), search.floor)
+    return normalise(found.state.log_density(), search.floor, found.state.log_weights)
 
 
 def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | None]:
@@ -190,15 +197,15 @@ def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | N
     energy, floor = search.energy, search.floor
     if vertices.has_overlap_vertices(energy, floor):
         exact = vertices.overlap_minimum(energy, floor)
-        return replace(search, max_steps=0).descend(vertices.at_vertices(exact, energy.grid.size, floor)), exact.value
+        return replace(search, max_steps=0).descend(vertices.at_vertices(exact, energy.grid.size, floor, energy.grid.log_weights)), exact.value
     if not energy.has_global_start:
         raise InputError("a global start needs the bound of several densities at one coupling; start from tilted or another")
     if energy.has_vertices:
-        exact = vertices.vertex_minimum(energy.potentials, energy.tau, floor)
+        exact = vertices.vertex_minimum(energy.potentials, energy.tau, floor, energy.grid.log_weights)
         tilted = search.finish(search.begin("tilted"))
         if tilted.evaluation.value <= exact.value + tilted.evaluation.rounding:
             return tilted, exact.value
-        at_best = vertices.at_vertices(exact, energy.grid.size, floor)
+        at_best = vertices.at_vertices(exact, energy.grid.size, floor, energy.grid.log_weights)
         return replace(search, max_steps=0).descend(at_best), exact.value
     starts, bound = _of_bound(search)
     starts += [] if matched is None else [matched.state]
@@ -221,9 +228,9 @@ def _of_bound(search: Search) -> tuple[list[LogDensity], float | None]:
         return [starting_state("gibbs", energy, floor)], lower_bound(energy, floor)
     strength = energy.strength or 0.0
     if energy.modalities == 2:
-        pair = dual(energy.potentials, energy.tau, floor, strength, watch=search.watch)
+        pair = dual(energy.potentials, energy.tau, floor, strength, watch=search.watch, weights=energy.grid.weights)
         return list(sheets.of_dual(energy, floor, pair)), pair.bound
-    highest = dual_of_many(energy.potentials, energy.tau, floor, strength, watch=search.watch)
+    highest = dual_of_many(energy.potentials, energy.tau, floor, strength, watch=search.watch, weights=energy.grid.weights)
     return [dealing.of_dual(energy, floor, highest)], highest.bound
 
 
@@ -236,12 +243,12 @@ def _by_best_responses(energy: Energy, found: Descent, tolerance: float) -> Desc
     floor, log_densities = found.state.floor, found.state.log_density()
     best = min(
         (
-            vertices.best_responses(energy.potentials, energy.tau, log_densities, floor, first)
+            vertices.best_responses(energy.potentials, energy.tau, log_densities, floor, first, energy.grid.log_weights)
             for first in range(energy.modalities)
         ),
         key=lambda pair: pair.value,
     )
-    finished = descend(energy, vertices.at_vertices(best, energy.grid.size, floor), tolerance, 0)
+    finished = descend(energy, vertices.at_vertices(best, energy.grid.size, floor, energy.grid.log_weights), tolerance, 0)
     return Descent(finished.evaluation, finished.status, found.trace.then(finished.trace, np.inf))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from fieldsolve.grids.grid import Access, Grid, Rings, Shape, scale_of
 from fieldsolve.grids.kernels import Kernel
+from fieldsolve.grids.shells import Shells
 from fieldsolve.numerics.arrays import Array, Indices, whole
 from fieldsolve.numerics.errors import InputError
 
@@ -132,6 +133,9 @@ class Circle(Grid):
         factors = np.fft.rfft(sampled).real / self.count
         product = np.fft.rfft(field) * (factors if shape is None else shape(factors))
         write(slice(0, self.count), np.fft.irfft(product, n=self.count))
+
+    def shells(self) -> Shells:
+        return Shells(2, 2)
 
     def rings(self) -> Rings:
         return Rings(np.array([pi / 2]), np.zeros(1), np.zeros(1, dtype=np.int64), np.array([self.count]))

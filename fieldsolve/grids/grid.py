@@ -1,4 +1,4 @@
-"""What a grid is: equal-area points of a homogeneous space of unit vectors, means over them, and what it knows of kernels."""
+"""What a grid is: points of a homogeneous space of unit vectors, means over them, and what it knows of kernels."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -7,7 +7,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from fieldsolve.grids.kernels import Kernel
+from fieldsolve.grids import allpairs
+from fieldsolve.grids.kernels import RESOLUTION, Kernel
+from fieldsolve.grids.shells import Shells
 from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import text_of
@@ -32,22 +34,33 @@ class Rings(NamedTuple):
     number: Indices
 
 
+#: The logarithms of equal weights, and these.
+EQUAL, EVEN = np.zeros(1), np.ones(1)
+EQUAL.flags.writeable = EVEN.flags.writeable = False
+
 _POINTS = 1 << 20  # whose coordinates are made at a time, so that they never take the memory of a field
 _CHUNK = 1 << 16  # points that a function gets at a time
 
 
 class Grid(ABC):
-    """Equal-area points of a homogeneous space embedded among the unit vectors, each with the mass 1/size.
+    """Points of a homogeneous space embedded among the unit vectors, of equal areas unless `weights` says otherwise.
 
     A field is an array (..., size). Means are plain means. Grids are frozen dataclasses, hashable and cheap, whose fields are
     what makes them; `str` gives them a name that `grid_of` makes them from again, as in `healpix:64`. What is not
     abstract here has a default that is right for any such points, if slow; `fieldsolve.testing.check_grid` checks it all.
 
-    name: of the kind of grid; dim: of the space; projection: of matplotlib, for its pictures; file: where fields are stored.
+    Points need not have equal areas: where they have not, `weights` are their masses times size, and a **density is stored by what
+    each point holds of it**, weights times rho, so that its mean is a plain mean still. Potentials, logarithms, variations and
+    smoothed densities are functions; their mean is `mean`. With equal areas both are the same.
+
+    name: of the kind of grid; dim: of the space; projection: of matplotlib, for its pictures; file: where fields are stored;
+    turn: degrees by which fields can be turned; has_log_sums: whether `log_sums` are the grid's own.
     """
 
     name: ClassVar[str]
     projection: ClassVar[str | None] = None
+    turn: ClassVar[float] = 30.0
+    has_log_sums: ClassVar[bool] = False
     dim: int
     size: int
 
@@ -66,15 +79,31 @@ class Grid(ABC):
         return self.dim + 1
 
     @property
-    def mass(self) -> float:
-        """Of each point, in the uniform probability measure."""
-        return 1 / self.size
+    def log_weights(self) -> Array:
+        """log(size mu_i) of the points' masses mu_i in the uniform probability measure, (size,); (1,), a 0, for equal areas."""
+        return EQUAL
+
+    @property
+    def weights(self) -> Array:
+        """size mu_i: the uniform density as it is stored."""
+        return np.asarray(np.exp(self.log_weights))
+
+    @property
+    def axis(self) -> Array:
+        """The unit vector about which `zonal` functions are, (components,)."""
+        return np.asarray(self.points(0, 1)[0])
+
+    @property
+    def direction(self) -> Array:
+        """A generic direction that fields of the grid can vary along, a unit vector (components,)."""
+        generic = np.arange(1.0, self.components + 1)
+        return np.asarray(generic / np.linalg.norm(generic))
 
     def __str__(self) -> str:
         return text_of(self)
 
     def mean(self, field: Array) -> Array:
-        """int f dmu: the mean over the last axis."""
+        """int f dmu of functions, over the last axis."""
         return np.asarray(np.mean(field, axis=-1))
 
     def evaluate(self, function: Callable[[Array], Array]) -> Array:
@@ -112,8 +141,12 @@ class Grid(ABC):
         return None
 
     def coarsened(self, field: Array) -> Array:
-        """A field (..., size) on the coarser grid, with the same mean: averages over its pixels."""
+        """A function (..., size) on the coarser grid: averages over its pixels."""
         raise NotImplementedError(f"{self} has no coarser grid")
+
+    def coarsened_density(self, density: Array) -> Array:
+        """A density (..., size) on the coarser grid, with the same mean."""
+        return self.coarsened(density)
 
     # How the space turns.
 
@@ -140,6 +173,26 @@ class Grid(ABC):
         """log V(tau), the volume of exp(s/tau) around any point [Asm 2.1]."""
         return kernel.critic.peak / kernel.tau - self.log_peak(kernel)
 
+    def why_unresolved(self, kernel: Kernel) -> str | None:
+        """Why the grid does not resolve a kernel, None if it does: then its volume is the same at every point."""
+        if kernel.width >= RESOLUTION * self.spacing:
+            return None
+        return (
+            f"is {kernel.width:.2g} rad wide and this grid's pixels {self.spacing:.2g} rad, but smoothing needs {RESOLUTION:g} "
+            f"pixels a width; use {self.finer(kernel.width / RESOLUTION)}, tau = {self.least_tau(kernel):.2g} or more"
+        )
+
+    def resolves(self, kernel: Kernel) -> bool:
+        """Whether the grid resolves a kernel."""
+        return self.why_unresolved(kernel) is None
+
+    def least_tau(self, kernel: Kernel) -> float:
+        """The smallest temperature at which the grid resolves a kernel of this critic."""
+        return kernel.tau * (RESOLUTION * self.spacing / kernel.width) ** 2
+
+    def require(self, kernel: Kernel) -> None:
+        """Raise InputError for a kernel that the grid cannot smooth by, however fine it is."""
+
     def has_fast_sum(self, kernel: Kernel) -> bool:
         """Whether `fast_sum` has the kernel's sums; else they go over all pairs of points."""
         return False
@@ -157,6 +210,23 @@ class Grid(ABC):
         """Bound of the rounding error of a kernel sum relative to its largest value."""
         return float(4 * np.finfo(np.float64).eps * np.sqrt(self.size))
 
+    def pair_sums(self, kernel: Kernel, field: Array) -> Array:
+        """(1/N) sum_j K_ij f_j, pair by pair: the exact path."""
+        points = self.points()
+        sums = allpairs.sums(points, points, field, kernel)
+        return np.asarray(sums * (np.exp(self.log_peak(kernel)) / self.size))
+
+    def log_rows(self, kernel: Kernel, at: Indices, of: Indices) -> Array:
+        """log K(x_i, x_j) for the points i in `at` and j in `of`, shape (n, m)."""
+        points = self.points()
+        apart, along = (np.linalg.norm(points[at][:, None] + sign * points[of][None], axis=-1) for sign in (-1, 1))
+        angles = 2 * np.arctan2(apart, along)  # accurate at antipodes too
+        return np.asarray(kernel.relative_profile(angles) + self.log_peak(kernel))
+
+    def log_sums(self, kernel: Kernel, density: Array) -> Array:
+        """log (1/N) sum_j K_ij f_j, f >= 0, each as accurate as it is itself, of a grid that `has_log_sums`."""
+        raise NotImplementedError(f"{self} has no sums in logarithms of its own")
+
     def finer(self, spacing: float) -> str:
         """The smallest grid of this kind whose pixels are at most that wide, in the words a user types."""
         return f"a {self.name} grid whose points are {spacing:.2g} rad apart"
@@ -164,6 +234,24 @@ class Grid(ABC):
     def rings(self) -> "Rings | None":
         """The circles of equally spaced points that the grid consists of, pole to pole, or None: then logarithms take longer."""
         return None
+
+    # Atoms: what densities may be made of off the points.
+
+    def shells(self) -> Shells | None:
+        """The space that an atom of the grid's densities is in, None where it is not known: points of spheres, or zonal ones."""
+        return None
+
+    def shell_vectors(self) -> Array:
+        """The grid's points as `shells` has them, (size, components of a shell)."""
+        return self.points()
+
+    def from_shells(self, vectors: Array) -> Array:
+        """Points (n, components) of the space that shells stand for."""
+        return vectors
+
+    def interpolate(self, field: Array, points: Array) -> Array:
+        """A function at points (n, components) from its values at the grid's: those of the nearest ones by default."""
+        return np.asarray(field[self.nearest(points)])
 
     # Harmonics: eigenfunctions of every zonal kernel. A grid without them cannot say which modes are unstable.
 
@@ -201,6 +289,10 @@ class Grid(ABC):
         """Draw a field (size,) on axes of this grid's projection; label: what its values are, with their unit."""
         ax.plot(np.arange(self.size), field, color="black", lw=1.0)
         ax.set(xlabel="point", ylabel=label, yscale=scale_of(norm))
+
+    def sky_density(self, ax: Any, density: Array, label: str = "", norm: Any = None, cmap: Any = "magma") -> None:
+        """Draw a density as it is stored, at least the norm's smallest value."""
+        self.sky(ax, np.maximum(density, norm.vmin), label, norm, cmap)
 
     def places(self, points: Array) -> tuple[Array, Array] | None:
         """Where points (n, components) are on a picture of the sky, or None if they have no place there."""

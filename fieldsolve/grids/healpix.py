@@ -13,6 +13,7 @@ import numpy as np
 
 from fieldsolve.grids.grid import Access, Grid, Rings, Shape, distance_to_nearest, scale_of
 from fieldsolve.grids.kernels import Kernel
+from fieldsolve.grids.shells import Shells
 from fieldsolve.grids.maps import read_fits
 from fieldsolve.grids.transforms import kernel_sum, rings
 from fieldsolve.numerics import threads
@@ -69,6 +70,10 @@ class Healpix(Grid):
 
         threads.over_chunks(fill, last - first)
         return result
+
+    @property
+    def axis(self) -> Array:
+        return np.array([0.0, 0.0, 1.0])
 
     def nearest(self, points: Array) -> Indices:
         return np.asarray(self._pixels.vec2pix(np.asarray(points, dtype=np.float64), nthreads=1))
@@ -176,6 +181,12 @@ class Healpix(Grid):
         assert lmax is not None
         factors = _factors(kernel, lmax)
         kernel_sum(self.nside, lmax, factors if shape is None else shape(factors), read, write)
+
+    def shells(self) -> Shells:
+        return Shells(3, 3)
+
+    def interpolate(self, field: Array, points: Array) -> Array:
+        return interpolate(field, points)
 
     def rings(self) -> Rings:
         geometry = rings(self.nside)

@@ -8,6 +8,7 @@ from math import ceil, log, pi, sqrt
 import ducc0
 import numpy as np
 
+from fieldsolve.grids.bessel import bessel_ratios
 from fieldsolve.grids.critics import Critic, critic_of
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -112,21 +113,6 @@ class Kernel:
         tail = np.cumsum(size[::-1])[::-1]
         beyond = np.flatnonzero(tail <= tolerance * size.sum())
         return int(beyond[0]) if beyond.size else int(degrees[-1])
-
-
-def bessel_ratios(x: float, order: float, count: int) -> Array:
-    """I_{order+l}(x) / I_order(x) for l = 0 ... count.
-
-    Backward recurrence of r_l = I_{order+l}/I_{order+l-1} = 1/(2 (order + l)/x + r_{l+1}), which is stable and
-    never overflows; the start far above forgets its value.
-    """
-    ratio, ratios = 0.0, np.empty(count + 1)
-    for degree in range(count + ceil(10 * sqrt(x + 1)) + 60, 0, -1):
-        ratio = 1.0 / (2.0 * (order + degree) / x + ratio)
-        if degree <= count:
-            ratios[degree] = ratio
-    ratios[0] = 1.0
-    return np.asarray(np.cumprod(ratios), dtype=np.float64)
 
 
 def _log_peak_von_mises_fisher(kappa: float, dim: int) -> float:

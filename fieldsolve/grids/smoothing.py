@@ -11,7 +11,7 @@ import numpy as np
 
 from fieldsolve.grids import allpairs, boxes, nodes
 from fieldsolve.grids.grid import Access, Grid
-from fieldsolve.grids.kernels import RESOLUTION, Kernel
+from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.errors import InputError, UnresolvedKernelError
@@ -28,27 +28,17 @@ FAINT_ACCURACY = 5e-7
 _IN_RANGE = 1e-250, 1e250  # of largest values
 
 
-def resolves(grid: Grid, kernel: Kernel) -> bool:
-    """Whether a kernel is at least RESOLUTION pixels wide on a grid, so that its volume is the same at every point."""
-    return kernel.width >= RESOLUTION * grid.spacing
-
-
-def least_tau(grid: Grid, kernel: Kernel) -> float:
-    """The smallest temperature at which a grid resolves a kernel of this critic."""
-    return kernel.tau * (RESOLUTION * grid.spacing / kernel.width) ** 2
-
-
 def require(grid: Grid, kernel: Kernel) -> None:
-    """Raise UnresolvedKernelError, with the grid that would do, for a kernel narrower than RESOLUTION pixels.
+    """Raise UnresolvedKernelError, with the grid that would do, for a kernel that a grid does not resolve.
 
-    Raises InputError for a kernel that has to be summed over more than MOST_SMOOTHED_PAIRS pairs of points.
+    Raises InputError for a kernel that the grid does not know, or that has to be summed over more than MOST_SMOOTHED_PAIRS
+    pairs of points.
     """
-    if not resolves(grid, kernel) and not kernel.unresolved:
+    grid.require(kernel)
+    why = grid.why_unresolved(kernel)
+    if why is not None and not kernel.unresolved:
         raise UnresolvedKernelError(
-            f"the {kernel.critic} kernel at tau = {kernel.tau:g} is {kernel.width:.2g} rad wide and this grid's "
-            f"pixels {grid.spacing:.2g} rad, but smoothing needs {RESOLUTION:g} pixels a width; use "
-            f"{grid.finer(kernel.width / RESOLUTION)}, tau = {least_tau(grid, kernel):.2g} or more; solvers take "
-            "--allow-unresolved (allow_unresolved=True) too"
+            f"the {kernel.critic} kernel at tau = {kernel.tau:g} {why}; solvers take --allow-unresolved (allow_unresolved=True) too"
         )
     if not grid.has_fast_sum(kernel) and grid.size**2 > MOST_SMOOTHED_PAIRS:
         raise InputError(
@@ -103,16 +93,11 @@ class Smoother:
 
     def sum_pairs(self, field: Array) -> Array:
         """The same as `sum` for one field (size,), pair by pair: the exact path and the oracle."""
-        points = self.grid.points()
-        sums = allpairs.sums(points, points, field, self.kernel)
-        return np.asarray(sums * (np.exp(self.grid.log_peak(self.kernel)) / self.grid.size))
+        return self.grid.pair_sums(self.kernel, field)
 
     def log_rows(self, at: Indices, of: Indices) -> Array:
         """log K(x_i, x_j) for the points i in `at` and j in `of`, shape (n, m)."""
-        points = self.grid.points()
-        apart, along = (np.linalg.norm(points[at][:, None] + sign * points[of][None], axis=-1) for sign in (-1, 1))
-        angles = 2 * np.arctan2(apart, along)  # accurate at antipodes too
-        return np.asarray(self.kernel.relative_profile(angles) + self.grid.log_peak(self.kernel))
+        return self.grid.log_rows(self.kernel, at, of)
 
     def rows(self, at: Indices) -> Array:
         """What `smooth` makes of a unit mass at each of these points: densities d_i K_ij d_j, shape (n, size)."""
@@ -144,7 +129,7 @@ class Smoother:
         return _balance(self)[1]
 
     def smooth(self, field: Array) -> Array:
-        """K f, the smoothed field [Def 2.2]: symmetric, positive, and of the same mean.
+        """K f, the smoothed density [Def 2.2], a function: symmetric, positive, and of the same mean.
 
         (K f)_i = d_i (1/N) sum_j K(x_i, x_j) d_j f_j with the balance d. field: (..., size), same shape returned.
         """
@@ -174,6 +159,8 @@ class Smoother:
         least, power = _range_of(density)
         if power:
             return np.asarray(self.log_smooth(np.ldexp(density, -power), weight) + power * np.log(2.0))
+        if self.grid.has_log_sums:
+            return self._log_sums(density)
         result, lost = _harmonic_where_accurate(self, density, least, 0.0, weight)
 
         def take_logarithm(at: slice) -> None:
@@ -194,10 +181,15 @@ class Smoother:
         if power:
             scaled = self.smooth_closely(np.ldexp(density, -power), float(np.ldexp(relevant, -power)), weight)
             return np.ldexp(scaled, power)
+        if self.grid.has_log_sums:
+            return np.asarray(np.exp(self._log_sums(density)))
         result, lost = _harmonic_where_accurate(self, density, least, relevant, weight)
         if len(lost.points):
             result[lost.points] = np.exp(_log_smoothed_at(self, density, lost))
         return result
+
+    def _log_sums(self, density: Array) -> Array:
+        return self.grid.log_sums(self.kernel, self.balance * density) + np.log(self.balance)
 
 
 @lru_cache(maxsize=2)
@@ -208,13 +200,15 @@ def _balance(smoother: Smoother) -> tuple[Array, float]:
     recurrence solves it, optimal for a derivative with spectrum near [1, 2].
     """
     grid, kernel = smoother.grid, smoother.kernel
-    log_balance, residual = np.zeros(grid.size), np.empty(grid.size)
+    log_balance, residual, weights = np.zeros(grid.size), np.empty(grid.size), grid.weights
     last_step = None if grid.has_fast_sum(kernel) else np.zeros(grid.size)
     spread = worst = np.inf
     ends: list[tuple[float, float, float]] = []
 
     def read(at: slice, out: Array) -> None:
         np.exp(log_balance[at], out=out)
+        if weights.size > 1:
+            out *= weights[at]
 
     def write(at: slice, sums: Array) -> None:
         here = residual[at]

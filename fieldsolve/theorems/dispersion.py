@@ -12,7 +12,7 @@ from fieldsolve.numerics.errors import InputError
 
 LARGEST_DIMENSION = 100_000
 
-_AMPLITUDE = 1e-6  # of a measured perturbation: its square is below what is compared
+_AMPLITUDE = 1e-5  # of a measured perturbation: its square, and rounding over it, are below what is compared
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ def measured_growth(grid: Grid, kernel: Kernel, coupling: float, degree: int) ->
     """
     mode = grid.zonal(degree)
     energy = Energy(grid, np.zeros((2, grid.size)), kernel.tau, coupling, kernel)
-    state = normalise(_AMPLITUDE * np.stack([mode, -mode]), 0.0)
+    state = normalise(_AMPLITUDE * np.stack([mode, -mode]), 0.0, grid.log_weights)
     _, onward = energy.step(state, 1.0, np.empty((2, grid.size)))
     apart = (onward.field[0] - onward.field[1]) / 2
     return float(grid.mean(apart * mode) / grid.mean(_AMPLITUDE * mode * mode))

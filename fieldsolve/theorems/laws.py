@@ -11,7 +11,6 @@ from fieldsolve.equilibrium.densities import from_density
 from fieldsolve.equilibrium.potentials import Potential, on_grid
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.critics import critic_of
-from fieldsolve.grids.smoothing import least_tau, resolves
 from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.errors import InputError
 
@@ -189,8 +188,8 @@ def _spread_kernel(grid: Grid, concentration: float) -> Kernel | None:
     if not 0 < concentration < inf:
         raise InputError(f"the concentration of a spread must be a positive number, or inf for none, not {concentration}")
     kernel = Kernel("cosine", 1 / concentration)
-    if not resolves(grid, kernel):
-        least = least_tau(grid, kernel)
+    if not grid.resolves(kernel):
+        least = grid.least_tau(kernel)
         raise InputError(
             f"a spread of concentration {concentration:.4g}, {kernel.width:.3g} rad wide, is too narrow for this grid; use "
             f"at most {1 / least:.3g} (at least {sqrt(least):.3g} rad), inf for none, or a finer grid"

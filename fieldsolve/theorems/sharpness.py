@@ -13,7 +13,6 @@ from fieldsolve.equilibrium.gibbs import gibbs
 from fieldsolve.equilibrium.potentials import Potential
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.grids.critics import critic_of
-from fieldsolve.grids.smoothing import least_tau
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
@@ -147,8 +146,9 @@ def sharpness(
         raise InputError(f"sharpness is for one potential or two, not {len(potentials)}")
     values = np.stack([potential.on(grid) for potential in potentials])
     values -= values.min(axis=1, keepdims=True)
-    density = gibbs(values, at, floor).density()
-    least = density.min(axis=1)
+    state = gibbs(values, at, floor, grid.log_weights)
+    density, logs = state.density(), state.log_density()
+    least = np.exp(logs.min(axis=1))
     if not least.min() > 0:
         raise InputError(f"the densities at tau = {at:g} vanish somewhere; give a floor above 0 or a higher temperature `at`")
     heights = values[0]
@@ -165,13 +165,14 @@ def sharpness(
         # J - F does not depend on the potentials, whose digits would be lost in it.
         smoothed, intrinsic = Energy(grid, nothing, tau, 1.0, kernel), Energy(grid, nothing, tau, 1.0)
         smooth, plain = smoothed.evaluate(density)[0], intrinsic.evaluate(density)[0]
-        log_error = np.abs(smoother.log_smooth(density) - np.log(density)).max(axis=1)
-        kde_error = np.abs(smoother.smooth(density) - density).max(axis=1)
+        log_smoothed = smoother.log_smooth(density)
+        log_error = np.abs(log_smoothed - logs).max(axis=1)
+        kde_error = np.abs(smoother.smooth(density) - np.exp(logs)).max(axis=1)
         rows.append((smooth.value - plain.value, kde_error, log_error, float(np.mean(kde_error / least)), smooth.symmetric_kl))
         if watch is not None:
             watch(Progress(index, len(falling), "temperatures"))
     difference, kde_error, log_error, bound, smoothed_kl = (np.array(column).T for column in zip(*rows, strict=True))
-    outside = [_outside(heights, tau, eta) for tau in falling.tolist()]
+    outside = [_outside(heights, grid.log_weights, tau, eta) for tau in falling.tolist()]
     return Sharpness(
         critic=critic,
         at=at,
@@ -200,24 +201,24 @@ def default_taus(
     Raises InputError unless they fall.
     """
     top = _HIGHEST[critic_of(critic).linear is None] if highest is None else highest
-    bottom = least_tau(grid, Kernel(critic, 1.0)) * 1.001 if lowest is None else lowest
+    bottom = grid.least_tau(Kernel(critic, 1.0)) * 1.001 if lowest is None else lowest
     if not 0 < bottom < top:
         known = f"{bottom:.4g}, the lowest that this grid resolves" if lowest is None else f"{bottom:g}"
         raise InputError(f"the temperatures must fall, and those from {top:g} to {known}, do not; use a finer grid or other ends")
     return np.geomspace(top, bottom, steps)
 
 
-def _outside(heights: Array, tau: float, eta: float) -> tuple[float, float]:
+def _outside(heights: Array, log_weights: Array, tau: float, eta: float) -> tuple[float, float]:
     """log of the Gibbs mass where U - min U >= eta, and of its bound mu(U >= eta)/mu(U <= delta) exp((delta - eta)/tau).
 
     The bound holds for every delta below eta; the least is taken.
     """
-    ordered = np.sort(heights)
+    order = np.argsort(heights, kind="stable")
+    ordered, logs = heights[order], np.broadcast_to(log_weights, len(heights))[order]
     beyond = ordered >= eta
-    log_mass = float(logsumexp(-ordered[beyond] / tau) - logsumexp(-ordered / tau))
-    inside = ordered[~beyond]
-    shares = np.arange(1, len(inside) + 1)  # how many points have U <= delta
-    return log_mass, float(np.min(np.log(beyond.sum()) - np.log(shares) - (eta - inside) / tau))
+    log_mass = float(logsumexp(logs[beyond] - ordered[beyond] / tau) - logsumexp(logs - ordered / tau))
+    inside = np.logaddexp.accumulate(logs[~beyond])  # of the points with U <= delta
+    return log_mass, float(np.min(logsumexp(logs[beyond]) - inside - (eta - ordered[~beyond]) / tau))
 
 
 def _last_slope(x: Array, y: Array) -> float:

@@ -15,6 +15,7 @@ from fieldsolve.equilibrium.starts import start
 from fieldsolve.equilibrium.strategy import DOUBTFUL
 from fieldsolve.equilibrium.vertices import vertex_minimum
 from fieldsolve.grids import Circle, Grid, Kernel
+from fieldsolve.grids.grid import EQUAL
 
 Array = np.ndarray
 
@@ -136,7 +137,7 @@ def test_a_branch_is_followed_in_short_steps() -> None:
     """Longer ones could pass over the end of one pair and the beginning of another."""
     grid = Circle(40)
     potentials = 0.02 * waves(grid)
-    branch = phases._Branch(potentials - potentials.min(axis=1, keepdims=True), 1.0, 0.5)
+    branch = phases._Branch(potentials - potentials.min(axis=1, keepdims=True), 1.0, 0.5, EQUAL)
     assert branch.at(0.2) is not None
     couplings = [coupling for coupling, _ in branch._reached]
     assert np.diff(couplings).max() <= 1 / 16

@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 
 from fieldsolve.grids import Circle, Grid, Healpix, Smoother
 from fieldsolve.grids.kernels import Kernel
-from fieldsolve.grids.smoothing import can_smooth, resolves
+from fieldsolve.grids.smoothing import can_smooth
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.errors import InputError, UnresolvedKernelError
 
@@ -139,7 +139,7 @@ def adversarial_densities(grid: Grid, tau: float, rng: np.random.Generator) -> d
 def test_log_smooth_is_accurate_to_1e_10_everywhere(critic: str, tau: float, rng: np.random.Generator) -> None:
     for grid in (Healpix(16), Circle(128)):
         kernel = Kernel(critic, tau)
-        if not resolves(grid, kernel):
+        if not grid.resolves(kernel):
             kernel = Kernel(critic, tau, unresolved=True)
         log_kernel = dense_log_kernel(grid, kernel)
         log_balance = np.log(Smoother(grid, kernel).balance)
@@ -210,13 +210,13 @@ def test_unresolved_kernels_are_refused_with_the_grid_that_would_do() -> None:
     kernel = Kernel("cosine", 1e-3)
     with pytest.raises(UnresolvedKernelError, match="nside 64"):
         Smoother(Healpix(16), kernel).smooth(np.ones(3072))
-    assert resolves(Healpix(64), kernel)
-    assert not resolves(Healpix(32), kernel)
+    assert Healpix(64).resolves(kernel)
+    assert not Healpix(32).resolves(kernel)
     allowed = Kernel("cosine", 1e-3, unresolved=True)
     assert Smoother(Healpix(16), allowed).smooth(np.ones(3072)) == pytest.approx(1, abs=1e-12)
     with pytest.raises(UnresolvedKernelError, match="299 points"):
         Smoother(Circle(20), kernel).smooth(np.ones(20))
-    assert resolves(Circle(300), kernel)
+    assert Circle(300).resolves(kernel)
 
 
 def test_kernels_that_would_take_forever_are_refused() -> None:

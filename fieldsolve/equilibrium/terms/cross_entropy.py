@@ -34,7 +34,8 @@ class CrossEntropy(Term):
         if self.kernel is None:
             variation = np.empty_like(density)
             move = Move(0.0, -1.0, np.zeros(len(density)), variation)
-            means = mean_pass(np.zeros_like(density), 0.0, self.mixing, from_density(density, 0.0), move)
+            state = from_density(density, 0.0, grid.log_weights)
+            means = mean_pass(np.zeros_like(density), 0.0, self.mixing, state, move)
             cross_entropy = -means[:, energy_pass.CROSS :]
         else:
             variation = np.zeros_like(density)

@@ -47,7 +47,7 @@ class Mixture(Contrast):
         shares = coupling_matrix(1 - self.own, len(density))
         value, variation = 0.0, np.zeros_like(density)
         for a, row in enumerate(shares):
-            found = cross(smoother, density[a], np.einsum("b,bn->n", row, density))
+            found = cross(smoother, density[a], np.einsum("b,bn->n", row, density), grid.log_weights)
             value += found.value
             variation[a] += found.log_q
             variation += row[:, None] * found.pull

@@ -4,14 +4,18 @@ from itertools import combinations
 
 import numpy as np
 
+from fieldsolve.equilibrium.terms.pull import log_function
 from fieldsolve.grids import Grid, Kernel, Smoother
 from fieldsolve.numerics.arrays import Array
 
 _ACCURACY = 1e-10  # of K sigma, relative to the overlap
 
 
-def overlap(smoother: Smoother | None, rho: Array, sigma: Array) -> tuple[float, Array, Array]:
-    """int rho K sigma, K sigma and K rho; K = 1 without a smoother. rho, sigma: positive densities (N,)."""
+def overlap(smoother: Smoother | None, rho: Array, sigma: Array, log_weights: Array) -> tuple[float, Array, Array]:
+    """int rho K sigma, K sigma and K rho; K = 1 without a smoother. rho, sigma: positive densities (N,); log_weights: the grid's."""
+    if smoother is None and log_weights.size > 1:
+        from_sigma, from_rho = (np.exp(log_function(one, log_weights)) for one in (sigma, rho))
+        return float(np.mean(rho * from_sigma)), from_sigma, from_rho
     if smoother is None:
         return float(np.mean(rho * sigma)), sigma, rho
     from_sigma, from_rho = smoother.smooth(sigma), smoother.smooth(rho)
@@ -30,7 +34,7 @@ def log_overlaps(grid: Grid, kernel: Kernel | None, density: Array) -> tuple[flo
     pairs = list(combinations(range(len(density)), 2))
     total, variation = 0.0, np.zeros_like(density)
     for a, b in pairs:
-        value, from_b, from_a = overlap(smoother, density[a], density[b])
+        value, from_b, from_a = overlap(smoother, density[a], density[b], grid.log_weights)
         if value == 0:  # below exp(-708): what follows is not finite, and is said to be so
             value = np.nan
         total += float(np.log(value))
@@ -51,7 +55,7 @@ def height(grid: Grid, kernel: Kernel | None) -> float:
     For fields of mean 0, abs(int f K g) is at most half of it times int abs(f) int abs(g), and (int abs(f))^2 <= int f^2/rho.
     """
     if kernel is None:
-        return float(grid.size)
+        return float(grid.size * np.exp(-grid.log_weights.min()))
     peak = float(np.exp(grid.log_peak(kernel)) * Smoother(grid, kernel).balance.max() ** 2)
     return peak - float(np.exp(log_lowest(grid, kernel)))
 

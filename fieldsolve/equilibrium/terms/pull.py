@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fieldsolve.equilibrium.densities import from_density
 from fieldsolve.grids import Smoother
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
@@ -17,8 +18,12 @@ class Cross(NamedTuple):
     pull: Array
 
 
-def cross(smoother: Smoother | None, rho: Array, sigma: Array) -> Cross:
-    """`Cross` of two positive densities (N,); smoother: of the energy's kernel, None for the intrinsic one."""
+def cross(smoother: Smoother | None, rho: Array, sigma: Array, log_weights: Array) -> Cross:
+    """`Cross` of two positive densities (N,); smoother: of the energy's kernel, None for the intrinsic one; log_weights: the
+    grid's."""
+    if smoother is None and log_weights.size > 1:
+        log_q, log_rho = (log_function(one, log_weights) for one in (sigma, rho))
+        return Cross(float(np.mean(rho * log_q)), log_q, np.exp(log_rho - log_q))
     if smoother is None:
         log_q = np.log(sigma)
         return Cross(float(np.mean(rho * log_q)), log_q, rho / sigma)
@@ -28,6 +33,12 @@ def cross(smoother: Smoother | None, rho: Array, sigma: Array) -> Cross:
     pull = np.zeros_like(rho)
     add_pull(smoother, pull, log_ratio, float(log_ratio.max()), sigma)
     return Cross(float(np.mean(rho * log_q)), log_q, pull)
+
+
+def log_function(density: Array, log_weights: Array) -> Array:
+    """log rho of a density (N,) of any mass as a grid with weights stores it."""
+    state = from_density(density, 0.0, log_weights)
+    return np.asarray(state.log_density()[0] + np.log(density.mean()))
 
 
 def add_pull(smoother: Smoother, variation: Array, log_ratio: Array, top: float, weight: Array) -> None:

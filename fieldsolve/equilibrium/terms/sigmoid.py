@@ -90,7 +90,7 @@ class SigmoidAtBias(Overlap):
         pairs = list(combinations(range(len(density)), 2))
         total, variation = 0.0, np.zeros_like(density)
         for a, b in pairs:
-            value, from_b, from_a = overlap(smoother, density[a], density[b])
+            value, from_b, from_a = overlap(smoother, density[a], density[b], grid.log_weights)
             total += value
             variation[a] += from_b
             variation[b] += from_a

@@ -60,7 +60,7 @@ class Temperatures(Contrast):
         for a, (row, kernel) in enumerate(zip(self._mixing, self._kernels, strict=True)):
             smoother = None if kernel is None else Smoother(grid, kernel)
             for b in np.flatnonzero(row):
-                found = cross(smoother, density[a], density[b])
+                found = cross(smoother, density[a], density[b], grid.log_weights)
                 value += row[b] * found.value
                 variation[a] += row[b] * found.log_q
                 variation[b] += row[b] * found.pull

@@ -40,13 +40,14 @@ class Tempered(Contrast):
         modalities = len(density)
         exponents = coupling_matrix(1 - self.own, modalities)
         # q_b is what every density's mixed logarithm needs; what pulls on rho_b is K((sum_a M_ab rho_a)/q_b).
-        pulls = [cross(smoother, mixed, one) for mixed, one in zip(exponents.T @ density, density, strict=True)]
+        own = grid.log_weights
+        pulls = [cross(smoother, mixed, one, own) for mixed, one in zip(exponents.T @ density, density, strict=True)]
         log_q = np.stack([one.log_q for one in pulls])
         log_r = exponents @ log_q
         tops = log_r.max(axis=1, keepdims=True)
-        log_z = tops + np.log(np.mean(np.exp(log_r - tops), axis=1, keepdims=True))
-        references = np.exp(log_r - log_z)
-        less = [cross(smoother, mixed, one).pull for mixed, one in zip(exponents.T @ references, density, strict=True)]
+        log_z = tops + np.log(grid.mean(np.exp(log_r - tops)))[:, None]
+        references = np.exp(log_r - log_z + own)
+        less = [cross(smoother, mixed, one, own).pull for mixed, one in zip(exponents.T @ references, density, strict=True)]
         value = float(np.mean(np.mean(density * (log_r - log_z), axis=1)))
         variation = log_r - log_z + np.stack([one.pull for one in pulls]) - np.stack(less)
         return value, variation / modalities

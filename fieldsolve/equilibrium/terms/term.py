@@ -9,7 +9,6 @@ import numpy as np
 
 from fieldsolve.grids import Grid, Kernel, Modes
 from fieldsolve.grids.kernels import RESOLUTION
-from fieldsolve.grids.smoothing import resolves
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.names import text_of
@@ -109,7 +108,7 @@ class Contrast(Term):
 
 def require_smoothing(term: Term, grid: Grid, kernel: Kernel) -> None:
     """Raise InputError where a grid does not resolve the kernel of a term."""
-    if not resolves(grid, kernel):
+    if not grid.resolves(kernel):
         raise InputError(
             f"the term {term} smooths by a kernel narrower than {grid} resolves ({kernel.width:.2g} rad); use "
             f"{grid.finer(kernel.width / RESOLUTION)} or a wider kernel"

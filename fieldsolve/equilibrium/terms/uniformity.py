@@ -39,7 +39,7 @@ class Uniformity(Term):
     def evaluate(self, grid: Grid, density: Array) -> tuple[float, Array]:
         smoother, value, variation = Smoother(grid, _kernel(self.t)), 0.0, np.empty_like(density)
         for rho, out in zip(density, variation, strict=True):
-            own, smoothed, _ = overlap(smoother, rho, rho)
+            own, smoothed, _ = overlap(smoother, rho, rho, grid.log_weights)
             value += float(np.log(own))
             out[:] = 2 * smoothed / own
         scale = self.weight / len(density)

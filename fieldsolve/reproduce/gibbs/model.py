@@ -65,7 +65,7 @@ def cap_masses() -> tuple[Array, Array]:
 
 def _cap_masses_on(grid: Healpix) -> Array:
     values, covered = potential().on(grid), grid.coverage(wells(), CAP_RADIUS)
-    return np.array([float(grid.mean(gibbs(values[None], tau, 0.0).density()[0] * covered)) for tau in TAUS])
+    return np.array([float(np.mean(gibbs(values[None], tau, 0.0).density()[0] * covered)) for tau in TAUS])
 
 
 def importance_sampled(seed: int) -> tuple[Array, Array]:
@@ -103,8 +103,8 @@ def smooth_state(tau: float) -> Smoothed:
     return Smoothed(
         nside=grid.nside,
         density=density,
-        cap_mass=float(grid.mean(density * covered)),
-        early_cap_mass=float(grid.mean(early.state.density()[0] * covered)),
+        cap_mass=float(np.mean(density * covered)),
+        early_cap_mass=float(np.mean(early.state.density()[0] * covered)),
         energy=found.evaluation.value,
         stationarity=found.evaluation.stationarity,
         steps=len(early.trace.energy) + len(found.trace.energy) - 2,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ive
 
-from fieldsolve.theorems.cones import concentration_of, mean_resultant
+from fieldsolve.grids.bessel import concentration_of, mean_resultant
 
 
 def test_values_of_the_theory() -> None:
