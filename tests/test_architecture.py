@@ -31,7 +31,7 @@ WINGS = [
 
 #: Imports of our own inside functions, or for types only: what start-up must not load, and the one circle of nouns.
 HIDDEN = {
-    "equilibrium.parameters": {"grids.critics"},  # help is printed without numpy
+    "equilibrium.parameters": {"grids.critics", "equilibrium.batches"},  # help is printed without numpy
     "equilibrium.problem": {"equilibrium.solve", "equilibrium.solution"},  # a problem solves itself
     "equilibrium.storage": {"equilibrium.pictures", "output.pictures"},  # matplotlib
     "diagnose.diagnosis": {"diagnose.theory", "diagnose.freedom"},  # a first answer loads no equilibria

@@ -18,7 +18,7 @@ from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import CAP_RADIUS, Solution
 from fieldsolve.equilibrium.storage import load, save
-from fieldsolve.grids import Circle, Grid, Healpix, grid_of
+from fieldsolve.grids import Circle, Grid, Healpix, Kernel, Zonal, grid_of, zonal_for
 from fieldsolve.numerics import threads
 from fieldsolve.output.tables import to_json
 
@@ -41,26 +41,35 @@ _UNITS = {
 _TITLES = {"symmetric_kl": "symmetric KL"}
 
 
+_PLACES = ("nside", "circle", "dimension", "grid", "start")
+
+
 def chosen_grid(options: dict[str, Any], nside: int = 64) -> Grid:
-    """The grid of --nside, --circle or --grid; nside: what it is without any of them."""
-    given: dict[str, Any] = {name: options.get(name) for name in ("nside", "circle", "grid") if options.get(name) is not None}
+    """The grid of --nside, --circle, --dimension or --grid; nside: what it is without any of them."""
+    names = ("nside", "circle", "dimension", "grid")
+    given: dict[str, Any] = {name: options.get(name) for name in names if options.get(name) is not None}
     if len(given) > 1:
         raise click.UsageError(f"{' and '.join('--' + name for name in given)} each name a grid; give one of them")
     if "grid" in given:
         return grid_of(given["grid"])
+    if "dimension" in given:
+        has_tau = options.get("tau") is not None
+        return zonal_for(given["dimension"], Kernel(options["critic"], options["tau"])) if has_tau else Zonal(given["dimension"])
     return Circle(given["circle"]) if "circle" in given else Healpix(given.get("nside", nside))
 
 
 def default_potential(grid: Grid) -> str:
-    """The paper's two wells, on the sphere (experiment D.2) or the circle (D.3)."""
+    """The paper's two wells, on the sphere (experiment D.2) or the circle (D.3); the latter about the axis of a zonal grid."""
     if grid.components == 2:
         return "vmf:6@1,0*0.7+6@-1,0*0.3"
+    if isinstance(grid, Zonal):
+        return "vmf:6@axis*0.7+6@-axis*0.3"
     return "two-well" if grid.components == 3 else "flat"
 
 
 def problem_of(options: dict[str, Any], potentials: Any, grid: Grid) -> Problem:
     """The problem that options name, with these potentials on this grid."""
-    named = {name: options[name] for name in PARAMETERS if name in options and name not in ("nside", "circle", "grid", "start")}
+    named = {name: options[name] for name in PARAMETERS if name in options and name not in _PLACES}
     return Problem(potentials, grid=grid, terms=options["terms"], start=_start(options["start"]), **named)
 
 

@@ -14,12 +14,12 @@ from fieldsolve.diagnose.statistics.estimate import student
 from fieldsolve.diagnose.statistics.temperature import infonce, siglip
 from fieldsolve.embeddings.pools import search
 from fieldsolve.encoders.moving import GapMap, Table, fit_gap
+from fieldsolve.grids.bessel import concentration_of
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Rows
 from fieldsolve.remedies.effect import effect
 from fieldsolve.remedies.study import Study, compare_all
-from fieldsolve.grids.bessel import concentration_of
 
 MOST_PAIRS = 1000  # one of each cluster, drawn at random where there are more
 

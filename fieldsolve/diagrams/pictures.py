@@ -25,7 +25,11 @@ from fieldsolve.output.tables import short
 from fieldsolve.runs import value_of
 
 _NAMES = {"symmetric_kl": "symmetric KL (nats)", "centroid_gap": "centroid gap"}
-_SHOWN = ("tau", "floor", "coupling", "misalign", "nside", "circle", "grid", "critic", "energy", "terms")  # in a title, if fixed
+
+#: In a title, if fixed.
+_SHOWN = (
+    "tau", "floor", "coupling", "misalign", "nside", "circle", "dimension", "grid", "critic", "energy", "terms",
+)  # fmt: skip
 _BORDERS = {"binodal": (AMBER, "-"), "spinodal": (WARM, "--")}
 _BRANCHES = (("followed upwards", COOL, ">"), ("followed downwards", PINK, "<"))
 _STABILITY = {"binodal": ("stable",), "spinodal": ("stable", "metastable")}  # of the matched state below each border

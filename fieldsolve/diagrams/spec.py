@@ -23,7 +23,7 @@ MOST_CELLS = 1_000_000
 
 # What a diagram takes where a problem would decide by itself, and where its cells are many.
 _DEFAULTS = {"nside": 16, "floor": 1e-3}
-_GRIDS = ("nside", "circle", "grid")
+_GRIDS = ("nside", "circle", "dimension", "grid")
 
 
 class _Strict(BaseModel):

@@ -88,7 +88,7 @@ def estimated_seconds(every: list[Task]) -> float:
 def _size(task: Task) -> int:
     """The points of a task's grid."""
     along = task.config.get("along")
-    grids: dict[str, Any] = {name: task.config.get(name) for name in ("grid", "nside", "circle") if name != along}
+    grids: dict[str, Any] = {name: task.config.get(name) for name in ("grid", "nside", "circle", "dimension") if name != along}
     return int(Problem(**grids).grid.size)
 
 

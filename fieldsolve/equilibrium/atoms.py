@@ -1,4 +1,4 @@
-"""Densities of smoothed energies as atoms off a grid's points: their energy, its slopes, and the descent over positions and masses."""
+"""Densities of smoothed energies as atoms off a grid's points: energy, slopes, and the descent over positions and masses."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -113,7 +113,9 @@ class AtomEnergy:
         self._potentials = potentials
         rough = _rough(self.grid, self.kernel)
         if floor > 0 and rough.size > _MOST_NODES:
-            raise InputError(f"densities cannot be moved off the grid: with a floor that takes sums over all pairs of {rough.size} points")
+            raise InputError(
+                f"densities cannot be moved off the grid: with a floor it takes sums over all pairs of {rough.size} points"
+            )
         self._nodes = rough.shell_vectors()
         self._share = np.broadcast_to(rough.weights, rough.size) / rough.size
         self._level = floor * self.grid.mean(energy.potentials) / self._tau
@@ -231,9 +233,7 @@ class AtomEnergy:
                 best, at = float(found.fun), found.x / np.linalg.norm(found.x)
         return best, at
 
-    def _at_free_vector(
-        self, vector: Array, atoms: Atoms, a: int, pulls: Sequence[tuple[Array, Array]]
-    ) -> tuple[float, Array]:
+    def _at_free_vector(self, vector: Array, atoms: Atoms, a: int, pulls: Sequence[tuple[Array, Array]]) -> tuple[float, Array]:
         length = float(np.linalg.norm(vector))
         value, slope = self.variation(atoms, a, (vector / length)[None], with_slopes=True, pulls=pulls)
         return float(value[0]), slope[0] / length
@@ -271,7 +271,7 @@ class AtomEnergy:
         return after if self.value(after) <= self.value(atoms) else atoms
 
     def polish(self, atoms: Atoms, tolerance: float) -> Polished:
-        """Descend, look whether the variation is lower off the atoms, add one there if it is, and go on, to a tolerance in nats."""
+        """Descend, look whether the variation is lower off the atoms, add one there if it is; to a tolerance in nats."""
         best, stationarity = self.descend(merged(atoms)), np.inf
         for _ in range(_ROUNDS):
             best = merged(best)

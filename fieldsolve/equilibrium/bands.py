@@ -88,10 +88,8 @@ def band_binodal(kernel: Kernel, dimension: int) -> Binodal:
     best = int(np.argmin([band_coupling(kernel, dimension, float(one)) for one in heights]))
     low, high = (float(heights[min(max(best + step, 0), _HEIGHTS - 1)]) for step in (-1, 1))
     ends = slope(low), slope(high)
-    if ends[0] * ends[1] < 0:
-        height = float(brentq(slope, low, high, xtol=_TOLERANCE))
-    else:
-        height = float(heights[best])
+    is_inside = ends[0] * ends[1] < 0
+    height = float(brentq(slope, low, high, xtol=_TOLERANCE)) if is_inside else float(heights[best])
     return Binodal(band_coupling(kernel, dimension, height), height)
 
 

@@ -1,6 +1,7 @@
 """Floored densities in the log variable: the state that every solver moves."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as made
 from math import inf, isfinite, log, nan
 from sys import float_info
 
@@ -39,7 +40,7 @@ class LogDensity:
     field: Array
     shift: Array
     floor: float = 0.0
-    log_weights: Array = field(default_factory=lambda: EQUAL)
+    log_weights: Array = made(default_factory=lambda: EQUAL)
 
     @property
     def log_floor(self) -> float:
@@ -124,8 +125,7 @@ def normalise(field: Array, floor: float, log_weights: Array = EQUAL) -> LogDens
 def renormalise(state: LogDensity) -> LogDensity:
     """The state with its true log-normalisers, looked for where its shift says; its field must be finite."""
     shifts = [
-        _shift(field, state.floor, state.log_weights, float(guess))
-        for field, guess in zip(state.field, state.shift, strict=True)
+        _shift(field, state.floor, state.log_weights, float(guess)) for field, guess in zip(state.field, state.shift, strict=True)
     ]
     return state.with_shift(np.array(shifts))
 

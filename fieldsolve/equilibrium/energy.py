@@ -224,10 +224,14 @@ class Energy:
         move = Move(0.0, -1.0, np.zeros(self.modalities), variation)
         return self._pass(state, move), variation
 
-    def cross_entropies(self, state: LogDensity) -> Array:
-        """-int rho_a log q_b of positive densities, whatever the contrast is, (A, A)."""
-        density = state.density()
-        logs = state.log_density() if self._smoother is None else self._smoother.log_smooth(density)
+    def cross_entropies(self, density: Array) -> Array:
+        """-int rho_a log q_b of positive densities (A, N), whatever the contrast is, (A, A)."""
+        if self._smoother is not None:
+            logs = self._smoother.log_smooth(density)
+        elif self.grid.log_weights.size > 1:
+            logs = from_density(density, 0.0, self.grid.log_weights).log_density()
+        else:
+            logs = np.log(density)
         return np.asarray(-np.einsum("an,bn->ab", density, logs) / self.grid.size)
 
     def value(self, state: LogDensity) -> float:

@@ -20,7 +20,8 @@ def gibbs(potentials: Array, tau: float, floor: float = 0.0, log_weights: Array 
     """The Gibbs densities max(floor, exp(-U_a/tau)/c_a), each the minimiser of its intrinsic functional.
 
     Without a floor the equilibrium of [Prop 3.2]; with one, its entropic projection on the floored simplex.
-    potentials: (A, N); log_weights: the grid's. Raises InputError for a floor outside [0, 1), or a tau that is not a positive number.
+    potentials: (A, N); log_weights: the grid's. Raises InputError for a floor outside [0, 1), or a tau that is not a positive
+    number.
     """
     if not 0 < tau < inf:
         raise InputError(f"the temperature of a Gibbs density must be a positive number, not {tau}")

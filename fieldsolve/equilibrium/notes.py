@@ -2,25 +2,22 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-
-import numpy as np
+from functools import cached_property
 
 from fieldsolve.equilibrium.bounds import why_unbounded
 from fieldsolve.equilibrium.densities import symmetric_kl
 from fieldsolve.equilibrium.descent import Descent
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.phases import Phase, StatePhase
-from fieldsolve.equilibrium.polishing import Settled
+from fieldsolve.equilibrium.polishing import Settled, is_spiked, points_covered
 from fieldsolve.equilibrium.problem import TOLERANCES, Problem
 from fieldsolve.equilibrium.stability import Curvature
 from fieldsolve.equilibrium.strategy import DOUBTFUL
 from fieldsolve.equilibrium.terms import Convexity
 from fieldsolve.grids import Grid
 from fieldsolve.grids.smoothing import can_smooth
-from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 
-_FEW_POINTS = 12  # a density on fewer is not resolved
 _APART = 0.1  # nats of symmetric KL
 
 
@@ -40,6 +37,11 @@ class Case:
     cross_entropy: Array
     spikes: Settled
 
+    @cached_property
+    def density(self) -> Array:
+        """The state's, (A, N)."""
+        return self.found.state.density()
+
     @property
     def gap(self) -> float:
         """Energy minus bound, 0 without one."""
@@ -47,7 +49,7 @@ class Case:
 
 
 def _is_settled_loosely(case: Case) -> bool:
-    return case.problem.nats >= TOLERANCES["smoothed"]
+    return case.problem.nats >= TOLERANCES["smoothed"] and case.spikes.polished is None
 
 
 def _loosely(case: Case) -> str:
@@ -98,25 +100,15 @@ def _has_free_ties(case: Case) -> bool:
     return case.matched is not None and case.matched.phase is not Phase.MATCHED and case.energy.has_equal_potentials
 
 
-def _points_that_count(case: Case) -> float:
-    """On how many points the narrowest density stands: 1 over the sum of squared masses."""
-    state, size = case.found.state, case.problem.grid.size
-
-    def squares(at: slice) -> Array:
-        density = np.exp(state.log_density_at(at))
-        return np.asarray(np.einsum("an,an->a", density, density))
-
-    return float(size**2 / np.sum(threads.over_chunks(squares, size), axis=0).max())
-
-
 def _is_narrow(case: Case) -> bool:
     is_collapsed = case.matched is not None and case.matched.phase is Phase.COLLAPSED
-    return case.problem.energy == "intrinsic" and not is_collapsed and _points_that_count(case) < _FEW_POINTS
+    return case.problem.energy == "intrinsic" and not is_collapsed and is_spiked(case.problem.grid, case.density, 0.0)
 
 
 def _narrow(case: Case) -> str:
+    count = points_covered(case.problem.grid, case.density, 0.0).min()
     return (
-        f"a density stands on about {_points_that_count(case):.1f} points, which do not resolve it: its energy is the grid's, "
+        f"a density stands on about {count:.1f} points, which do not resolve it: its energy is the grid's, "
         "not the continuum's; a finer grid tells"
     )
 

@@ -104,6 +104,15 @@ def _is_critic(value: str) -> bool:
         return False
 
 
+def _is_positive(value: str) -> bool:
+    from fieldsolve.equilibrium.batches import positive_of
+
+    try:
+        return bool(positive_of(value))
+    except InputError:
+        return False
+
+
 def _is_power_of_two(value: int) -> bool:
     return 1 <= value <= 2048 and value & (value - 1) == 0
 
@@ -137,7 +146,13 @@ PARAMETERS: dict[str, Parameter] = {
             least=3, most=100_000_000, automatic="the sphere", shapes_phases=True,
         ),
         Parameter(
-            "grid", str, None, "Solve on this grid instead, such as healpix:64 or circle:128.", "the grid", unit="GRID",
+            "dimension", int, None,
+            "Solve for densities of the height along an axis of the sphere S^(D-1) instead; CLIP has D 512.",
+            "the dimension", unit="D", least=3, most=4096, automatic="3, on a HEALPix sphere", shapes_phases=True,
+        ),
+        Parameter(
+            "grid", str, None, "Solve on this grid instead, such as healpix:64, circle:128 or zonal:512,168.", "the grid",
+            unit="GRID",
             automatic="healpix:64", shapes_phases=True,
         ),
         Parameter(
@@ -147,6 +162,16 @@ PARAMETERS: dict[str, Parameter] = {
         Parameter(
             "energy", str, "intrinsic", "With log rho, or with the log of the kernel-smoothed density.", "the energy",
             choices=lambda: ("intrinsic", "smoothed"),
+        ),
+        Parameter(
+            "batch", float, None, "Negatives N of a finite batch, in the smoothed energy.", "the batch's negatives", unit="N",
+            least=1.0, most=1e60, automatic="infinitely many",
+        ),
+        Parameter(
+            "positive", str, "aligned",
+            "A finite batch's positive in the denominator: none, aligned with its anchor, at a COSINE from it, or in a von "
+            "Mises-Fisher law of concentration B about it.",
+            "the positive", unit="none|aligned|COSINE|vmf:B", rule=(_is_positive, "none, aligned, a cosine or vmf:CONCENTRATION"),
         ),
         Parameter("start", str, None, "Where the descent begins.", "the start", unit="START", automatic="what the energy allows"),
         Parameter(

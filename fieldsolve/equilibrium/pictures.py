@@ -56,10 +56,10 @@ def plot_density(ax: Axes, solution: Solution, a: int) -> Axes:
     logarithmic = np.log10(most / least) > _DECADES
     norm: Normalize = LogNorm(least, most) if logarithmic else Normalize(least, most)
     scale = "log scale" if logarithmic else "linear scale"
-    solution.grid.sky(ax, np.maximum(density, least), f"density, 1 = uniform ({scale})", norm, "magma")
+    solution.grid.sky_density(ax, density, f"density, 1 = uniform ({scale})", norm, "magma")
     name = "equilibrium density" if solution.modalities == 1 else f"density of modality {a + 1}"
     if solution.spike_mass[a] > _COLLAPSED:
-        name += ": collapsed to one pixel"
+        name += ": collapsed to one pixel" if solution.grid.projection else ": collapsed to one angle"
     colour = INK if solution.modalities == 1 else modality_colour(a)
     ax.set_title(name, color=colour, fontweight="bold")
     _mark(ax, solution, a)

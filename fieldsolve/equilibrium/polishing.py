@@ -9,6 +9,7 @@ from fieldsolve.equilibrium.descent import Descent, Status
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.grids import Grid
+from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 
@@ -27,9 +28,14 @@ class Settled:
 
 def points_covered(grid: Grid, density: Array, floor: float) -> Array:
     """1/sum p_i^2 of the shares p of each density's excess mass, (A,): how many points it stands on."""
-    excess = np.maximum(density - floor * grid.weights, 0.0)
-    shares = excess / excess.sum(axis=1, keepdims=True)
-    return np.asarray(1 / np.einsum("an,an->a", shares, shares))
+    weights = grid.weights
+
+    def sums(at: slice) -> tuple[Array, Array]:
+        excess = np.maximum(density[:, at] - floor * (weights if weights.size == 1 else weights[at]), 0.0)
+        return excess.sum(axis=1), np.einsum("an,an->a", excess, excess)
+
+    masses, squares = (np.sum(parts, axis=0) for parts in zip(*threads.over_chunks(sums, grid.size), strict=True))
+    return np.asarray(masses**2 / squares)
 
 
 def is_spiked(grid: Grid, density: Array, floor: float) -> bool:

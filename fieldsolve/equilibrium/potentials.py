@@ -68,7 +68,8 @@ class Potential:
         if self.dimension not in (None, grid.components):
             raise InputError(
                 f"the potential {self.label} lives on S^{self.dimension - 1} and the grid {grid} has points of {grid.components} "
-                "components; on the circle use flat, a mixture vmf:KAPPA@x,y or pairs in the plane, on the sphere anything else"
+                "components; on the circle use flat, a mixture vmf:KAPPA@x,y or pairs in the plane, on the sphere anything else, "
+                "in other dimensions flat, vmf:KAPPA@axis, poly:C0,C1,... or pairs"
             )
 
     def _values(self, points: Array) -> Array:
@@ -293,9 +294,10 @@ def is_map_file(text: str) -> bool:
 
 
 def potential_named(text: str, grid: Grid) -> Potential:
-    """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file.
+    """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...], poly:C0,C1,..., or a map file.
 
-    On the circle the mean directions are x,y.
+    On the circle the mean directions are x,y; everywhere they may be axis or -axis, the grid's. poly: sum_k C_k t^k of the height
+    t along that axis.
 
     Raises InputError for anything else.
     """
@@ -304,15 +306,39 @@ def potential_named(text: str, grid: Grid) -> Potential:
     if text == "two-well":
         return two_well()
     if text.startswith("vmf:"):
-        return _parsed_mixture(text)
+        return _parsed_mixture(text, grid)
+    if text.startswith("poly:"):
+        return _parsed_polynomial(text, grid)
     if is_map_file(text):
         return read_map(Path(text), grid)
     raise InputError(
-        f"unknown potential {text!r}: it is flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...], or a map file (.fits, .npy)"
+        f"unknown potential {text!r}: it is flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...] (@axis in any dimension), "
+        "poly:C0,C1,..., or a map file (.fits, .npy)"
     )
 
 
-def _parsed_mixture(text: str) -> Potential:
+def _direction(text: str, grid: Grid) -> list[float]:
+    """A mean direction: coordinates, or the grid's axis either way. Raises ValueError for anything else."""
+    if text.removeprefix("-") == "axis":
+        sign = -1.0 if text.startswith("-") else 1.0
+        return [sign * one for one in grid.axis.tolist()]
+    return [float(number) for number in text.split(",")]
+
+
+def _parsed_polynomial(text: str, grid: Grid) -> Potential:
+    try:
+        coefficients = [float(number) for number in text.removeprefix("poly:").split(",")]
+    except ValueError:
+        raise InputError(f"cannot read {text!r}: a polynomial of the height along the axis is poly:C0,C1,...") from None
+    axis = grid.axis
+
+    def potential(points: Array) -> Array:
+        return np.asarray(np.polynomial.polynomial.polyval(points @ axis, coefficients))
+
+    return Potential(potential, text, name=text, dimension=grid.components)
+
+
+def _parsed_mixture(text: str, grid: Grid) -> Potential:
     means, kappas, weights = [], [], []
     for part in re.split(r"(?<![eE])\+", text.removeprefix("vmf:")):
         match = re.fullmatch(r"([^@*]+)@([^@*]+)(?:\*([^@*]+))?", part.strip())
@@ -320,7 +346,7 @@ def _parsed_mixture(text: str) -> Potential:
             if match is None:
                 raise ValueError
             kappas.append(float(match[1]))
-            means.append([float(number) for number in match[2].split(",")])
+            means.append(_direction(match[2].strip(), grid))
             weights.append(1.0 if match[3] is None else float(match[3]))
         except ValueError:
             raise InputError(f"cannot read {part!r} in {text!r}: a component is KAPPA@x,y,z or KAPPA@x,y,z*WEIGHT") from None

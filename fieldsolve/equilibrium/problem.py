@@ -15,7 +15,8 @@ from fieldsolve.equilibrium.phases import Transitions, transitions
 from fieldsolve.equilibrium.potentials import Potential, as_tuple, digest, is_map_file, on_grid, potential_named, potential_of
 from fieldsolve.equilibrium.terms import Contrast, Mixing, Term, contrast_of, term_of, with_field
 from fieldsolve.equilibrium.terms.cross_entropy import is_coupled, mixing_of
-from fieldsolve.grids import Circle, Grid, Healpix, Kernel, grid_of
+from fieldsolve.equilibrium.terms.finite_batch import FiniteBatch
+from fieldsolve.grids import Circle, Grid, Healpix, Kernel, Zonal, grid_of, zonal_for
 from fieldsolve.grids.critics import critic_of
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
@@ -29,7 +30,11 @@ TOLERANCES = {"intrinsic": 1e-9, "smoothed": 1e-3}
 
 _FLOORS = (0.0, 1e-3)  # of one modality, of several
 _NSIDE = 64
-_WORDED = ("grid", "nside", "circle", "start")  # what JSON has other words for
+_SHORT = ("grid", "nside", "circle", "dimension")  # what names a grid
+_PLAIN = (
+    "tau", "floor", "misalign", "energy", "batch", "positive", "tolerance", "max_steps", "escape", "polish", "allow_unresolved",
+)  # fmt: skip
+_WORDED = (*_SHORT, "start")  # what JSON has other words for
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +42,11 @@ class Problem:
     """Densities, one for each potential, and the energy that they minimise: F [(6), Def 4.3] or J [(3), (9)].
 
     potentials: one, or several in a list, each a Potential, a name (`named`), a map's path, an array of the grid's size or a
-    function of points (n, d); one potential is one modality. grid, or nside or circle for short: where densities live. misalign:
-    rotates the last potential, in degrees. tau, floor, critic, tolerance (nats), max_steps, escape, polish, allow_unresolved: see
-    `parameters`. coupling: a number, or a mixing matrix (A, A) with rows of sum 1. energy: intrinsic or smoothed. terms: what is
-    added to the energy, as Terms or their names. start: a name, densities (A, N), or None for what the energy allows.
+    function of points (n, d); one potential is one modality. grid, or nside, circle or dimension for short: where densities
+    live; a dimension's zonal grid has the nodes that kernel and potentials of slope 1 need at tau. misalign: rotates the last
+    potential, in degrees. tau, floor, critic, batch, positive, tolerance (nats), max_steps, escape, polish, allow_unresolved:
+    see `parameters`. coupling: a number, or a mixing matrix (A, A) with rows of sum 1. energy: intrinsic or smoothed. terms:
+    what is added to the energy, as Terms or their names. start: a name, densities (A, N), or None for what the energy allows.
     Raises InputError for anything else, and for a coupled intrinsic energy without a floor, which is unbounded below.
     """
 
@@ -49,10 +55,13 @@ class Problem:
     floor: float | None = DEFAULTS["floor"]
     coupling: Any = DEFAULTS["coupling"]
     energy: str = DEFAULTS["energy"]
+    batch: float | None = DEFAULTS["batch"]
+    positive: str = DEFAULTS["positive"]
     misalign: float = DEFAULTS["misalign"]
     grid: Any = None
     nside: int | None = DEFAULTS["nside"]
     circle: int | None = DEFAULTS["circle"]
+    dimension: int | None = DEFAULTS["dimension"]
     critic: str = DEFAULTS["critic"]
     terms: Any = ()
     start: Any = None
@@ -63,15 +72,16 @@ class Problem:
     allow_unresolved: bool = DEFAULTS["allow_unresolved"]
 
     def __post_init__(self) -> None:
-        grid = _grid(self.grid, self.nside, self.circle)
+        for name in _PLAIN:
+            self._set(name, PARAMETERS[name].check(getattr(self, name)))
+        self._set("critic", str(critic_of(self.critic)))
+        grid = _grid(self.grid, self.nside, self.circle, self.dimension, Kernel(self.critic, self.tau))
         self._set("grid", grid)
+        self._set("dimension", grid.dimension if isinstance(grid, Zonal) else None)
         self._set("nside", grid.nside if isinstance(grid, Healpix) else None)
         self._set("circle", grid.count if isinstance(grid, Circle) else None)
         given = as_tuple(self.potentials)
         self._set("potentials", tuple(str(one) if isinstance(one, Path) else self._accepted(one) for one in given))
-        for name in ("tau", "floor", "misalign", "energy", "tolerance", "max_steps", "escape", "polish", "allow_unresolved"):
-            self._set(name, PARAMETERS[name].check(getattr(self, name)))
-        self._set("critic", str(critic_of(self.critic)))
         if self.floor is None:
             self._set("floor", _FLOORS[self.modalities > 1])
         check_floor(self.floor or 0.0)
@@ -84,6 +94,8 @@ class Problem:
             self._set("coupling", matrix)
         if self.start is not None and not isinstance(self.start, str):
             self._set("start", _densities(self.start))
+        if self.batch is not None and self.energy != "smoothed":
+            raise InputError("finite batches are of the smoothed energy; ask for it, or leave batch out")
         if self.escape and self.energy != "smoothed":
             raise InputError("escape from saddles is for the smoothed energy; ask for it, or leave escape out")
         self._require_floor()
@@ -150,8 +162,8 @@ class Problem:
             return replace(self, terms=with_field(self.terms, parameter, value))
         if parameter not in self.__dataclass_fields__:
             raise InputError(f"a problem has no parameter {parameter!r}; it has {', '.join(self.__dataclass_fields__)}")
-        if parameter in ("grid", "nside", "circle"):
-            return replace(self, **{"grid": None, "nside": None, "circle": None, parameter: value})
+        if parameter in _SHORT:
+            return replace(self, **{"grid": None, **dict.fromkeys(_SHORT), parameter: value})
         return replace(self, **{parameter: value})
 
     @cached_property
@@ -174,7 +186,13 @@ class Problem:
         """
         levels = self.values.min(axis=1)
         kernel = self.kernel if self.energy == "smoothed" else None
-        return Energy(self.grid, self.values - levels[:, None], self.tau, self.coupling, kernel, self.terms), levels
+        self.grid.require_resolved(self.values / self.tau, kernel)
+        return Energy(self.grid, self.values - levels[:, None], self.tau, self.coupling, kernel, self.all_terms), levels
+
+    @property
+    def all_terms(self) -> tuple[Term, ...]:
+        """The added terms, and what a finite batch makes of the cross-entropies."""
+        return self.terms if self.batch is None else (FiniteBatch(self.batch, self.positive), *self.terms)
 
     def solve(
         self, start: Any = None, stability: bool = False, watch: Watch | None = None, discretisation: bool = False
@@ -186,8 +204,8 @@ class Problem:
 
     def transitions(self) -> Transitions:
         """Binodal and spinodal, in the coupling. Raises InputError for energies without phases, or without a floor."""
-        energy, _ = replace(self, coupling=0.0, start=None, terms=()).functional()
-        if self.terms or not energy.has_phases:
+        energy, _ = replace(self, coupling=0.0, start=None, terms=(), batch=None).functional()
+        if self.all_terms or not energy.has_phases:
             raise InputError(
                 "binodal and spinodal are known for the intrinsic energy of two modalities, or of more with equal "
                 "potentials, without "
@@ -277,7 +295,7 @@ def _restored(
     )  # fmt: skip
 
 
-def _grid(grid: Any, nside: int | None, circle: int | None) -> Grid:
+def _grid(grid: Any, nside: int | None, circle: int | None, dimension: int | None, kernel: Kernel) -> Grid:
     """The one grid that is meant. Raises InputError for two that differ."""
     found: list[Grid] = []
     if grid is not None:
@@ -288,8 +306,10 @@ def _grid(grid: Any, nside: int | None, circle: int | None) -> Grid:
         found.append(Healpix(PARAMETERS["nside"].check(nside)))
     if circle is not None:
         found.append(Circle(PARAMETERS["circle"].check(circle)))
+    if dimension is not None and not (found and isinstance(found[0], Zonal) and found[0].dimension == dimension):
+        found.append(zonal_for(PARAMETERS["dimension"].check(dimension), kernel))
     if any(one != found[0] for one in found):
-        raise InputError(f"a problem has one grid, not {' and '.join(map(str, found))}; give grid, nside or circle")
+        raise InputError(f"a problem has one grid, not {' and '.join(map(str, found))}; give grid, nside, circle or dimension")
     return found[0] if found else Healpix(_NSIDE)
 
 

@@ -248,7 +248,7 @@ class Solution:
             "start": self.start,
             "steps": len(self.trace),
             "seconds": self.seconds,
-            "terms": {str(term): value for term, value in zip(self.problem.terms, self.added, strict=True)},
+            "terms": {str(term): value for term, value in zip(self.problem.all_terms, self.added, strict=True)},
             "notes": list(self.notes),
         }
         return values | self._curvature_values() | self._kernel_values() | self._state_values(cap_radius)

@@ -58,6 +58,8 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
         found, curvature, why_unknown = _curved(search, found, problem.escape)
         spikes = settle_spikes(problem, energy, levels, found, floor) if problem.escape else spikes
     atoms = spikes.polished
+    if stability and atoms is not None:
+        why_unknown = "it is that of densities on a grid, and these are atoms"
     values = compare(energy, found.state, matched)
     cross_entropy = _cross_entropies(energy, found) if atoms is None else atoms.cross_entropy
     case = Case(problem, energy, name, found, bound, values, curvature, why_unknown, cross_entropy, spikes)
@@ -73,7 +75,8 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
         binding=(found.evaluation.binding if atoms is None else atoms.binding) + offsets,
         cross_entropy=cross_entropy,
         added=found.evaluation.added,
-        log_partition=np.array([log_partition(one, problem.tau, problem.grid.log_weights) for one in energy.potentials]) - levels / problem.tau,
+        log_partition=np.array([log_partition(one, problem.tau, problem.grid.log_weights) for one in energy.potentials])
+        - levels / problem.tau,
         status=spikes.status,
         atoms=None if atoms is None else atoms.atoms,
         trace=replace(found.trace, energy=found.trace.energy + level),
@@ -97,7 +100,9 @@ def _with_discretisation_error(solution: Solution, watch: Watch | None) -> Solut
     if solution.modalities > 1 and solution.start != GLOBAL:
         start = problem.grid.coarsened_density(solution.density)
     try:
-        there = solve(replace(problem, grid=coarse, nside=None, circle=None, start=start, escape=False), watch=watch)
+        there = solve(
+            replace(problem, grid=coarse, nside=None, circle=None, dimension=None, start=start, escape=False), watch=watch
+        )
     except InputError:  # as of kernels that the coarser grid does not resolve
         return solution
     if not (there.converged and solution.converged):
@@ -106,10 +111,14 @@ def _with_discretisation_error(solution: Solution, watch: Watch | None) -> Solut
     return replace(solution, discretisation_error=error, notes=(*solution.notes, *notes_on_error(problem.grid, error)))
 
 
+def _log_partitions(problem: Problem, energy: Energy) -> Array:
+    return np.array([log_partition(one, problem.tau, problem.grid.log_weights) for one in energy.potentials])
+
+
 def _cross_entropies(energy: Energy, found: Descent) -> Array:
     """-int rho_a log q_b of the state; another contrast does not compute them on the way."""
     has_own = isinstance(energy.contrast, CrossEntropy) or not isfinite(found.evaluation.value)
-    return found.evaluation.cross_entropy if has_own else energy.cross_entropies(found.state)
+    return found.evaluation.cross_entropy if has_own else energy.cross_entropies(found.state.density())
 
 
 def _curved(search: Search, found: Descent, escape: bool) -> tuple[Descent, Curvature | None, str | None]:

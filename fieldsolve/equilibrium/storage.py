@@ -143,7 +143,7 @@ def _solution(folder: Path, summary: dict[str, Any]) -> Solution:
         curvature=_curvature(summary),
         binding=np.atleast_1d(summary["binding"]).astype(np.float64),
         cross_entropy=np.atleast_2d(summary["cross_entropy"]).astype(np.float64),
-        added=tuple(summary["terms"][str(term)] for term in problem.terms),
+        added=tuple(summary["terms"][str(term)] for term in problem.all_terms),
         log_partition=np.atleast_1d(summary["log_partition"]).astype(np.float64),
         status=Status(summary["status"]),
         trace=_read_trace(folder / _TRACE),

@@ -197,7 +197,9 @@ def _lowest(search: Search, matched: Matched | None) -> tuple[Descent, float | N
     energy, floor = search.energy, search.floor
     if vertices.has_overlap_vertices(energy, floor):
         exact = vertices.overlap_minimum(energy, floor)
-        return replace(search, max_steps=0).descend(vertices.at_vertices(exact, energy.grid.size, floor, energy.grid.log_weights)), exact.value
+        return replace(search, max_steps=0).descend(
+            vertices.at_vertices(exact, energy.grid.size, floor, energy.grid.log_weights)
+        ), exact.value
     if not energy.has_global_start:
         raise InputError("a global start needs the bound of several densities at one coupling; start from tilted or another")
     if energy.has_vertices:

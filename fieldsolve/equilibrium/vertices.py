@@ -21,7 +21,7 @@ _ROWS = 64  # pixels of the first spike that are compared at once
 
 @dataclass(frozen=True, eq=False)
 class Vertices:
-    """Densities that each have their excess mass on one pixel k: rho_a = floor + (1 - floor) e_k/mu_k, mu_k its mass, 1/N or other.
+    """Densities that each have their excess mass on one pixel k: rho_a = floor + (1 - floor) e_k/mu_k, mu_k its mass.
 
     value: the energy there; pixels: the spikes, one a modality.
     """
@@ -73,7 +73,9 @@ def vertex_minimum(potentials: Array, tau: float, floor: float, log_weights: Arr
     size = potentials.shape[1]
     count = min(modalities, size)
     ratios = _log_ratios(size, floor, log_weights)
-    dearness = potentials if log_weights.size == 1 else (1 - floor) * potentials / tau + floor * np.exp(log_weights) * ratios / size
+    dearness = (
+        potentials if log_weights.size == 1 else (1 - floor) * potentials / tau + floor * np.exp(log_weights) * ratios / size
+    )
     lowest = [np.argpartition(one, count - 1)[:count] for one in dearness]
     lowest = [pixels[np.argsort(one[pixels], kind="stable")] for one, pixels in zip(dearness, lowest, strict=True)]
     scale = (1 - floor) / tau if log_weights.size == 1 else 1.0

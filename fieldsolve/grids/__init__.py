@@ -13,6 +13,7 @@ from fieldsolve.grids.kernels import Kernel as Kernel
 from fieldsolve.grids.modes import Modes as Modes
 from fieldsolve.grids.smoothing import Smoother as Smoother
 from fieldsolve.grids.zonal import Zonal as Zonal
+from fieldsolve.grids.zonal import zonal_for as zonal_for
 from fieldsolve.numerics.names import made_of
 
 #: Every kind of grid by its name, as in `healpix:64`.
@@ -20,5 +21,5 @@ GRIDS: dict[str, type[Grid]] = {grid.name: grid for grid in (Healpix, Circle, Zo
 
 
 def grid_of(text: str) -> Grid:
-    """The grid that a text names, as `str(grid)` writes it: healpix:64, circle:128, zonal:512,168. Raises InputError for any other."""
+    """The grid that a text names: healpix:64, circle:128, zonal:512,168. Raises InputError for any other."""
     return made_of(text, GRIDS, "grid")

@@ -49,9 +49,9 @@ class Grid(ABC):
     what makes them; `str` gives them a name that `grid_of` makes them from again, as in `healpix:64`. What is not
     abstract here has a default that is right for any such points, if slow; `fieldsolve.testing.check_grid` checks it all.
 
-    Points need not have equal areas: where they have not, `weights` are their masses times size, and a **density is stored by what
-    each point holds of it**, weights times rho, so that its mean is a plain mean still. Potentials, logarithms, variations and
-    smoothed densities are functions; their mean is `mean`. With equal areas both are the same.
+    Points need not have equal areas: where they have not, `weights` are their masses times size, and a **density is stored by
+    what each point holds of it**, weights times rho, so that its mean is a plain mean still. Potentials, logarithms, variations
+    and smoothed densities are functions; their mean is `mean`. With equal areas both are the same.
 
     name: of the kind of grid; dim: of the space; projection: of matplotlib, for its pictures; file: where fields are stored;
     turn: degrees by which fields can be turned; has_log_sums: whether `log_sums` are the grid's own.
@@ -190,7 +190,10 @@ class Grid(ABC):
         """The smallest temperature at which the grid resolves a kernel of this critic."""
         return kernel.tau * (RESOLUTION * self.spacing / kernel.width) ** 2
 
-    def require(self, kernel: Kernel) -> None:
+    def require_resolved(self, costs: Array, kernel: Kernel | None) -> None:  # noqa: B027  # nothing to refuse by default
+        """Raise InputError for Gibbs densities exp(-costs), (A, size), sharper than points resolve, where the grid can tell."""
+
+    def require(self, kernel: Kernel) -> None:  # noqa: B027  # nothing to refuse by default
         """Raise InputError for a kernel that the grid cannot smooth by, however fine it is."""
 
     def has_fast_sum(self, kernel: Kernel) -> bool:

@@ -13,8 +13,8 @@ import numpy as np
 
 from fieldsolve.grids.grid import Access, Grid, Rings, Shape, distance_to_nearest, scale_of
 from fieldsolve.grids.kernels import Kernel
-from fieldsolve.grids.shells import Shells
 from fieldsolve.grids.maps import read_fits
+from fieldsolve.grids.shells import Shells
 from fieldsolve.grids.transforms import kernel_sum, rings
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices, whole

@@ -12,10 +12,11 @@ from fieldsolve.numerics.errors import InputError
 
 @dataclass(frozen=True)
 class Shells:
-    """All points of S^{d-1} with the same projection y on k directions: a sphere of radius r = sqrt(1 - |y|^2) (beyond the paper).
+    """All points of S^{d-1} with the same projection y on k directions, a sphere of radius r = sqrt(1 - |y|^2), as one.
 
-    A shell is a unit vector (y, r), of k + 1 components and r of either sign; for k = d it is a point. Kernels are their means
-    over two shells: log K = kappa y.y' + log A_{d-k}(kappa r r') - log A_d(kappa). dimension: d; directions: k, from 1 to d.
+    Beyond the paper. A shell is a unit vector (y, r), of k + 1 components and r of either sign; for k = d it is a point. Kernels
+    are their means over two shells: log K = kappa y.y' + log A_{d-k}(kappa r r') - log A_d(kappa). dimension: d; directions: k,
+    from 1 to d.
     """
 
     dimension: int

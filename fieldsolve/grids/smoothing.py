@@ -38,7 +38,8 @@ def require(grid: Grid, kernel: Kernel) -> None:
     why = grid.why_unresolved(kernel)
     if why is not None and not kernel.unresolved:
         raise UnresolvedKernelError(
-            f"the {kernel.critic} kernel at tau = {kernel.tau:g} {why}; solvers take --allow-unresolved (allow_unresolved=True) too"
+            f"the {kernel.critic} kernel at tau = {kernel.tau:g} {why}; solvers take --allow-unresolved "
+            "(allow_unresolved=True) too"
         )
     if not grid.has_fast_sum(kernel) and grid.size**2 > MOST_SMOOTHED_PAIRS:
         raise InputError(

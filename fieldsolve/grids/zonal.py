@@ -1,15 +1,15 @@
-"""Zonal densities on spheres of any dimension: nodes in the angle from an axis, their masses, and the exact kernel between them."""
+"""Zonal densities on spheres of any dimension: nodes in the angle from an axis, their masses, the exact kernel between them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, log, pi, sqrt
+from math import ceil, pi, sqrt
 from typing import Any
 
-import ducc0
 import numpy as np
 
 from fieldsolve.grids.bessel import log_exponential_mean
+from fieldsolve.grids.gegenbauer import angular_nodes, has_legendre_nodes, orthonormal
 from fieldsolve.grids.grid import Grid, scale_of
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.grids.shells import Shells
@@ -24,7 +24,6 @@ LARGEST_COUNT = 8192
 #: Concentration of kernel and density together, in 1/tau, that grids resolve where nothing is said: of tau = 0.01, CLIP's.
 USUAL = 200.0
 
-_LEGENDRE = 9  # odd dimensions below it: the weight is no smooth function of the angle at the poles
 _PLAIN = 600.0  # nats that kernels may span to be kept as numbers
 _PARTS = 4096  # of a node's cell that the rim of a cap cuts
 _SAME = 1e-9  # relative, of a function's values around the axis
@@ -34,6 +33,12 @@ _ORTHONORMAL = 1e-3
 def nodes_for(dimension: int, concentration: float) -> int:
     """How many nodes resolve a kernel and densities whose concentrations add up to so much: 2 pi sqrt(d + kappa + b)."""
     return ceil(2 * pi * sqrt(dimension + concentration))
+
+
+def zonal_for(dimension: int, kernel: Kernel) -> "Zonal":
+    """The zonal grid that resolves a kernel, and the Gibbs densities of potentials of slope 1 at its temperature."""
+    linear = kernel.critic.linear is not None
+    return Zonal(dimension, nodes_for(dimension, kernel.concentration + 1 / kernel.tau if linear else USUAL))
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ class Zonal(Grid):
     @property
     def angles(self) -> Array:
         """theta of the nodes in radians, rising, (count,)."""
-        return _nodes(self)[0]
+        return angular_nodes(self.dimension, self.count)[0]
 
     @property
     def heights(self) -> Array:
@@ -97,7 +102,7 @@ class Zonal(Grid):
 
     @property
     def log_weights(self) -> Array:
-        return _nodes(self)[1]
+        return angular_nodes(self.dimension, self.count)[1]
 
     @property
     def axis(self) -> Array:
@@ -168,7 +173,7 @@ class Zonal(Grid):
 
     def coarser(self) -> "Zonal | None":
         half = self.count // 2
-        is_half = self.count % 2 == 0 and not _has_legendre_nodes(self.dimension) and half >= nodes_for(self.dimension, 0.0)
+        is_half = self.count % 2 == 0 and not has_legendre_nodes(self.dimension) and half >= nodes_for(self.dimension, 0.0)
         return Zonal(self.dimension, half) if is_half else None
 
     def coarsened(self, field: Array) -> Array:
@@ -192,7 +197,17 @@ class Zonal(Grid):
     def require(self, kernel: Kernel) -> None:
         if kernel.critic.linear is None:
             raise InputError(
-                f"the grid {self} knows the kernels of critics that are linear in z.z', as cosine and rbf, and {kernel.critic} is not"
+                f"the grid {self} knows the kernels of critics that are linear in z.z', as cosine and rbf; {kernel.critic} is not"
+            )
+
+    def require_resolved(self, costs: Array, kernel: Kernel | None) -> None:
+        """Their concentration is the largest slope of the costs in the height."""
+        steepest = float(np.abs(np.diff(costs) / np.diff(self.heights)).max())
+        needed = nodes_for(self.dimension, steepest * (1 - _SAME) + (0.0 if kernel is None else kernel.concentration))
+        if needed > self.count:
+            raise InputError(
+                f"the density exp(-U/tau) has a concentration of {steepest:.4g}, which {self} does not resolve; it needs "
+                f"{needed} nodes, as --grid zonal:{self.dimension},{needed}"
             )
 
     def why_unresolved(self, kernel: Kernel) -> str | None:
@@ -267,14 +282,14 @@ class Zonal(Grid):
         return np.arange(lmax + 1)
 
     def synthesis(self, coefficients: Array, lmax: int) -> Array:
-        return np.asarray(coefficients @ _polynomials(self, lmax))
+        return np.asarray(coefficients @ orthonormal(self.dimension, self.heights, lmax))
 
     def analysis(self, field: Array, lmax: int) -> Array:
-        return np.asarray(_polynomials(self, lmax) @ field / self.size)
+        return np.asarray(orthonormal(self.dimension, self.heights, lmax) @ field / self.size)
 
     def zonal(self, degree: int) -> Array:
         """The Gegenbauer polynomial of a degree in t, 1 at the axis."""
-        values = _polynomials(self, degree, np.append(self.heights, 1.0))[degree]
+        values = orthonormal(self.dimension, np.append(self.heights, 1.0), degree)[degree]
         return np.asarray(values[:-1] / values[-1])
 
     # Pictures.
@@ -290,26 +305,6 @@ class Zonal(Grid):
         ax.plot(angles, np.maximum(density, lowest), color="black", lw=1.2)
         ax.set(xlabel="angle from the axis (degrees)", ylabel="mass per angle", yscale=scale_of(norm))
         ax.legend(loc="best", fontsize=8, frameon=False)
-
-
-def _has_legendre_nodes(dimension: int) -> bool:
-    return dimension % 2 == 1 and dimension < _LEGENDRE
-
-
-@lru_cache(maxsize=16)
-def _nodes(grid: Zonal) -> tuple[Array, Array]:
-    """theta and log(count w) of the nodes."""
-    if _has_legendre_nodes(grid.dimension):
-        angle = np.sort(ducc0.misc.GL_thetas(grid.count))
-        log_weight = np.log(ducc0.misc.GL_weights(grid.count, 1)) + (grid.dimension - 3) * np.log(np.sin(angle))
-    else:
-        angle = (np.arange(grid.count) + 0.5) * (pi / grid.count)
-        log_weight = (grid.dimension - 2) * np.log(np.sin(angle))
-    log_weight -= log_weight.max()
-    log_weight += log(grid.count) - log(float(np.sum(np.exp(log_weight))))
-    for one in (angle, log_weight):
-        one.flags.writeable = False
-    return angle, log_weight
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,24 +336,11 @@ def _log_sums_of_rows(first, last, rows, logs, result):
         result[i] = top + np.log(sum_of_exponentials(exponents, top)) if top > -np.inf else -np.inf
 
 
-def _polynomials(grid: Zonal, lmax: int, heights: Array | None = None) -> Array:
-    """The polynomials in t of degree 0 to lmax that are orthonormal for the uniform measure, (lmax + 1, n)."""
-    t = grid.heights if heights is None else heights
-    result = np.zeros((lmax + 1, len(t)))
-    result[0] = 1.0
-    before, d = 0.0, grid.dimension
-    for degree in range(1, lmax + 1):
-        factor = sqrt(degree * (degree + d - 3) / ((2 * degree + d - 2) * (2 * degree + d - 4)))
-        result[degree] = (t * result[degree - 1] - before * result[max(degree - 2, 0)] * (degree > 1)) / factor
-        before = factor
-    return result
-
-
 @lru_cache(maxsize=16)
 def _largest_degree(grid: Zonal) -> int:
     """The degree up to which the nodes' sums of squares of polynomials are 1."""
     most = grid.count // 2
     with np.errstate(over="ignore", invalid="ignore"):  # of degrees far beyond
-        norms = grid.mean(_polynomials(grid, most) ** 2)
+        norms = grid.mean(orthonormal(grid.dimension, grid.heights, most) ** 2)
     wrong = np.flatnonzero(~(np.abs(norms - 1) < _ORTHONORMAL))
     return max(1, int(wrong[0]) - 1 if len(wrong) else most)

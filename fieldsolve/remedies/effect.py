@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fieldsolve.equilibrium.bands import band_binodal
 from fieldsolve.grids import Kernel, Modes
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.remedies.published import PUBLISHED, Published, remedy_of
 from fieldsolve.remedies.remedy import Remedy, curvature
-from fieldsolve.equilibrium.bands import band_binodal
 
 _FAINT, _LEAST_DEGREES, _MOST_DEGREES = 1e-6, 4, 64  # modes that the kernel smooths to less than this hardly grow
 _STABLE = 1e-12  # relative

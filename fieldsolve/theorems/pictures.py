@@ -5,9 +5,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from fieldsolve.equilibrium.batches import positive_of
 from fieldsolve.grids import Kernel
 from fieldsolve.output.pictures import verbatim
 from fieldsolve.output.style import COOL, GREEN, GREY, INK, WARM
+from fieldsolve.theorems.batches import BatchDispersion, batch_dispersion
 from fieldsolve.theorems.consistency import Consistency, Slope
 from fieldsolve.theorems.dispersion import Dispersion
 from fieldsolve.theorems.dispersion import dispersion as dispersion_of
@@ -38,6 +40,32 @@ def plot_dispersion(dispersion: Dispersion) -> Figure:
     right.legend(frameon=False)
     figure.suptitle(
         f"Beyond a coupling of {dispersion.breaks_at:.4g} matched uniform densities part along degree {dispersion.mode}"
+        f"\n{kernel.critic} critic on S^{dispersion.dimension - 1}, tau = {kernel.tau:g}"
+    )
+    return figure
+
+
+def plot_batches(dispersion: Dispersion, batch: BatchDispersion) -> Figure:
+    """A figure of the critical couplings of finite batches: by degree, and of degree 1 over the number of negatives."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    kernel, degrees = dispersion.kernel, np.arange(1, len(dispersion.spectrum))
+    left.plot(degrees, batch.critical_couplings, "o-", color=WARM, label=f"{batch.negatives:g} negatives")
+    left.plot(degrees, dispersion.critical_couplings, "o--", ms=3, color=GREY, label="infinitely many")
+    left.set(xlabel="degree l", ylabel="critical coupling lambda_c", title=f"by degree; {batch.positive.words}")
+    left.legend(frameon=False)
+    left.xaxis.set_major_locator(MaxNLocator(integer=True))
+    numbers = np.geomspace(1, max(1e6, 100 * batch.negatives), 61)
+    kinds = [batch.positive, *(one for one in map(positive_of, ("aligned", "0.3", "none")) if one != batch.positive)]
+    for positive, style in zip(kinds, ("-", "--", "-.", ":"), strict=False):
+        couplings = [batch_dispersion(kernel, dispersion.dimension, float(n), positive, 1).critical_couplings[0] for n in numbers]
+        right.semilogx(numbers, couplings, style, label=str(positive))
+    right.axhline(dispersion.critical_couplings[0], color=GREY, lw=0.8, label="infinitely many")
+    right.axvline(batch.negatives, color=GREY, lw=0.8)
+    right.set(xlabel="negatives N", ylabel="lambda_c of degree 1", title="over batches, by the positive in the denominator")
+    right.legend(frameon=False)
+    figure.suptitle(
+        f"With {batch.negatives:g} negatives uniform densities part beyond a coupling of {batch.breaks_at:.4g}"
         f"\n{kernel.critic} critic on S^{dispersion.dimension - 1}, tau = {kernel.tau:g}"
     )
     return figure

@@ -582,7 +582,7 @@ def test_the_dataset(tmp_path: Path) -> None:
 
 AXES_TRIED = {
     "tau": [0.5, 1.0], "floor": [0.01, 0.1], "coupling": [0.1, 0.3], "misalign": [0.0, 20.0], "nside": [2, 4], "circle": [30, 60],
-    "tolerance": [1e-6, 1e-4], "max_steps": [3, 1000], "critic": ["cosine", "rbf"], "energy": ["intrinsic", "smoothed"],
+    "dimension": [4, 16], "batch": [4.0, 64.0], "tolerance": [1e-6, 1e-4], "max_steps": [3, 1000], "critic": ["cosine", "rbf"], "energy": ["intrinsic", "smoothed"],
 }  # fmt: skip
 
 
@@ -594,7 +594,8 @@ def test_every_number_and_word_of_a_problem_is_an_axis() -> None:
 @pytest.mark.parametrize("axis", sorted(AXES_TRIED))
 def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
     problem = {name: value for name, value in {"tau": 1.0, "nside": 2, "coupling": 0.2}.items() if name not in (axis, "nside")}
-    problem |= {"potential": "flat"} if axis == "circle" else {"nside": 2} if axis != "nside" else {}
+    problem |= {"potential": "flat"} if axis in ("circle", "dimension") else {"nside": 2} if axis != "nside" else {}
+    problem |= {"energy": "smoothed"} if axis == "batch" else {}
     diagram = fill(spec_of({"problem": problem, "axes": {axis: AXES_TRIED[axis]}}), tmp_path / "d", in_this_process)
     assert diagram.failures == []
     rows = list(csv.DictReader(io.StringIO(table(diagram))))

@@ -268,7 +268,7 @@ def test_the_table_of_parameters_has_what_problems_have() -> None:
     own = {field.name for field in fields(Problem)}
     assert own - {"potentials", "terms"} == set(PARAMETERS)
     written = Problem().to_json()
-    assert set(written) == (own - {"nside", "circle"})
+    assert set(written) == (own - {"nside", "circle", "dimension"})
     for command in ("unimodal", "multimodal"):
         text = CliRunner().invoke(main, [command, "--help"]).output
         for name, parameter in PARAMETERS.items():

@@ -2,11 +2,12 @@
 
 import pytest
 
+from fieldsolve.equilibrium.bands import band_binodal, band_coupling
 from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.grids import Healpix, Kernel
 from fieldsolve.numerics.errors import InputError
-from fieldsolve.theorems.bands import band_binodal, band_coupling, measured_binodal
 from fieldsolve.theorems.dispersion import dispersion
+from fieldsolve.theorems.transition import measured_binodal
 
 
 @pytest.mark.parametrize(

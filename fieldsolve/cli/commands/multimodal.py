@@ -11,8 +11,10 @@ from fieldsolve.cli.values import POSITIVE
 @click.command(name="multimodal", short_help="Two densities: separation, collapse.")
 @click.option(
     "--potential", multiple=True, metavar="U",
-    help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...] (@x,y on the circle), or a HEALPix map (.fits, .npy); once for "
-    "two modalities alike, or once for each.  [default: two-well; on the circle vmf:6@1,0*0.7+6@-1,0*0.3]",
+    help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...] (@x,y on the circle; @axis or @-axis in any dimension), poly:C0,C1,... "
+    "of the height along the axis, or a HEALPix map (.fits, .npy); once for "
+    "two modalities alike, or once for each.  "
+    "[default: two-well; on the circle vmf:6@1,0*0.7+6@-1,0*0.3, with --dimension the same about the axis]",
 )  # fmt: skip
 @parameter_option("misalign")
 @click.option(

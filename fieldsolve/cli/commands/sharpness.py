@@ -34,6 +34,8 @@ from fieldsolve.cli.values import POSITIVE, Between
 @parameter_option("critic")
 @parameter_option("nside", help_text="HEALPix resolution.")
 @parameter_option("circle", help_text="So many points of the circle S^1 instead.")
+@parameter_option("dimension", help_text="Densities of the height along one axis of S^(D-1) instead.")
+@parameter_option("grid", help_text="This grid instead, as zonal:512,168.")
 @click.option(
     "--from",
     "highest",

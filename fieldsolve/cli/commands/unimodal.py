@@ -12,8 +12,9 @@ from fieldsolve.cli.values import Between
 @click.command(name="unimodal", short_help="One density, its Gibbs equilibrium.")
 @click.option(
     "--potential", metavar="U",
-    help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...] (@x,y on the circle), or a HEALPix map (.fits, .npy).  "
-    "[default: two-well; on the circle vmf:6@1,0*0.7+6@-1,0*0.3]",
+    help="flat, two-well, vmf:KAPPA@x,y,z[*WEIGHT][+...] (@x,y on the circle; @axis or @-axis in any dimension), poly:C0,C1,... "
+    "of the height along the axis, or a HEALPix map (.fits, .npy).  "
+    "[default: two-well; on the circle vmf:6@1,0*0.7+6@-1,0*0.3, with --dimension the same about the axis]",
 )  # fmt: skip
 @parameter_option("misalign", help_text="Rotate the potential by so many degrees: about the y axis, on a circle in its plane.")
 @click.option(

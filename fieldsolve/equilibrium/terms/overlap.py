@@ -12,7 +12,10 @@ _ACCURACY = 1e-10  # of K sigma, relative to the overlap
 
 
 def overlap(smoother: Smoother | None, rho: Array, sigma: Array, log_weights: Array) -> tuple[float, Array, Array]:
-    """int rho K sigma, K sigma and K rho; K = 1 without a smoother. rho, sigma: positive densities (N,); log_weights: the grid's."""
+    """int rho K sigma, K sigma and K rho; K = 1 without a smoother.
+
+    rho, sigma: positive densities (N,); log_weights: the grid's.
+    """
     if smoother is None and log_weights.size > 1:
         from_sigma, from_rho = (np.exp(log_function(one, log_weights)) for one in (sigma, rho))
         return float(np.mean(rho * from_sigma)), from_sigma, from_rho
