@@ -255,11 +255,12 @@ def _check_spectrum(term: Term, grid: Grid, modalities: int) -> None:
         most = min(grid.largest_degree, 3)
     except InputError:
         return
-    spectrum, uniform, step = term.spectrum(Modes(grid.dim, most), modalities), np.ones((modalities, grid.size)), 1e-3
-    rounding = 1e-3 * (1 + float(np.abs(spectrum).max()))
+    spectrum, step = term.spectrum(Modes(grid.dim, most), modalities), 1e-3
+    uniform = np.ones((modalities, grid.size)) * grid.weights
+    rounding = 1e-3 * (1 + float(np.abs(spectrum[1:]).max()))
     assert spectrum.shape == (most + 1, modalities, modalities), f"{term}: the spectrum has the shape {spectrum.shape}"
     for degree in range(1, most + 1):
-        harmonic = grid.zonal(degree) / np.sqrt(np.mean(grid.zonal(degree) ** 2))
+        harmonic = grid.weights * grid.zonal(degree) / np.sqrt(grid.mean(grid.zonal(degree) ** 2))
         for weights in (np.ones(modalities), np.linspace(1, -1, modalities) if modalities > 1 else np.ones(1)):
             delta = step * weights[:, None] * harmonic
             values = [term.evaluate(grid, uniform + sign * delta)[0] for sign in (-1, 0, 1)]

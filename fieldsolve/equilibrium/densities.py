@@ -109,6 +109,12 @@ def is_normalised(shift: float, corrected: float, floor: float) -> bool:
     return abs(corrected - shift) <= _ROUNDING * max(1 / (1 - floor), abs(corrected))
 
 
+def all_finite(field: Array) -> bool:
+    """Whether all values are finite, of which most sums tell at once."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.sum(field)) or np.isfinite(field).all())
+
+
 def normalise(field: Array, floor: float, log_weights: Array = EQUAL) -> LogDensity:
     """The density max(floor, exp(field - shift)) with the shift that makes its mean 1.
 
@@ -117,7 +123,7 @@ def normalise(field: Array, floor: float, log_weights: Array = EQUAL) -> LogDens
     field: (A, N), finite; log_weights: the grid's. Raises InputError for a field that is not finite, or a floor outside [0, 1).
     """
     check_floor(floor)
-    if not np.isfinite(np.sum(field)):
+    if not all_finite(field):
         raise InputError("a log-density is not finite")
     return renormalise(LogDensity(field, _tops(field, log_weights), floor, log_weights))
 

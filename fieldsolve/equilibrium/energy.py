@@ -8,6 +8,7 @@ import numpy as np
 from fieldsolve.equilibrium import energy_pass
 from fieldsolve.equilibrium.densities import (
     LogDensity,
+    all_finite,
     corrected_shift,
     from_density,
     is_normalised,
@@ -265,7 +266,7 @@ class Energy:
             for shift, row in zip(state.shift.tolist(), totals, strict=True)
         ]
         if not all(is_normalised(*pair, state.floor) for pair in zip(state.shift.tolist(), corrected, strict=True)):
-            if not np.isfinite(np.sum(state.field)):
+            if not all_finite(state.field):
                 return self._not_finite(state)
             state = renormalise(state.with_shift(np.array(corrected)))
             means = mean_pass(self.potentials, 1 / self.tau, self.mixing, state, move)
@@ -274,7 +275,7 @@ class Energy:
 
     def _term_by_term(self, state: LogDensity, move: Move) -> Evaluation:
         """Each term's variation from the densities themselves, then the pass; local cross-entropies are the pass's own."""
-        if not np.isfinite(np.sum(state.field)):
+        if not all_finite(state.field):
             return self._not_finite(state)
         state = renormalise(state)
         density = state.density()

@@ -8,7 +8,7 @@ import numpy as np
 
 from fieldsolve.numerics.arrays import Array
 
-_LEGENDRE = 9  # odd dimensions below it: the weight is no smooth function of the angle at the poles
+_LEGENDRE = 33  # odd dimensions below it, where midpoints converge like a power of the step, its exponent d - 1
 
 
 def has_legendre_nodes(dimension: int) -> bool:

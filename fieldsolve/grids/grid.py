@@ -226,8 +226,11 @@ class Grid(ABC):
         angles = 2 * np.arctan2(apart, along)  # accurate at antipodes too
         return np.asarray(kernel.relative_profile(angles) + self.log_peak(kernel))
 
-    def log_sums(self, kernel: Kernel, density: Array) -> Array:
-        """log (1/N) sum_j K_ij f_j, f >= 0, each as accurate as it is itself, of a grid that `has_log_sums`."""
+    def log_sums(self, kernel: Kernel, density: Array, weight: Array | None = None) -> Array:
+        """log (1/N) sum_j K_ij f_j, f >= 0, each as accurate as it is itself, of a grid that `has_log_sums`.
+
+        weight: (size,), what the sums count for. Raises InputError where one that counts depends on what is below all numbers.
+        """
         raise NotImplementedError(f"{self} has no sums in logarithms of its own")
 
     def finer(self, spacing: float) -> str:

@@ -161,7 +161,7 @@ class Smoother:
         if power:
             return np.asarray(self.log_smooth(np.ldexp(density, -power), weight) + power * np.log(2.0))
         if self.grid.has_log_sums:
-            return self._log_sums(density)
+            return self._log_sums(density, weight)
         result, lost = _harmonic_where_accurate(self, density, least, 0.0, weight)
 
         def take_logarithm(at: slice) -> None:
@@ -183,14 +183,14 @@ class Smoother:
             scaled = self.smooth_closely(np.ldexp(density, -power), float(np.ldexp(relevant, -power)), weight)
             return np.ldexp(scaled, power)
         if self.grid.has_log_sums:
-            return np.asarray(np.exp(self._log_sums(density)))
+            return np.asarray(np.exp(self._log_sums(density, np.zeros(self.grid.size))))
         result, lost = _harmonic_where_accurate(self, density, least, relevant, weight)
         if len(lost.points):
             result[lost.points] = np.exp(_log_smoothed_at(self, density, lost))
         return result
 
-    def _log_sums(self, density: Array) -> Array:
-        return self.grid.log_sums(self.kernel, self.balance * density) + np.log(self.balance)
+    def _log_sums(self, density: Array, weight: Array | None) -> Array:
+        return self.grid.log_sums(self.kernel, self.balance * density, weight) + np.log(self.balance)
 
 
 @lru_cache(maxsize=2)

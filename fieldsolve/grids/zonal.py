@@ -25,6 +25,7 @@ LARGEST_COUNT = 8192
 USUAL = 200.0
 
 _PLAIN = 600.0  # nats that kernels may span to be kept as numbers
+_SMALLEST_LOG, _LOG_ACCURACY = -744.0, -25.0  # of the least number; of what may be left out of a sum, relative
 _PARTS = 4096  # of a node's cell that the rim of a cap cuts
 _SAME = 1e-9  # relative, of a function's values around the axis
 _ORTHONORMAL = 1e-3
@@ -47,7 +48,7 @@ class Zonal(Grid):
 
     The axis is the last coordinate. A node stands for the sphere S^{d-2} of all points at its angle; of the uniform measure it
     has w_i ~ sin^{d-2} theta_i (midpoints of equal steps, which converge geometrically; Gauss and Legendre's nodes in odd
-    dimensions below 9), far below all numbers near the poles: hence `log_weights`, and densities stored by mass.
+    dimensions below 33), far below all numbers near the poles: hence `log_weights`, and densities stored by mass.
     log K(t, t') = kappa t t' + log A_{d-1}(kappa r r') - log A_d(kappa), r = sqrt(1 - t^2), is exact.
 
     dimension: d, from 3 to 4096. count: at least 2 pi sqrt(d); by default what tau = 0.01 needs. Raises InputError for others.
@@ -233,16 +234,24 @@ class Zonal(Grid):
         if values.is_plain:
             # Not a matrix product: its bits would depend on the number of threads.
             return np.asarray(np.einsum("ij,j->i", values.entries, field) / self.size)
-        above, below = (np.exp(self.log_sums(kernel, np.maximum(sign * field, 0.0))) for sign in (1, -1))
+        uncounted = np.zeros(self.size)
+        above, below = (np.exp(self.log_sums(kernel, np.maximum(sign * field, 0.0), uncounted)) for sign in (1, -1))
         return np.asarray(above - below)
 
-    def log_sums(self, kernel: Kernel, density: Array) -> Array:
+    def log_sums(self, kernel: Kernel, density: Array, weight: Array | None = None) -> Array:
         values = _kernel(self, kernel)
         with np.errstate(divide="ignore"):
             if values.is_plain:
                 return np.asarray(np.log(self.pair_sums(kernel, density)))
             logs, result = np.log(density / self.size), np.empty(self.size)
         threads.over_blocks(_log_sums_of_rows, self.size, 20 * self.size**2, values.entries, logs, result)
+        most = values.entries[:, density == 0].max(axis=1, initial=-np.inf)  # what is lost with masses below all numbers
+        is_lost = most + _SMALLEST_LOG + np.log(self.size) > result + _LOG_ACCURACY
+        if np.any(is_lost if weight is None else is_lost & (weight > 0)):
+            raise InputError(
+                f"the {kernel.critic} kernel at tau = {kernel.tau:g} spans so much that a density's faintest parts, below all "
+                "numbers, count; give a floor above 0 or a larger tau"
+            )
         return result
 
     def sum_error(self, kernel: Kernel) -> float:

@@ -582,7 +582,8 @@ def test_the_dataset(tmp_path: Path) -> None:
 
 AXES_TRIED = {
     "tau": [0.5, 1.0], "floor": [0.01, 0.1], "coupling": [0.1, 0.3], "misalign": [0.0, 20.0], "nside": [2, 4], "circle": [30, 60],
-    "dimension": [4, 16], "batch": [4.0, 64.0], "tolerance": [1e-6, 1e-4], "max_steps": [3, 1000], "critic": ["cosine", "rbf"], "energy": ["intrinsic", "smoothed"],
+    "dimension": [4, 16], "batch": [4.0, 64.0], "tolerance": [1e-6, 1e-4], "max_steps": [3, 1000], "critic": ["cosine", "rbf"],
+    "energy": ["intrinsic", "smoothed"],
 }  # fmt: skip
 
 
@@ -594,7 +595,8 @@ def test_every_number_and_word_of_a_problem_is_an_axis() -> None:
 @pytest.mark.parametrize("axis", sorted(AXES_TRIED))
 def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
     problem = {name: value for name, value in {"tau": 1.0, "nside": 2, "coupling": 0.2}.items() if name not in (axis, "nside")}
-    problem |= {"potential": "flat"} if axis in ("circle", "dimension") else {"nside": 2} if axis != "nside" else {}
+    is_other_grid = axis in ("circle", "dimension")
+    problem |= {"potential": "flat"} if is_other_grid else {"nside": 2} if axis != "nside" else {}
     problem |= {"energy": "smoothed"} if axis == "batch" else {}
     diagram = fill(spec_of({"problem": problem, "axes": {axis: AXES_TRIED[axis]}}), tmp_path / "d", in_this_process)
     assert diagram.failures == []
@@ -602,7 +604,7 @@ def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
     name = "energy_kind" if axis == "energy" else axis
     assert [row[name] for row in rows] == [str(value) for value in AXES_TRIED[axis]]
     for value, energy in zip(AXES_TRIED[axis], diagram.field("energy"), strict=True):
-        names = ["flat" if axis == "circle" else "two-well"] * 2
+        names = ["flat" if is_other_grid else "two-well"] * 2
         plain = {key: given for key, given in {**problem, "floor": 1e-3}.items() if key not in (axis, "potential")}
         assert energy == Problem(names, **plain).at(axis, value).solve().energy
     assert write_pictures(diagram, tmp_path / "d") == []
