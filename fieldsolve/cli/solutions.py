@@ -70,7 +70,8 @@ def default_potential(grid: Grid) -> str:
 def problem_of(options: dict[str, Any], potentials: Any, grid: Grid) -> Problem:
     """The problem that options name, with these potentials on this grid."""
     named = {name: options[name] for name in PARAMETERS if name in options and name not in _PLACES}
-    return Problem(potentials, grid=grid, terms=options["terms"], start=_start(options["start"]), **named)
+    place = {"dimension": options["dimension"]} if options["dimension"] is not None else {"grid": grid}
+    return Problem(potentials, **place, terms=options["terms"], start=_start(options["start"]), **named)
 
 
 def _start(text: str | None) -> Any:

@@ -61,6 +61,12 @@ def positive_of(text: str) -> Positive:
     raise InputError(f"the positive is none, aligned, a cosine from -1 to 1 or vmf:CONCENTRATION, not {text!r}")
 
 
+def check_negatives(negatives: float) -> None:
+    """Raise InputError unless it is a whole number from 1 to 1e60."""
+    if not 1 <= negatives <= MOST_NEGATIVES or negatives != round(negatives):
+        raise InputError(f"a batch has a whole number of negatives from 1 to {MOST_NEGATIVES:g}, not {negatives:g}")
+
+
 @dataclass(frozen=True, eq=False)
 class Levels:
     """Values s at which exp(-s K) is taken, for integrals over ds/s, and K around a point of a sphere.
@@ -131,10 +137,9 @@ def batch_factors(kernel: Kernel, dim: int, negatives: float, positive: Positive
 
     Beyond the paper. e_l = -N int (ds/s) a phi^(N-1) g_l, f_l = N (N - 1) int (ds/s) a phi^(N-2) g_l^2, with g_l(s) =
     int exp(-s K) P_l dmu, phi = g_0. They take the places of k_l and k_l^2, which they tend to as N grows. Raises InputError for
-    N outside 1 to 1e60.
+    an N that is no whole number from 1 to 1e60.
     """
-    if not 1 <= negatives <= MOST_NEGATIVES:
-        raise InputError(f"a batch has from 1 to {MOST_NEGATIVES:g} negatives, not {negatives:g}")
+    check_negatives(negatives)
     at = levels(kernel, dim, negatives, positive)
     lost = at.eigenvalues(dim, lmax)
     log_phi = np.log(np.maximum(1 + lost[0], np.finfo(np.float64).tiny))

@@ -164,8 +164,8 @@ PARAMETERS: dict[str, Parameter] = {
             choices=lambda: ("intrinsic", "smoothed"),
         ),
         Parameter(
-            "batch", float, None, "Negatives N of a finite batch, in the smoothed energy.", "the batch's negatives", unit="N",
-            least=1.0, most=1e60, automatic="infinitely many",
+            "batch", int, None, "Negatives N of a finite batch, in the smoothed energy.", "the batch's negatives", unit="N",
+            least=1, most=10**60, automatic="infinitely many",
         ),
         Parameter(
             "positive", str, "aligned",

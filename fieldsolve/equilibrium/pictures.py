@@ -139,6 +139,10 @@ def plot_trace(ax: Axes, solution: Solution) -> Axes:
         ax.plot(steps, np.maximum(values, LEAST_NATS), style, ms=3, lw=1.2, color=colour, label=label)
     ax.axhline(solution.problem.nats, color="grey", lw=0.8, ls="--", label="tolerance")
     ax.set(yscale="log", xlabel="step", ylabel="nats")
+    if solution.atoms is not None:
+        ax.plot(
+            steps[-1], max(solution.stationarity, LEAST_NATS), "*", ms=11, color=INK, label="stationarity off the grid's points"
+        )
     ax.set_title(solution.status.value.split(":")[0] + f" after {len(trace)} step{'s' if len(trace) != 1 else ''}")
     ax.legend(fontsize=8, frameon=False)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -30,6 +30,7 @@ TOLERANCES = {"intrinsic": 1e-9, "smoothed": 1e-3}
 
 _FLOORS = (0.0, 1e-3)  # of one modality, of several
 _NSIDE = 64
+_MOST_REFINED = 6  # times that nodes are added
 _SHORT = ("grid", "nside", "circle", "dimension")  # what names a grid
 _PLAIN = (
     "tau", "floor", "misalign", "energy", "batch", "positive", "tolerance", "max_steps", "escape", "polish", "allow_unresolved",
@@ -43,7 +44,7 @@ class Problem:
 
     potentials: one, or several in a list, each a Potential, a name (`named`), a map's path, an array of the grid's size or a
     function of points (n, d); one potential is one modality. grid, or nside, circle or dimension for short: where densities
-    live; a dimension's zonal grid has the nodes that kernel and potentials of slope 1 need at tau. misalign: rotates the last
+    live; a dimension's zonal grid has the nodes that kernel and potentials need at tau. misalign: rotates the last
     potential, in degrees. tau, floor, critic, batch, positive, tolerance (nats), max_steps, escape, polish, allow_unresolved:
     see `parameters`. coupling: a number, or a mixing matrix (A, A) with rows of sum 1. energy: intrinsic or smoothed. terms:
     what is added to the energy, as Terms or their names. start: a name, densities (A, N), or None for what the energy allows.
@@ -55,7 +56,7 @@ class Problem:
     floor: float | None = DEFAULTS["floor"]
     coupling: Any = DEFAULTS["coupling"]
     energy: str = DEFAULTS["energy"]
-    batch: float | None = DEFAULTS["batch"]
+    batch: int | None = DEFAULTS["batch"]
     positive: str = DEFAULTS["positive"]
     misalign: float = DEFAULTS["misalign"]
     grid: Any = None
@@ -75,6 +76,7 @@ class Problem:
         for name in _PLAIN:
             self._set(name, PARAMETERS[name].check(getattr(self, name)))
         self._set("critic", str(critic_of(self.critic)))
+        is_given = self.grid is not None
         grid = _grid(self.grid, self.nside, self.circle, self.dimension, Kernel(self.critic, self.tau))
         self._set("grid", grid)
         self._set("dimension", grid.dimension if isinstance(grid, Zonal) else None)
@@ -82,6 +84,8 @@ class Problem:
         self._set("circle", grid.count if isinstance(grid, Circle) else None)
         given = as_tuple(self.potentials)
         self._set("potentials", tuple(str(one) if isinstance(one, Path) else self._accepted(one) for one in given))
+        if isinstance(grid, Zonal) and not is_given:
+            self._set("grid", self._resolving(grid))
         if self.floor is None:
             self._set("floor", _FLOORS[self.modalities > 1])
         check_floor(self.floor or 0.0)
@@ -99,6 +103,17 @@ class Problem:
         if self.escape and self.energy != "smoothed":
             raise InputError("escape from saddles is for the smoothed energy; ask for it, or leave escape out")
         self._require_floor()
+
+    def _resolving(self, grid: Zonal) -> Zonal:
+        """A zonal grid of the dimension with nodes enough for the potentials, which finer ones may show to be steeper."""
+        kernel = self.kernel if self.energy == "smoothed" else None
+        for _ in range(_MOST_REFINED):
+            potentials = [potential_of(one, grid) for one in self.potentials]
+            needed = grid.nodes_needed(np.stack([one.on(grid) for one in potentials]) / self.tau, kernel)
+            if needed <= grid.count:
+                break
+            grid = Zonal(grid.dimension, needed)
+        return grid
 
     def _accepted(self, given: Any) -> Any:
         """A potential's name as it is, since maps are read on demand; anything else as a Potential."""

@@ -130,8 +130,8 @@ class Zonal(Grid):
 
     def evaluate(self, function: Callable[[Array], Array]) -> Array:
         """The function at the nodes. Raises InputError for one that is no function of the height along the axis."""
-        every = slice(0, self.size)
-        values, *others = (np.asarray(function(self._around(k, sign, every))) for k, sign in ((0, 1.0), (0, -1.0), (1, 1.0)))
+        around = (self._around(k, sign, slice(None)) for k, sign in ((0, 1.0), (0, -1.0), (1, 1.0)))
+        values, *others = (np.asarray(function(points)) for points in around)
         size = 1 + float(np.abs(values).max())
         if any(not np.allclose(values, other, rtol=0, atol=_SAME * size, equal_nan=True) for other in others):
             raise InputError(
@@ -164,11 +164,7 @@ class Zonal(Grid):
             angle = edges[i] + (edges[i + 1] - edges[i]) * steps
             mass = np.log(np.sin(angle)) * (self.dimension - 2)
             share = np.exp(mass - mass.max())
-            covered = np.zeros(_PARTS, dtype=bool)
-            if np.any(along > 0):
-                covered |= angle <= radius
-            if np.any(along < 0):
-                covered |= angle >= pi - radius
+            covered = (np.any(along > 0) & (angle <= radius)) | (np.any(along < 0) & (angle >= pi - radius))
             inside[i] = np.sum(share[covered]) / np.sum(share)
         return inside
 
@@ -201,10 +197,16 @@ class Zonal(Grid):
                 f"the grid {self} knows the kernels of critics that are linear in z.z', as cosine and rbf; {kernel.critic} is not"
             )
 
+    def nodes_needed(self, costs: Array, kernel: Kernel | None) -> int:
+        """How many nodes resolve Gibbs densities exp(-costs), (A, size), and a kernel, as far as these nodes tell."""
+        return nodes_for(self.dimension, self._steepest(costs) * (1 - _SAME) + (0.0 if kernel is None else kernel.concentration))
+
+    def _steepest(self, costs: Array) -> float:
+        """Of the costs in the height: the concentration that densities have at most."""
+        return float(np.abs(np.diff(costs) / np.diff(self.heights)).max())
+
     def require_resolved(self, costs: Array, kernel: Kernel | None) -> None:
-        """Their concentration is the largest slope of the costs in the height."""
-        steepest = float(np.abs(np.diff(costs) / np.diff(self.heights)).max())
-        needed = nodes_for(self.dimension, steepest * (1 - _SAME) + (0.0 if kernel is None else kernel.concentration))
+        steepest, needed = self._steepest(costs), self.nodes_needed(costs, kernel)
         if needed > self.count:
             raise InputError(
                 f"the density exp(-U/tau) has a concentration of {steepest:.4g}, which {self} does not resolve; it needs "

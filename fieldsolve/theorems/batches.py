@@ -70,7 +70,8 @@ def halfway(kernel: Kernel, dimension: int, positive: Positive) -> float:
     low, high = 0.0, np.log(MOST_NEGATIVES)
 
     def critical(log_n: float) -> float:
-        return batch_dispersion(kernel, dimension, min(float(np.exp(log_n)), MOST_NEGATIVES), positive, 1).breaks_at
+        count = min(float(round(np.exp(log_n))), MOST_NEGATIVES)
+        return batch_dispersion(kernel, dimension, count, positive, 1).breaks_at
 
     if not critical(high) < (0.5 + limit) / 2:
         return float("inf")

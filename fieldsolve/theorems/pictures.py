@@ -55,7 +55,7 @@ def plot_batches(dispersion: Dispersion, batch: BatchDispersion) -> Figure:
     left.set(xlabel="degree l", ylabel="critical coupling lambda_c", title=f"by degree; {batch.positive.words}")
     left.legend(frameon=False)
     left.xaxis.set_major_locator(MaxNLocator(integer=True))
-    numbers = np.geomspace(1, max(1e6, 100 * batch.negatives), 61)
+    numbers = np.unique(np.rint(np.geomspace(1, max(1e6, 100 * batch.negatives), 61)))
     kinds = [batch.positive, *(one for one in map(positive_of, ("aligned", "0.3", "none")) if one != batch.positive)]
     for positive, style in zip(kinds, ("-", "--", "-.", ":"), strict=False):
         couplings = [batch_dispersion(kernel, dispersion.dimension, float(n), positive, 1).critical_couplings[0] for n in numbers]

@@ -582,7 +582,7 @@ def test_the_dataset(tmp_path: Path) -> None:
 
 AXES_TRIED = {
     "tau": [0.5, 1.0], "floor": [0.01, 0.1], "coupling": [0.1, 0.3], "misalign": [0.0, 20.0], "nside": [2, 4], "circle": [30, 60],
-    "dimension": [4, 16], "batch": [4.0, 64.0], "tolerance": [1e-6, 1e-4], "max_steps": [3, 1000], "critic": ["cosine", "rbf"],
+    "dimension": [4, 16], "batch": [4, 64], "tolerance": [1e-6, 1e-4], "max_steps": [3, 1000], "critic": ["cosine", "rbf"],
     "energy": ["intrinsic", "smoothed"],
 }  # fmt: skip
 

@@ -225,7 +225,8 @@ def test_potentials_that_are_no_functions_of_the_axis_are_refused(tmp_path: Path
     with pytest.raises(InputError, match="functions of the height along its axis"):
         fs.Problem("poly:0,-1", dimension=8, misalign=30.0).solve()
     with pytest.raises(InputError, match=r"concentration of 900.*needs 237 nodes.*zonal:512,237"):
-        fs.Problem("poly:0,-9", 0.01, dimension=512).solve()
+        fs.Problem("poly:0,-9", 0.01, grid="zonal:512,168").solve()
+    assert fs.Problem("poly:0,-9", 0.01, dimension=512).grid == Zonal(512, 237)
     with pytest.raises(InputError, match="poly:C0,C1"):
         fs.Problem("poly:x", dimension=8)
     with pytest.raises(InputError, match="one grid"):

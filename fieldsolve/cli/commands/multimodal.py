@@ -19,10 +19,14 @@ from fieldsolve.cli.values import POSITIVE
 @parameter_option("misalign")
 @click.option(
     "--pairs", multiple=True, metavar="FILE",
-    help="Potentials from matched embeddings: one file of shape (2, n, d), or twice one of shape (n, d); formats as in diagnose.",
+    help="Potentials from matched embeddings: one file of shape (2, n, d), or twice one of shape (n, d); formats as in diagnose. "
+    "On the sphere of their three leading directions; with --dimension d as functions of the height along the gap's axis.",
 )  # fmt: skip
 @click.option(
-    "--bandwidth", type=POSITIVE, metavar="RAD", help="Of the kernel regression from pairs.  [default: spread n^(-1/6)]"
+    "--bandwidth",
+    type=POSITIVE,
+    metavar="RAD",
+    help="Of the kernel regression from pairs.  [default: spread n^(-1/6); of heights spread n^(-1/5)]",
 )
 @click.option("--normalize", is_flag=True, help="Scale rows of pairs to unit length instead of refusing others.")
 @parameter_option("coupling")
@@ -44,7 +48,9 @@ def command(**options: Any) -> None:
     Energies are in nats, relative to the uniform probability measure: F = (F_1 + F_2 - coupling D)/2.
     """
     from fieldsolve.cli.solutions import chosen_grid, default_potential, problem_of, run
+    from fieldsolve.embeddings.heights import read_heights
     from fieldsolve.embeddings.pairs import read_pairs
+    from fieldsolve.grids import Zonal
 
     names = options["potential"]
     if options["pairs"] and (names or options["misalign"]):
@@ -54,6 +60,8 @@ def command(**options: Any) -> None:
     grid = chosen_grid(options)
 
     def potentials() -> Any:
+        if options["pairs"] and isinstance(grid, Zonal):
+            return read_heights(options["pairs"], options["normalize"]).potentials(options["bandwidth"])
         if options["pairs"]:
             return read_pairs(options["pairs"], options["normalize"]).potentials(options["bandwidth"])
         given = list(names or (default_potential(grid),))

@@ -21,7 +21,7 @@ from fieldsolve.cli.values import Between
     "--coupling", type=Between(0.0, 1.0), metavar="L", help="Say what the separated state of two bands is at this coupling too."
 )
 @click.option(
-    "--batch", type=Between(1.0, 1e60), metavar="N",
+    "--batch", type=click.IntRange(1, 10**60), metavar="N",
     help="For N negatives instead of infinitely many: a batch of N + 1 pairs; CLIP's was 32767.",
 )  # fmt: skip
 @click.option(

@@ -7,10 +7,10 @@ from typing import Protocol
 import numpy as np
 
 from fieldsolve.equilibrium.batches import (
-    MOST_NEGATIVES,
     Levels,
     Positive,
     batch_factors,
+    check_negatives,
     levels,
     log_share,
     positive_of,
@@ -41,7 +41,7 @@ class FiniteBatch(Contrast):
     N >= 1; positive: as in `batches.positive_of`. Raises InputError for values out of range.
     """
 
-    negatives: float
+    negatives: int
     positive: str = "aligned"
     mixing: Array | None = field(default=None, repr=False, compare=False)
     kernel: Kernel | None = field(default=None, repr=False, compare=False)
@@ -50,8 +50,7 @@ class FiniteBatch(Contrast):
     needs_coupling = True
 
     def __post_init__(self) -> None:
-        if not 1 <= self.negatives <= MOST_NEGATIVES:
-            raise InputError(f"a batch has from 1 to {MOST_NEGATIVES:g} negatives, not {self.negatives:g}")
+        check_negatives(self.negatives)
         positive_of(self.positive)
 
     def within(self, mixing: Array, kernel: Kernel | None) -> "FiniteBatch":
@@ -74,8 +73,8 @@ class FiniteBatch(Contrast):
 
     def evaluate(self, grid: Grid, density: Array) -> tuple[float, Array]:
         mixing, kernel = self._within()
-        sums = _sums(grid, kernel, self.negatives, positive_of(self.positive))
-        found = [_Expected(sums, self.negatives, one) for one in density]
+        sums = _sums(grid, kernel, float(self.negatives), positive_of(self.positive))
+        found = [_Expected(sums, float(self.negatives), one) for one in density]
         value, variation = 0.0, np.zeros_like(density)
         for a, row in enumerate(mixing.tolist()):
             for b, weight in enumerate(row):
