@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fieldsolve.grids import Circle as Circle
     from fieldsolve.grids import Healpix as Healpix
     from fieldsolve.grids import Kernel as Kernel
+    from fieldsolve.grids import Zonal as Zonal
     from fieldsolve.numerics.errors import InputError as InputError
 
 __version__ = "0.1.0"
@@ -46,6 +47,7 @@ _HOMES = {
     "Potential": "equilibrium.potentials",
     "Problem": "equilibrium.problem",
     "Solution": "equilibrium.solution",
+    "Zonal": "grids",
     "diagnose": "diagnose.diagnosis",
     "flat": "equilibrium.potentials",
     "follow": "equilibrium.continuation",

@@ -13,6 +13,7 @@ from fieldsolve.cli.options import NOT_CONVERGED
 from fieldsolve.cli.progress import progress
 from fieldsolve.cli.say import say
 from fieldsolve.cli.studies import check_places, write_figure
+from fieldsolve.equilibrium.atoms import Atoms
 from fieldsolve.equilibrium.descent import Status
 from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.equilibrium.problem import Problem
@@ -40,6 +41,8 @@ _UNITS = {
 
 _TITLES = {"symmetric_kl": "symmetric KL"}
 
+
+_SHOWN_ATOMS = 3
 
 _PLACES = ("nside", "circle", "dimension", "grid", "start")
 
@@ -121,6 +124,16 @@ def print_solution(solution: Solution, summary: dict[str, Any], as_json: bool, q
         say(_table(solution, summary))
 
 
+def _described(atoms: Atoms, a: int) -> str:
+    """How many atoms a density consists of, and on a zonal grid at which heights the heaviest are."""
+    count = f"{len(atoms.masses[a])} atom{'s' if len(atoms.masses[a]) != 1 else ''}"
+    if atoms.shells.directions > 1 or atoms.shells.dimension == 1:
+        return count
+    heaviest = np.argsort(-atoms.masses[a], kind="stable")[:_SHOWN_ATOMS]
+    heights = ", ".join(f"{atoms.positions[a][i, 0]:.6g}" for i in heaviest)
+    return f"{count} at height {heights}{', ...' if len(atoms.masses[a]) > _SHOWN_ATOMS else ''}"
+
+
 def _table(solution: Solution, summary: dict[str, Any]) -> str:
     lines = [
         f"{summary['status']} ({summary['steps']} step{'s' if summary['steps'] != 1 else ''}, {summary['seconds']:.3g} s)",
@@ -130,6 +143,8 @@ def _table(solution: Solution, summary: dict[str, Any]) -> str:
         lines.append(f"{'local stability':<22}{solution.curvature.sentence}")
     if solution.phase_sentence is not None:
         lines.append(f"{'phase':<22}{solution.phase_sentence}")
+    if solution.atoms is not None:
+        lines.append(f"{'atoms':<22}{' | '.join(_described(solution.atoms, a) for a in range(solution.modalities))}")
     lines += [f"{'term ' + name + '  ':<22}{value:.10g} nats" for name, value in summary["terms"].items()]
     rows = []
     for name in _ROWS:

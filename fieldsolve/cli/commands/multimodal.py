@@ -31,8 +31,8 @@ from fieldsolve.cli.values import POSITIVE
 @click.option("--normalize", is_flag=True, help="Scale rows of pairs to unit length instead of refusing others.")
 @parameter_option("coupling")
 @problem_options(
-    starts="global, uniform, gibbs, tilted, random:SEED, intrinsic (for the smoothed energy)",
-    default_start="global; for the smoothed energy tilted and intrinsic, whichever ends lower",
+    starts="global, uniform, gibbs, tilted, random:SEED, intrinsic (for the smoothed energy), bands (with --dimension)",
+    default_start="global; for the smoothed energy tilted, intrinsic and bands, whichever ends lower",
     default_floor="0.001",
 )
 @result_options("summary.json, fields.fits (.npz off the sphere), trace.csv and figure.png")
