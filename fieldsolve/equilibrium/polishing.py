@@ -27,7 +27,7 @@ class Settled:
 
 
 def points_covered(grid: Grid, density: Array, floor: float) -> Array:
-    """1/sum p_i^2 of the shares p of each density's excess mass, (A,): how many points it stands on."""
+    """1/sum p_i^2 of the shares p of each density's excess mass, (A,): how many points it stands on; all without any."""
     weights = grid.weights
 
     def sums(at: slice) -> tuple[Array, Array]:
@@ -35,7 +35,7 @@ def points_covered(grid: Grid, density: Array, floor: float) -> Array:
         return excess.sum(axis=1), np.einsum("an,an->a", excess, excess)
 
     masses, squares = (np.sum(parts, axis=0) for parts in zip(*threads.over_chunks(sums, grid.size), strict=True))
-    return np.asarray(masses**2 / squares)
+    return np.asarray(np.where(squares > 0, masses**2 / np.where(squares > 0, squares, 1.0), grid.size))
 
 
 def is_spiked(grid: Grid, density: Array, floor: float) -> bool:
