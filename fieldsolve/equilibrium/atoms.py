@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.grids import Grid, Kernel
 from fieldsolve.grids.shells import Shells
+from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 
@@ -21,7 +21,6 @@ _MERGED = 0.05  # of the kernel's width, within which atoms are made one where t
 _ROUNDING = 1e-12
 _NEW = 0.02  # mass of an atom that is added
 _CANDIDATES = 4  # lowest points of the grid from which the variation's least value is looked for
-_LEAST_NODES, _MOST_NODES = 3000, 15_000  # of the grid that the floor's integrals are taken on
 _LOG_ROOM = 30.0  # by which logarithms of masses may move in one descent
 
 
@@ -83,46 +82,23 @@ class Polished:
     cross_entropy: Array
 
 
-def why_unpolished(energy: Energy) -> str | None:
-    """Why densities of an energy cannot be moved off a grid's points, or None."""
-    if energy.kernel is None:
-        return "spikes of intrinsic energies are as narrow as the grid's points"
-    if energy.added:
-        return "atoms of energies with added terms are not known"
-    if energy.kernel.critic.linear is None:
-        return f"atoms are known for critics that are linear in z.z', and {energy.kernel.critic} is not"
-    if energy.grid.shells() is None:
-        return f"atoms are known on spheres and circles, not on {energy.grid}"
-    return None
-
-
+@dataclass(frozen=True, eq=False)
 class AtomEnergy:
     """A smoothed energy of atoms over a floor: rho_a = floor + (1 - floor) sum_i m_ai delta(x_ai).
 
-    potentials: U_a at points (n, components), one a modality. The floor's integrals are means over the grid. Raises InputError
-    where `why_unpolished` says why.
+    shells: where atoms are; kernel, mixing: the energy's; costs: U_a/tau_a at shells (n, components), one a modality. nodes:
+    shells from which the variation's least value is looked for, and over which, with their shares of the uniform measure, the
+    floor's integrals are taken; levels: floor int U_a/tau_a dmu, (A,).
     """
 
-    def __init__(self, energy: Energy, potentials: Sequence[Callable[[Array], Array]], floor: float) -> None:
-        reason, shells = why_unpolished(energy), energy.grid.shells()
-        if reason is not None or shells is None or energy.kernel is None:
-            raise InputError(f"densities cannot be moved off the grid: {reason}")
-        self.energy, self.floor, self.shells, self.kernel = energy, floor, shells, energy.kernel
-        self.grid, self.mixing = energy.grid, energy.mixing
-        self._tau = np.broadcast_to(energy.binding.tau, energy.modalities)
-        self._potentials = potentials
-        rough = _rough(self.grid, self.kernel)
-        if floor > 0 and rough.size > _MOST_NODES:
-            raise InputError(
-                f"densities cannot be moved off the grid: with a floor it takes sums over all pairs of {rough.size} points"
-            )
-        self._nodes = rough.shell_vectors()
-        self._share = np.broadcast_to(rough.weights, rough.size) / rough.size
-        self._level = floor * self.grid.mean(energy.potentials) / self._tau
-
-    def potential(self, a: int, where: Array) -> Array:
-        """U_a/tau_a at shells (n, components)."""
-        return np.asarray(self._potentials[a](self.grid.from_shells(where)) / self._tau[a])
+    shells: Shells
+    kernel: Kernel
+    mixing: Array
+    costs: Sequence[Callable[[Array], Array]]
+    nodes: Array
+    floor: float = 0.0
+    shares: Array | None = None
+    levels: Array | None = None
 
     def log_smoothed(self, atoms: Atoms, b: int, where: Array) -> Array:
         """log K rho_b at shells."""
@@ -131,14 +107,17 @@ class AtomEnergy:
 
     def binding(self, atoms: Atoms) -> Array:
         """int U_a rho_a/tau_a, (A,)."""
-        own = [masses @ self.potential(a, where) for a, (where, masses) in enumerate(_each(atoms))]
-        return np.asarray(self._level + (1 - self.floor) * np.array(own))
+        own = [masses @ self.costs[a](where) for a, (where, masses) in enumerate(_each(atoms))]
+        level = 0.0 if self.levels is None else self.levels
+        return np.asarray(level + (1 - self.floor) * np.array(own))
 
     def cross_entropy(self, atoms: Atoms) -> Array:
         """-int rho_a log K rho_b, (A, A)."""
         result = np.empty((atoms.modalities, atoms.modalities))
         for b in range(atoms.modalities):
-            even = self.floor * (self._share @ self.log_smoothed(atoms, b, self._nodes)) if self.floor > 0 else 0.0
+            even = 0.0
+            if self.floor > 0 and self.shares is not None:
+                even = self.floor * float(self.shares @ self.log_smoothed(atoms, b, self.nodes))
             for a, (where, masses) in enumerate(_each(atoms)):
                 result[a, b] = -even - (1 - self.floor) * (masses @ self.log_smoothed(atoms, b, where))
         return result
@@ -154,7 +133,7 @@ class AtomEnergy:
 
         g_a = U_a/tau + sum_b M_ab log K rho_b + sum_b M_ba K(rho_b/K rho_a). pulls: those of the atoms, if they are known.
         """
-        value, slope = self.potential(a, where), np.zeros_like(where)
+        value, slope = self.costs[a](where), np.zeros_like(where)
         if with_slopes:
             slope += self._potential_slope(a, where)
         for b in range(atoms.modalities):
@@ -183,9 +162,9 @@ class AtomEnergy:
     def _sources(self, atoms: Atoms, b: int) -> list[tuple[Array, Array]]:
         """What rho_b consists of: shells and masses."""
         own = [(atoms.positions[b], (1 - self.floor) * atoms.masses[b])]
-        if self.floor > 0:
-            counted = self._share > 0
-            own.append((self._nodes[counted], self.floor * self._share[counted]))
+        if self.floor > 0 and self.shares is not None:
+            counted = self.shares > 0
+            own.append((self.nodes[counted], self.floor * self.shares[counted]))
         return own
 
     def _pulled(self, where: Array, sources: Array, log_weights: Array, with_slopes: bool = True) -> tuple[Array, Array]:
@@ -204,7 +183,7 @@ class AtomEnergy:
             for sign in (1, -1):
                 moved = where.copy()
                 moved[:, c] += sign * _STEP
-                ends.append(self.potential(a, moved / np.linalg.norm(moved, axis=1, keepdims=True)))
+                ends.append(self.costs[a](moved / np.linalg.norm(moved, axis=1, keepdims=True)))
             slope[:, c] = (ends[0] - ends[1]) / (2 * _STEP)
         return slope
 
@@ -224,8 +203,8 @@ class AtomEnergy:
         from scipy.optimize import minimize  # slow to import: 0.4 s
 
         pulls = self.pulls(atoms, a)
-        values = self.variation(atoms, a, self._nodes, pulls=pulls)[0]
-        starts = [*self._nodes[np.argsort(values, kind="stable")[:_CANDIDATES]], *atoms.positions[a]]
+        values = self.variation(atoms, a, self.nodes, pulls=pulls)[0]
+        starts = [*self.nodes[np.argsort(values, kind="stable")[:_CANDIDATES]], *atoms.positions[a]]
         best, at = float(values.min()), starts[0]
         for start in starts:
             found = minimize(self._at_free_vector, start, args=(atoms, a, pulls), jac=True, method="L-BFGS-B")
@@ -272,6 +251,13 @@ class AtomEnergy:
 
     def polish(self, atoms: Atoms, tolerance: float) -> Polished:
         """Descend, look whether the variation is lower off the atoms, add one there if it is; to a tolerance in nats."""
+        import scipy.optimize  # noqa: F401  # so that its matrix library is among those that are limited
+
+        with threads.one_blas_thread():  # whose sums the number of threads would order
+            best, stationarity = self._settled(atoms, tolerance)
+        return Polished(best, self.value(best), stationarity, self.binding(best), self.cross_entropy(best))
+
+    def _settled(self, atoms: Atoms, tolerance: float) -> tuple[Atoms, float]:
         best, stationarity = self.descend(merged(atoms)), np.inf
         for _ in range(_ROUNDS):
             best = merged(best)
@@ -282,33 +268,11 @@ class AtomEnergy:
             if not self.value(tried) < self.value(best):
                 break
             best = tried
-        fewer = self.descend(merged(best, _MERGED * self.kernel.width))
-        if self.value(fewer) <= self.value(best) + _ROUNDING * (1 + abs(self.value(best))):
-            best, stationarity = fewer, self.stationarity(fewer)[0]
-        return Polished(best, self.value(best), stationarity, self.binding(best), self.cross_entropy(best))
-
-
-def atoms_of(energy: Energy, density: Array, floor: float) -> Atoms:
-    """The atoms at a grid's points that hold the excess mass of spiked densities (A, N), each at the mean of a heap's points."""
-    grid, shells = energy.grid, energy.grid.shells()
-    assert shells is not None
-    vectors, positions, masses = grid.shell_vectors(), [], []
-    for one in density:
-        share = np.maximum(one - floor * grid.weights, 0.0)
-        share = np.asarray(share / share.sum())
-        heavy = np.flatnonzero(share > _SMALLEST)
-        positions.append(vectors[heavy])
-        masses.append(share[heavy] / share[heavy].sum())
-    found = Atoms(shells, tuple(positions), tuple(masses))
-    return merged(found, 2 * grid.spacing)
-
-
-def _rough(grid: Grid, kernel: Kernel) -> Grid:
-    """The coarsest grid of the kind that resolves a kernel with some points: where integrals of the floor are taken."""
-    coarser = grid.coarser()
-    while coarser is not None and coarser.size >= _LEAST_NODES and coarser.resolves(kernel):
-        grid, coarser = coarser, coarser.coarser()
-    return grid
+        if max(len(one) for one in best.masses) > 1:
+            fewer = self.descend(merged(best, _MERGED * self.kernel.width))
+            if self.value(fewer) <= self.value(best) + _ROUNDING * (1 + abs(self.value(best))):
+                return fewer, self.stationarity(fewer)[0]
+        return best, stationarity
 
 
 def merged(atoms: Atoms, distance: float = _CLOSE) -> Atoms:

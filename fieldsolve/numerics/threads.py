@@ -1,6 +1,7 @@
 """Threads for the compiled loops: fixed blocks, so that results do not depend on how many threads run."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -92,12 +93,13 @@ def over_chunks(function: Callable[[slice], _Result], size: int) -> list[_Result
 
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Matrix products inside use one thread: the order of their sums depends on the number, and ours share out the blocks."""
-    limited_libraries: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
+    limited_libraries: AbstractContextManager[Any] = _libraries("scipy.linalg" in sys.modules).limit(limits=1, user_api="blas")
     return limited_libraries
 
 
-@lru_cache(maxsize=1)
-def _libraries() -> ThreadpoolController:
+@lru_cache(maxsize=2)
+def _libraries(has_scipys: bool) -> ThreadpoolController:
+    """Those that are loaded, scipy's own among them once it is."""
     return ThreadpoolController()  # looks through all loaded libraries: milliseconds
 
 

@@ -1,5 +1,6 @@
 """Spikes off a grid's points: their energy and slopes, where they belong, and what a grid alone says of them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +9,28 @@ from click.testing import CliRunner
 
 import fieldsolve as fs
 from fieldsolve.cli import main
-from fieldsolve.equilibrium.atoms import AtomEnergy, Atoms, atoms_of, merged
+from fieldsolve.equilibrium.atoms import AtomEnergy, Atoms, merged
 from fieldsolve.equilibrium.bands import band_state
 from fieldsolve.equilibrium.descent import Status
 from fieldsolve.equilibrium.energy import Energy
-from fieldsolve.equilibrium.polishing import is_spiked
+from fieldsolve.equilibrium.polishing import atom_energy, atoms_of, is_spiked
 from fieldsolve.grids import Circle, Grid, Healpix, Kernel, Zonal
 from fieldsolve.numerics.errors import InputError
 
+Functions = list[Callable[[np.ndarray], np.ndarray]]
+
+
+def grid_energy(grid: Grid, tau: float, coupling: float) -> tuple[Energy, Functions]:
+    potentials: Functions = [
+        lambda at: -0.4 * at @ grid.axis + 0.3 * (at @ grid.axis) ** 2,
+        lambda at: 0.2 * at @ grid.axis,
+    ]
+    values = np.stack([grid.evaluate(one) for one in potentials])
+    return Energy(grid, values, tau, coupling, Kernel("cosine", tau)), potentials
+
 
 def pair(grid: Grid, floor: float, tau: float, coupling: float) -> AtomEnergy:
-    potentials = [lambda at: -0.4 * at @ grid.axis + 0.3 * (at @ grid.axis) ** 2, lambda at: 0.2 * at @ grid.axis]
-    values = np.stack([grid.evaluate(one) for one in potentials])
-    return AtomEnergy(Energy(grid, values, tau, coupling, Kernel("cosine", tau)), potentials, floor)
+    return atom_energy(*grid_energy(grid, tau, coupling), floor)
 
 
 def some_atoms(grid: Grid, seed: int) -> Atoms:
@@ -60,7 +70,7 @@ def test_atoms_on_a_grids_points_cost_what_the_grid_says(grid: Grid) -> None:
     at = [grid.nearest(grid.from_shells(one)) for one in atoms.positions]
     there = Atoms(shells, tuple(grid.shell_vectors()[one] for one in at), atoms.masses)
     density = there.on(grid, 0.01)
-    on_grid = energy.energy.evaluate(density)[0].value
+    on_grid = grid_energy(grid, 0.3, 0.6)[0].evaluate(density)[0].value
     # A HEALPix sphere's kernel volume differs from point to point by some 1e-4.
     assert energy.value(there) == pytest.approx(on_grid, abs=1e-9 if not isinstance(grid, Healpix) else 1e-3)
     np.testing.assert_allclose(there.centroids(grid, 0.01), grid.centroid(density), atol=1e-12)
@@ -115,7 +125,7 @@ def test_atoms_are_added_where_the_variation_is_lower() -> None:
     """One atom in the wrong well: the test off the atoms sees the other one."""
     grid = Zonal(3, 60)
     potentials = [lambda at: -(at[:, 2] ** 2)]
-    energy = AtomEnergy(
+    energy = atom_energy(
         Energy(grid, np.stack([grid.evaluate(potentials[0])]), 0.05, 1.0, Kernel("cosine", 0.05)), potentials, 0.0
     )
     shells = grid.shells()
@@ -160,7 +170,7 @@ def test_polished_states_are_saved_said_and_refused_without(tmp_path: Path) -> N
 def test_energies_without_atoms_are_said_to_have_none() -> None:
     grid = Zonal(8)
     with pytest.raises(InputError, match="intrinsic"):
-        AtomEnergy(Energy(grid, np.zeros((1, grid.size)), 0.1), [lambda at: np.zeros(len(at))], 0.0)
+        atom_energy(Energy(grid, np.zeros((1, grid.size)), 0.1), [lambda at: np.zeros(len(at))], 0.0)
     solution = fs.Problem(
         ["flat"] * 2, 0.3, 0.0, energy="smoothed", nside=8, critic="rbf", terms=["centroid:0.01"], tolerance=1e-2
     )
