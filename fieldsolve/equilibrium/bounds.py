@@ -87,7 +87,7 @@ def coupled_below(energy: Energy) -> Energy | None:
 
 
 def why_unbounded(energy: Energy, floor: float) -> str | None:
-    """Why `lower_bound` has none for an energy, None for one that it is known of."""
+    """Why `lower_bound` has none for an energy, None for one that it is known of; why it may have none on weighted points."""
     for term in energy.penalties:
         if term.least(energy.grid) == -inf:
             return f"none is known of the term {term}"
@@ -100,7 +100,11 @@ def why_unbounded(energy: Energy, floor: float) -> str | None:
     coupled = plain if below is None else below
     if coupled.strength is None:
         return "none is known of this mixing matrix, which is not that of one coupling"
-    return None if coupled.kernel is None else why_unhalved(coupled, floor)
+    if coupled.kernel is not None:
+        return why_unhalved(coupled, floor)
+    if energy.grid.log_weights.size > 1 and coupled.has_dual:
+        return "next to the axis a density beyond all numbers might be lower; a smaller coupling, or a larger tau, has one"
+    return None
 
 
 def without_penalties(energy: Energy) -> Energy:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import inf, nan
+from math import inf, isfinite, nan
 
 import numpy as np
 
@@ -231,9 +231,9 @@ def _of_bound(search: Search) -> tuple[list[LogDensity], float | None]:
     strength = energy.strength or 0.0
     if energy.modalities == 2:
         pair = dual(energy.potentials, energy.tau, floor, strength, watch=search.watch, weights=energy.grid.weights)
-        return list(sheets.of_dual(energy, floor, pair)), pair.bound
+        return list(sheets.of_dual(energy, floor, pair)), pair.bound if isfinite(pair.bound) else None
     highest = dual_of_many(energy.potentials, energy.tau, floor, strength, watch=search.watch, weights=energy.grid.weights)
-    return [dealing.of_dual(energy, floor, highest)], highest.bound
+    return [dealing.of_dual(energy, floor, highest)], highest.bound if isfinite(highest.bound) else None
 
 
 def _lowest_of(descents: list[Descent]) -> Descent:

@@ -155,10 +155,18 @@ def test_two_densities_are_certified_at_512(coupling: float, pair: list[str]) ->
     solution = fs.Problem(pair, 0.01, 1e-3, coupling, dimension=512).solve()
     assert solution.converged
     assert solution.gap is not None
-    assert -1e-9 < solution.gap < 5e-2
+    assert -1e-9 < solution.gap < 1e-3
     assert np.mean(solution.density, axis=1) == pytest.approx(1, abs=1e-9)
     log_density = from_density(solution.density, 0.0, solution.grid.log_weights).log_density()
     assert log_density.min() >= np.log(1e-3) - 1e-6
+
+
+def test_where_densities_beyond_all_numbers_might_be_lower_there_is_no_bound() -> None:
+    solution = fs.Problem([WELLS, "poly:0,-0.4"], 0.01, 1e-3, 0.95, dimension=512).solve()
+    assert solution.bound is None
+    assert solution.gap is None
+    assert any("beyond all numbers might be lower" in note for note in solution.notes)
+    assert solution.summary()["gap"] is None
 
 
 def test_full_coupling_at_512_ends_at_vertices() -> None:
