@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from dataclasses import field as made
-from math import inf, isfinite, log, nan
+from math import exp, inf, isfinite, log, nan
 from sys import float_info
 
 import numpy as np
@@ -172,11 +172,12 @@ def from_density(density: Array, floor: float, log_weights: Array = EQUAL) -> Lo
         raise InputError("a density must be finite, non-negative and not zero everywhere")
     with np.errstate(divide="ignore"):
         logs = np.log(density) - log_weights
-    places = np.arange(density.shape[1])
-    known = places[log_weights > _LEAST_LOG] if log_weights.size > 1 else places
-    if len(known) < len(places):
-        logs = np.stack([np.interp(places, known, one[known]) for one in np.maximum(logs, -1e6)])
-    return normalise(np.maximum(logs, -1e6), floor, log_weights)
+    logs = np.maximum(logs, -1e6)
+    if log_weights.size > 1:
+        places = np.arange(density.shape[1])
+        is_known = (log_weights > _LEAST_LOG) | (density > exp(_LEAST_LOG))
+        logs = np.stack([np.interp(places, places[own], one[own]) for own, one in zip(is_known, logs, strict=True)])
+    return normalise(logs, floor, log_weights)
 
 
 def symmetric_kl(cross_entropy: Array) -> float:

@@ -63,7 +63,7 @@ def plot_batches(dispersion: Dispersion, batch: BatchDispersion) -> Figure:
     right.axhline(dispersion.critical_couplings[0], color=GREY, lw=0.8, label="infinitely many")
     right.axvline(batch.negatives, color=GREY, lw=0.8)
     right.set(xlabel="negatives N", ylabel="lambda_c of degree 1", title="over batches, by the positive in the denominator")
-    right.legend(frameon=False)
+    right.legend(frameon=False, title="positive")
     figure.suptitle(
         f"With {batch.negatives:g} negatives uniform densities part beyond a coupling of {batch.breaks_at:.4g}"
         f"\n{kernel.critic} critic on S^{dispersion.dimension - 1}, tau = {kernel.tau:g}"

@@ -177,6 +177,24 @@ def test_full_coupling_at_512_ends_at_vertices() -> None:
     assert solution.matched.phase.value == "collapsed"
 
 
+def test_states_come_back_from_what_nodes_hold() -> None:
+    """Spikes on the lightest nodes, next to the poles, and densities whose masses there are below all numbers."""
+    grid = Zonal(512)
+    spikes = np.zeros((2, grid.size))
+    spikes[0, 0] = spikes[1, -1] = grid.size
+    np.testing.assert_allclose(from_density(spikes, 0.0, grid.log_weights).density(), spikes, atol=1e-9)
+    smooth = normalise(np.stack([30 * grid.heights, 0 * grid.heights]), 0.0, grid.log_weights)
+    again = from_density(smooth.density(), 0.0, grid.log_weights).log_density()
+    inner = grid.log_weights > -500
+    np.testing.assert_allclose(again[:, inner], smooth.log_density()[:, inner], atol=1e-9)
+    assert np.abs(again[1]).max() < 1e-9
+    apart = fs.Problem(["flat"] * 2, 0.01, 0.0, 1.0, "smoothed", grid=grid)
+    up = fs.follow(apart.at("coupling", 0.4), "coupling", [0.51, 0.52, 0.6], spikes)
+    assert all(one.centroid_gap > 1.99 for one in up)
+    down = fs.follow(apart, "coupling", [0.52, 0.48, 0.44], spikes)
+    assert [one.centroid_gap for one in down] == pytest.approx([2, 2 * 0.89178120, 2 * 0.6147156666], abs=1e-6)
+
+
 @given(seed=st.integers(0, 10_000), floor=st.sampled_from([1e-3, 0.1]), coupling=st.sampled_from([0.1, 0.4, 0.8, 1.0]))
 def test_no_density_is_below_the_bound(seed: int, floor: float, coupling: float) -> None:
     rng, grid = np.random.default_rng(seed), Zonal(16, 40)
