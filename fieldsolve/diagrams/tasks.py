@@ -113,8 +113,10 @@ def _transitions(config: dict[str, Any]) -> dict[str, Any]:
 
 def _branch(config: dict[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in config.items() if name not in ("along", "values")}
-    first = _problem({**plain, config["along"]: config["values"][0]})
-    return {"states": [_values(solution) for solution in follow(first, config["along"], config["values"])]}
+    along, values = config["along"], config["values"]
+    # One grid for all of the branch: a dimension's is finest where tau is lowest.
+    problem = _problem({**plain, along: min(values)})
+    return {"states": [_values(solution) for solution in follow(problem, along, values)]}
 
 
 _COMPUTED = {"cell": _cell, "transitions": _transitions, "branch": _branch}

@@ -612,6 +612,17 @@ def test_a_diagram_over_any_parameter(axis: str, tmp_path: Path) -> None:
     assert table(open_diagram(tmp_path / "d")) == table(diagram)
 
 
+def test_a_branch_over_temperatures_has_one_zonal_grid(tmp_path: Path) -> None:
+    """The one of the lowest temperature, whichever way it is followed."""
+    raw: dict[str, Any] = {
+        "problem": {"potential": ["flat", "poly:0,-0.3"], "dimension": 16, "coupling": 0.2, "floor": 1e-2},
+        "axes": {"tau": [0.02, 0.1, 0.4]},
+    }
+    diagram = fill(spec_of(raw), tmp_path / "d", in_this_process)
+    assert not diagram.failures
+    assert len(diagram.branches) == 2
+
+
 def test_equal_modalities_have_transitions_and_others_have_not(tmp_path: Path) -> None:
     raw: dict[str, Any] = {
         "problem": {"potential": ["two-well"] * 3, "nside": 2, "floor": 0.05},
