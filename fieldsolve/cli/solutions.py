@@ -103,7 +103,7 @@ def run(problem: Callable[[], Problem], options: dict[str, Any], cap_radius: flo
     if not solution.converged:
         remedies = {
             Status.STEPS: "; more --max-steps or a larger --tol may help",
-            Status.PINNED: "; --polish moves them",
+            Status.PINNED: "; --polish moves them" if not solution.problem.polish else "",
             Status.STALLED: f"; the stationarity is {solution.stationarity:.1e} nats, which a larger --tol accepts",
         }
         say(f"fieldsolve: {solution.status.value}{remedies.get(solution.status, '')}", err=True)

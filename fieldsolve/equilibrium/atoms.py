@@ -19,7 +19,7 @@ _SMALLEST = 1e-9  # mass that an atom keeps
 _CLOSE = 1e-6  # atoms nearer than this are one
 _MERGED = 0.05  # of the kernel's width, within which atoms are made one where that costs nothing
 _ROUNDING = 1e-12
-_NEW = 0.02  # mass of an atom that is added
+_SHARES = (1e-9, 1e-7, 1e-5, 1e-3, 0.02, 0.1, 0.3, 0.5)  # of the mass, that are tried at a new atom
 _CANDIDATES = 4  # lowest points of the grid from which the variation's least value is looked for
 _LOG_ROOM = 30.0  # by which logarithms of masses may move in one descent
 
@@ -72,8 +72,11 @@ class Atoms:
 
 @dataclass(frozen=True, eq=False)
 class Polished:
-    """Where a descent over atoms ended. energy: in nats; stationarity: Frank-Wolfe gap with the variation's least value off the
-    grid's points; binding: (A,); cross_entropy: (A, A), as in `Evaluation`."""
+    """Where a descent over atoms ended. energy: in nats; binding: (A,); cross_entropy: (A, A), as in `Evaluation`.
+
+    stationarity: Frank-Wolfe gap with the variation's least value anywhere; or, where that holds for the first bit of mass only,
+    as where log K rho is hundreds of nats lower, what moving any share of the mass there gains.
+    """
 
     atoms: Atoms
     energy: float
@@ -163,7 +166,7 @@ class AtomEnergy:
         """What rho_b consists of: shells and masses."""
         own = [(atoms.positions[b], (1 - self.floor) * atoms.masses[b])]
         if self.floor > 0 and self.shares is not None:
-            counted = self.shares > 0
+            counted = self.floor * self.shares > 0
             own.append((self.nodes[counted], self.floor * self.shares[counted]))
         return own
 
@@ -264,15 +267,27 @@ class AtomEnergy:
             stationarity, lower = self.stationarity(best)
             if stationarity <= tolerance or not any(len(one) for one in lower):
                 break
-            tried = self.descend(_with_more(best, lower))
+            share, gained = self._gain(best, lower)
+            if gained <= tolerance:
+                stationarity = min(stationarity, gained)
+                break
+            tried = self.descend(_with_more(best, lower, share))
             if not self.value(tried) < self.value(best):
                 break
             best = tried
         if max(len(one) for one in best.masses) > 1:
             fewer = self.descend(merged(best, _MERGED * self.kernel.width))
             if self.value(fewer) <= self.value(best) + _ROUNDING * (1 + abs(self.value(best))):
-                return fewer, self.stationarity(fewer)[0]
+                found, lower = self.stationarity(fewer)
+                return fewer, min(found, self._gain(fewer, lower)[1]) if any(len(one) for one in lower) else found
         return best, stationarity
+
+    def _gain(self, atoms: Atoms, lower: Sequence[Array]) -> tuple[float, float]:
+        """The share of mass whose move to lower places gains most, and what it gains, in nats."""
+        shares = _SHARES
+        values = [self.value(_with_more(atoms, lower, share)) for share in shares]
+        best = int(np.argmin(values))
+        return shares[best], max(self.value(atoms) - values[best], 0.0)
 
 
 def merged(atoms: Atoms, distance: float = _CLOSE) -> Atoms:
@@ -293,11 +308,11 @@ def merged(atoms: Atoms, distance: float = _CLOSE) -> Atoms:
     return replace(atoms, positions=tuple(positions), masses=tuple(masses))
 
 
-def _with_more(atoms: Atoms, extra: Sequence[Array]) -> Atoms:
+def _with_more(atoms: Atoms, extra: Sequence[Array], share: float) -> Atoms:
     positions, masses = [], []
     for (where, mass), more in zip(_each(atoms), extra, strict=True):
         positions.append(np.concatenate([where, more]))
-        masses.append(np.concatenate([mass * (1 - _NEW * len(more)), np.full(len(more), _NEW)]))
+        masses.append(np.concatenate([mass * (1 - share * len(more)), np.full(len(more), share)]))
     return replace(atoms, positions=tuple(positions), masses=tuple(masses))
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp, inf, isfinite, log, pi
+from math import inf, isfinite, log, pi
 
 import numpy as np
 
@@ -15,8 +15,9 @@ from fieldsolve.numerics.errors import InputError
 MOST_NEGATIVES = 1e60
 
 _STEP = 0.2  # of log s: the trapezoidal rule errs by exp(-pi^2/step), as integrands are analytic for |Im log s| < pi/2
+_LARGEST_LOG = 700.0
 _TAIL = 42.0  # nats beyond which what decays like s, or doubly exponentially, is left out
-_LARGEST_CONCENTRATION = 20_000.0  # 1/tau of critics whose sharp levels the quadrature follows
+_LARGEST_CONCENTRATION = 1000.0  # 1/tau of critics whose sharp levels the quadrature follows within seconds
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,10 @@ def check_negatives(negatives: float) -> None:
 class Levels:
     """Values s at which exp(-s K) is taken, for integrals over ds/s, and K around a point of a sphere.
 
-    s: (S,); step: of log s; angle: from the point, (T,); log_mass: of the uniform measure there, sum 1; log_kernel: log K.
+    log_s: (S,); step: of log s; angle: from the point, (T,); log_mass: of the uniform measure there, sum 1; log_kernel: log K.
     """
 
-    s: Array
+    log_s: Array
     step: float
     angle: Array
     log_mass: Array
@@ -86,10 +87,9 @@ class Levels:
 
     def losses(self, weights: Array) -> Array:
         """int (exp(-s K) - 1) w of functions w (n, T) of the angle, with signs, (n, S)."""
-        found = np.empty((len(weights), len(self.s)))
-        masses, kernel = weights * np.exp(self.log_mass), np.exp(self.log_kernel)
-        for k, s in enumerate(self.s.tolist()):
-            found[:, k] = masses @ np.expm1(-s * kernel)
+        found, masses = np.empty((len(weights), len(self.log_s))), weights * np.exp(self.log_mass)
+        for k, log_s in enumerate(self.log_s.tolist()):
+            found[:, k] = masses @ np.expm1(-np.exp(np.minimum(log_s + self.log_kernel, _LARGEST_LOG)))
         return found
 
 
@@ -110,7 +110,7 @@ def levels(kernel: Kernel, dim: int, negatives: float, positive: Positive, step:
     last = max(last, -lowest - log(negatives)) + log(_TAIL) + 2
     first = -most - _TAIL
     count = int((last - first) / step) + 2
-    return Levels(np.exp(first + step * np.arange(count)), step, angle, log_mass, log_kernel)
+    return Levels(np.asarray(first + step * np.arange(count), dtype=np.float64), step, angle, log_mass, log_kernel)
 
 
 def log_positive(kernel: Kernel, dim: int, positive: Positive) -> float:
@@ -124,9 +124,9 @@ def log_positive(kernel: Kernel, dim: int, positive: Positive) -> float:
 def log_share(kernel: Kernel, dim: int, at: Levels, positive: Positive) -> Array:
     """log a(s) = log E exp(-s K(z, z+)), (S,)."""
     if positive.kind == "none":
-        return np.zeros(len(at.s))
+        return np.zeros(len(at.log_s))
     if positive.kind != "vmf":
-        return np.asarray(-at.s * exp(log_positive(kernel, dim, positive)))
+        return np.asarray(-np.exp(np.minimum(at.log_s + log_positive(kernel, dim, positive), _LARGEST_LOG)))
     law = np.exp(Kernel("cosine", 1 / positive.value).log_profile(at.angle, dim))
     return np.asarray(np.log(np.maximum(1 + at.losses(law[None])[0], np.finfo(np.float64).tiny)))
 
@@ -149,9 +149,9 @@ def batch_factors(kernel: Kernel, dim: int, negatives: float, positive: Positive
     g = lost.copy()
     g[0] += 1
     log_n = log(negatives)
-    weight = np.exp(np.minimum(log_a + (negatives - 1) * log_phi + log_n, 700.0))
+    weight = np.exp(np.minimum(log_a + (negatives - 1) * log_phi + log_n, _LARGEST_LOG))
     attraction = -at.step * np.sum(weight * g, axis=1)
     if negatives == 1:
         return attraction, np.zeros_like(attraction)
-    weight = np.exp(np.minimum(log_a + (negatives - 2) * log_phi + log_n + log(negatives - 1), 700.0))
+    weight = np.exp(np.minimum(log_a + (negatives - 2) * log_phi + log_n + log(negatives - 1), _LARGEST_LOG))
     return attraction, at.step * np.sum(weight * g**2, axis=1)

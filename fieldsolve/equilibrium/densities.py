@@ -156,8 +156,12 @@ def _shift(field: Array, floor: float, log_weights: Array, shift: float) -> floa
 
 
 def _tops(field: Array, log_weights: Array) -> Array:
-    """The largest logarithm of what a point holds."""
-    return np.asarray(field.max(axis=-1) if log_weights.size == 1 else (field + log_weights).max(axis=-1))
+    """Shifts at which the heaviest point holds at least 1, of a density of at least 1, above any floor; no mass overflows."""
+    if log_weights.size == 1:
+        return np.asarray(field.max(axis=-1))
+    heavy = field + log_weights
+    at = np.expand_dims(heavy.argmax(axis=-1), -1)
+    return np.asarray(np.minimum(heavy.max(axis=-1), np.take_along_axis(field, at, axis=-1)[..., 0]))
 
 
 def from_density(density: Array, floor: float, log_weights: Array = EQUAL) -> LogDensity:

@@ -180,7 +180,7 @@ def _highest(function: _Function, window: Array, centre: Array, accuracy: float,
         if watch is not None:
             size = function.linear.shape[1]
             watch(Progress(len(values), None, f"evaluations of the bound on {size} points, known to {upper - best:.0e} nats"))
-        if upper - best <= known:
+        if upper - best <= known or not np.isfinite(upper):  # costs beyond what linear programs are solved for
             break
         point = _nearest(values, slopes, window, at, best + _LEVEL * (upper - best))
     return _Maximum(bound, at, upper, len(values))

@@ -9,6 +9,7 @@ from fieldsolve.equilibrium.atoms import AtomEnergy, Atoms, Polished, merged
 from fieldsolve.equilibrium.descent import Descent, Status
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.problem import Problem
+from fieldsolve.equilibrium.terms.finite_batch import FiniteBatch
 from fieldsolve.grids import Grid, Kernel
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array
@@ -35,6 +36,8 @@ def why_unpolished(energy: Energy) -> str | None:
     """Why densities of an energy cannot be moved off a grid's points, or None."""
     if energy.kernel is None:
         return "spikes of intrinsic energies are as narrow as the grid's points"
+    if any(isinstance(term, FiniteBatch) for term in energy.added):
+        return "atoms of finite batches are not known; a finer grid moves them"
     if energy.added:
         return "atoms of energies with added terms are not known"
     if energy.kernel.critic.linear is None:
@@ -128,7 +131,8 @@ def settle_spikes(problem: Problem, energy: Energy, levels: Array, found: Descen
         return Settled(None, found.status)
     reason = why_unpolished(energy)
     if reason is not None:
-        return Settled(None, found.status, reason)
+        is_batch = any(isinstance(term, FiniteBatch) for term in energy.added)
+        return Settled(None, Status.PINNED if is_batch and found.is_converged else found.status, reason)
     if not problem.polish:
         return Settled(None, Status.PINNED)
     atoms = atoms_of(energy, density, floor)

@@ -100,6 +100,8 @@ class Problem:
             self._set("start", _densities(self.start))
         if self.batch is not None and self.energy != "smoothed":
             raise InputError("finite batches are of the smoothed energy; ask for it, or leave batch out")
+        if self.batch is None and self.positive != DEFAULTS["positive"]:
+            raise InputError("positive says what a finite batch's positive is; give batch too, or leave it out")
         if self.escape and self.energy != "smoothed":
             raise InputError("escape from saddles is for the smoothed energy; ask for it, or leave escape out")
         self._require_floor()

@@ -35,7 +35,7 @@ BANDS = "bands"
 #: The start at what solves the problem without its added terms.
 PLAIN = "plain"
 
-#: What smoothed energies of several modalities start from: the lower end is taken.
+#: What smoothed energies of several modalities start from: the lowest end is taken.
 _SMOOTHED_STARTS = ("tilted", INTRINSIC)
 
 #: What energies with added terms start from, where nothing better is known: noise finds what no direction does.
@@ -122,13 +122,20 @@ def lowest_by_default(search: Search, matched: Matched | None) -> tuple[str, Des
 
     Of several starts of a smoothed energy the one that leads lowest on a grid with pixels four times as wide is taken, if that
     resolves the kernel. The states themselves are no good there: spikes sit on pixels, and moving them takes more steps
-    than a fresh descent.
+    than a fresh descent. Then modalities exchange their densities: which side is whose is for unequal potentials to say, and a
+    descent from a tilt does not come back from the wrong one.
     """
     starts = default_starts(search.energy, search.floor)
     coarse = _on_coarser(search.energy) if len(starts) > 1 else None
     if coarse is not None:
         starts = (lowest_by_default(replace(search, energy=coarse), None)[0],)
-    return lowest_end(search, starts, matched)
+    start, best, bound = lowest_end(search, starts, matched)
+    energy = search.energy
+    if energy.kernel is None or energy.modalities != 2 or energy.has_equal_potentials:
+        return start, best, bound
+    there = best.state
+    exchanged = search.finish(replace(there, field=there.field[::-1].copy(), shift=there.shift[::-1].copy()))
+    return start, exchanged if _is_better(exchanged, best, search.tolerance) else best, bound
 
 
 def _on_coarser(energy: Energy) -> Energy | None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from fieldsolve.numerics.arrays import Array
 
+_ORTHONORMAL = 1e-3
 _LEGENDRE = 33  # odd dimensions below it, where midpoints converge like a power of the step, its exponent d - 1
 
 
@@ -44,6 +45,16 @@ def orthonormal(dimension: int, heights: Array, lmax: int) -> Array:
         result[degree] = (heights * result[degree - 1] - before * result[max(degree - 2, 0)]) / factor
         before = factor
     return result
+
+
+@lru_cache(maxsize=16)
+def largest_orthonormal(dimension: int, count: int) -> int:
+    """The degree up to which sums over `angular_nodes` of the squares of polynomials are 1."""
+    angle, log_weight = angular_nodes(dimension, count)
+    with np.errstate(over="ignore", invalid="ignore"):  # of degrees far beyond
+        norms = np.mean(orthonormal(dimension, np.cos(angle), count // 2) ** 2 * np.exp(log_weight), axis=1)
+    wrong = np.flatnonzero(~(np.abs(norms - 1) < _ORTHONORMAL))
+    return max(1, int(wrong[0]) - 1 if len(wrong) else count // 2)
 
 
 @lru_cache(maxsize=8)

@@ -219,6 +219,10 @@ class Grid(ABC):
         sums = allpairs.sums(points, points, field, kernel)
         return np.asarray(sums * (np.exp(self.log_peak(kernel)) / self.size))
 
+    def log_volumes(self, kernel: Kernel) -> Array:
+        """log of the discrete kernel volume (1/N) sum_j K_ij N mu_j around each point, pair by pair, (size,)."""
+        return np.asarray(np.log(self.pair_sums(kernel, self.weights * np.ones(self.size))))
+
     def log_rows(self, kernel: Kernel, at: Indices, of: Indices) -> Array:
         """log K(x_i, x_j) for the points i in `at` and j in `of`, shape (n, m)."""
         points = self.points()

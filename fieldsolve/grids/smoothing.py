@@ -25,6 +25,7 @@ LOG_ACCURACY = 5e-11
 #: And below this fraction of it at every point, however little that counts.
 FAINT_ACCURACY = 5e-7
 
+_BALANCED = 1e-11  # of a kernel's volume, in logarithms
 _IN_RANGE = 1e-250, 1e250  # of largest values
 
 
@@ -201,6 +202,10 @@ def _balance(smoother: Smoother) -> tuple[Array, float]:
     recurrence solves it, optimal for a derivative with spectrum near [1, 2].
     """
     grid, kernel = smoother.grid, smoother.kernel
+    if grid.has_log_sums:
+        volumes = grid.log_volumes(kernel)
+        if np.abs(volumes).max() < _BALANCED:
+            return np.ones(grid.size), float(np.ptp(np.exp(volumes)))
     log_balance, residual, weights = np.zeros(grid.size), np.empty(grid.size), grid.weights
     last_step = None if grid.has_fast_sum(kernel) else np.zeros(grid.size)
     spread = worst = np.inf

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, pi, sqrt
+from math import ceil, log, pi, sqrt
 from typing import Any
 
 import numpy as np
 
 from fieldsolve.grids.bessel import log_exponential_mean
-from fieldsolve.grids.gegenbauer import angular_nodes, has_legendre_nodes, orthonormal
+from fieldsolve.grids.gegenbauer import angular_nodes, has_legendre_nodes, largest_orthonormal, orthonormal
 from fieldsolve.grids.grid import Grid, scale_of
 from fieldsolve.grids.kernels import Kernel
 from fieldsolve.grids.shells import Shells
@@ -28,7 +28,6 @@ _PLAIN = 600.0  # nats that kernels may span to be kept as numbers
 _SMALLEST_LOG, _LOG_ACCURACY = -744.0, -25.0  # of the least number; of what may be left out of a sum, relative
 _PARTS = 4096  # of a node's cell that the rim of a cap cuts
 _SAME = 1e-9  # relative, of a function's values around the axis
-_ORTHONORMAL = 1e-3
 
 
 def nodes_for(dimension: int, concentration: float) -> int:
@@ -133,7 +132,8 @@ class Zonal(Grid):
         around = (self._around(k, sign, slice(None)) for k, sign in ((0, 1.0), (0, -1.0), (1, 1.0)))
         values, *others = (np.asarray(function(points)) for points in around)
         size = 1 + float(np.abs(values).max())
-        if any(not np.allclose(values, other, rtol=0, atol=_SAME * size, equal_nan=True) for other in others):
+        tolerance = _SAME * (size if np.isfinite(size) else 0.0)  # what is not finite is refused later
+        if any(not np.allclose(values, other, rtol=0, atol=tolerance, equal_nan=True) for other in others):
             raise InputError(
                 f"the grid {self} has functions of the height along its axis alone, and this one is none; put wells on the axis, "
                 "as in vmf:12@axis or poly:0,-1, or solve on a sphere of 3 dimensions (--nside)"
@@ -157,8 +157,7 @@ class Zonal(Grid):
         along = np.asarray(centres, dtype=np.float64)[:, -1]
         if np.any(np.abs(along) < 1 - _SAME):
             raise InputError(f"the grid {self} has caps about its axis alone")
-        edges = np.concatenate([[0.0], self._edges(), [pi]])
-        steps = (np.arange(_PARTS) + 0.5) / _PARTS
+        edges, steps = np.concatenate([[0.0], self._edges(), [pi]]), (np.arange(_PARTS) + 0.5) / _PARTS
         inside = np.zeros(self.size)
         for i in range(self.size):
             angle = edges[i] + (edges[i + 1] - edges[i]) * steps
@@ -199,7 +198,14 @@ class Zonal(Grid):
 
     def nodes_needed(self, costs: Array, kernel: Kernel | None) -> int:
         """How many nodes resolve Gibbs densities exp(-costs), (A, size), and a kernel, as far as these nodes tell."""
-        return nodes_for(self.dimension, self._steepest(costs) * (1 - _SAME) + (0.0 if kernel is None else kernel.concentration))
+        steepest = self._steepest(costs)
+        needed = nodes_for(self.dimension, steepest * (1 - _SAME) + (0.0 if kernel is None else kernel.concentration))
+        if needed > LARGEST_COUNT:
+            raise InputError(
+                f"the density exp(-U/tau) has a concentration of {steepest:.4g}, which {LARGEST_COUNT} zonal nodes, the most"
+                " there are, do not resolve; use a larger tau or a flatter potential"
+            )
+        return needed
 
     def _steepest(self, costs: Array) -> float:
         """Of the costs in the height: the concentration that densities have at most."""
@@ -256,6 +262,13 @@ class Zonal(Grid):
             )
         return result
 
+    def log_volumes(self, kernel: Kernel) -> Array:
+        values, result = _kernel(self, kernel), np.empty(self.size)
+        rows = np.log(values.entries) if values.is_plain else values.entries
+        # In logarithms: next to the poles the weights are below all numbers.
+        threads.over_blocks(_log_sums_of_rows, self.size, 20 * self.size**2, rows, self.log_weights - log(self.size), result)
+        return result
+
     def sum_error(self, kernel: Kernel) -> float:
         """0: sums of what is not negative have relative accuracy."""
         return 0.0
@@ -284,7 +297,7 @@ class Zonal(Grid):
 
     @property
     def largest_degree(self) -> int:
-        return _largest_degree(self)
+        return largest_orthonormal(self.dimension, self.count)
 
     def spectrum(self, kernel: Kernel, lmax: int) -> Array:
         return kernel.spectrum(self.dim, lmax)
@@ -345,13 +358,3 @@ def _log_sums_of_rows(first, last, rows, logs, result):
             exponents[j] = rows[i, j] + logs[j]
         top = exponents.max()
         result[i] = top + np.log(sum_of_exponentials(exponents, top)) if top > -np.inf else -np.inf
-
-
-@lru_cache(maxsize=16)
-def _largest_degree(grid: Zonal) -> int:
-    """The degree up to which the nodes' sums of squares of polynomials are 1."""
-    most = grid.count // 2
-    with np.errstate(over="ignore", invalid="ignore"):  # of degrees far beyond
-        norms = grid.mean(orthonormal(grid.dimension, grid.heights, most) ** 2)
-    wrong = np.flatnonzero(~(np.abs(norms - 1) < _ORTHONORMAL))
-    return max(1, int(wrong[0]) - 1 if len(wrong) else most)

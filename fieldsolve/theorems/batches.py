@@ -32,7 +32,9 @@ class BatchDispersion:
     def critical_couplings(self) -> Array:
         """lambda_c(l; N), NaN where e_l is not positive: there a larger coupling makes the mode no less stable."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(self.attraction > 0, 0.5 - self.spread / (4 * self.attraction), np.nan)
+            found = np.where(self.attraction > 0, 0.5 - self.spread / (4 * self.attraction), np.nan)
+        # A positive that outweighs everything leaves nothing of either.
+        return np.where((self.attraction == 0) & (self.spread == 0), 0.5, found)
 
     @property
     def breaks_at(self) -> float:

@@ -133,6 +133,20 @@ def test_the_large_batch_limit_is_the_cross_entropy() -> None:
     assert differences[1] / differences[2] == pytest.approx(10, rel=0.05)
 
 
+def test_positives_that_outweigh_everything_leave_one_half() -> None:
+    """At tau = 0.0011 an aligned positive is exp(900) of the kernel's mean: nothing overflows, and nothing is left of e_l."""
+    for dimension in (3, 512, 4096):
+        found = batch_dispersion(Kernel("cosine", 1.1e-3), dimension, 32767, "aligned", 2)
+        assert np.all(np.isfinite(found.critical_couplings))
+        assert found.critical_couplings[0] <= 0.5
+
+
+def test_spikes_of_batch_energies_are_held_by_the_grid_and_not_called_converged() -> None:
+    solution = fs.Problem(["flat"] * 2, 0.1, 0.0, 0.45, "smoothed", batch=1_000_000, dimension=8).solve()
+    assert solution.status.name == "PINNED"
+    assert any("atoms of finite batches are not known" in note for note in solution.notes)
+
+
 def test_the_sphere_and_zonal_nodes_agree() -> None:
     values = []
     for grid in (Healpix(8), Healpix(16), Zonal(3, 40)):
@@ -226,4 +240,8 @@ def test_what_is_no_batch_is_refused() -> None:
         batch_dispersion(Kernel("cosine", 0.1), 3, 2.5)
     for wrong in (["--batch", "0"], ["--positive", "none"], ["--batch", "x"]):
         assert CliRunner().invoke(main, ["stability", *wrong]).exit_code == 2
-    assert CliRunner().invoke(main, ["stability", "--batch", "4", "--positive", "2"]).exit_code == 3
+    assert CliRunner().invoke(main, ["stability", "--batch", "4", "--positive", "2"]).exit_code == 2
+    with pytest.raises(InputError, match="give batch too"):
+        fs.Problem("flat", positive="none", energy="smoothed")
+    with pytest.raises(InputError, match="for tau down to"):
+        batch_dispersion(Kernel("cosine", 1e-4), 3, 8)

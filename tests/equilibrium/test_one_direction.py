@@ -207,6 +207,57 @@ def test_no_density_is_below_the_bound(seed: int, floor: float, coupling: float)
         assert energy.value(state) >= bound - 1e-9 * (1 + abs(bound))
 
 
+@given(
+    dimension=st.sampled_from([3, 8, 64, 512]),
+    floor=st.sampled_from([0.0, 1e-12, 1e-3, 0.05, 0.3, 0.5, 0.9, 0.999]),
+    seed=st.integers(0, 99),
+)
+def test_every_state_has_mean_1_and_stays_above_its_floor(dimension: int, floor: float, seed: int) -> None:
+    """Large floors are above all that the heaviest node's density is when it holds everything."""
+    grid, rng = Zonal(dimension), np.random.default_rng(seed)
+    for size in (0.0, 1.0, 100.0):
+        state = normalise(size * rng.standard_normal((2, grid.size)), floor, grid.log_weights)
+        assert state.density().mean(axis=1) == pytest.approx(1, abs=1e-9)
+        assert state.log_density().min() >= state.log_floor - 1e-12
+
+
+@pytest.mark.parametrize("floor", [0.05, 0.5, 0.9])
+def test_large_floors_at_512(floor: float) -> None:
+    solution = fs.Problem([WELLS, "poly:0,-0.4"], 0.5, floor, 0.3, dimension=512).solve()
+    assert solution.converged
+    assert solution.gap is not None
+    assert solution.gap >= -1e-9
+    assert solution.stationarity >= -1e-9
+    flat = fs.Problem(["flat"] * 2, 0.5, floor, 0.0, dimension=8).solve()
+    assert flat.energy == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("dimension", "tau", "lowest"), [(512, 0.01, -147.8899), (8, 0.01, None), (3, 0.1, -20.8344)])
+def test_which_side_is_whose_is_for_the_potentials_to_say(dimension: int, tau: float, lowest: float | None) -> None:
+    """Unequal wells: a descent from a tilt ends with the modalities on the wrong sides; exchanged they are lower."""
+    problem = fs.Problem([WELLS, "poly:0,-0.3"], tau, 0.0, 1.0, "smoothed", dimension=dimension)
+    found, tilted = problem.solve(), problem.solve("tilted")
+    exchanged = problem.solve(tilted.density[::-1])
+    assert found.converged
+    assert found.energy <= min(tilted.energy, exchanged.energy) + 1e-9
+    if lowest is not None:
+        assert found.energy == pytest.approx(lowest, abs=1e-4)
+
+
+def test_the_sphere_exchanges_modalities_too() -> None:
+    wells = "vmf:6@0,0,1*0.7+4@0,0,-1*0.3"
+    sphere = fs.Problem([wells, "poly:0,-0.3"], 0.1, 0.0, 1.0, "smoothed", nside=16).solve()
+    zonal = fs.Problem([WELLS, "poly:0,-0.3"], 0.1, 0.0, 1.0, "smoothed", dimension=3).solve()
+    assert sphere.energy == pytest.approx(zonal.energy, abs=1e-6)
+
+
+def test_a_spike_whose_surroundings_are_hundreds_of_nats_lower_is_converged() -> None:
+    """The Frank-Wolfe gap is 150 nats there, of a first bit of mass that no number has; any share that is moved costs."""
+    solution = fs.Problem(WELLS, 0.01, 0.0, energy="smoothed", dimension=8).solve()
+    assert solution.converged
+    assert solution.energy == pytest.approx(-81.80073136329369, abs=1e-9)
+
+
 @pytest.mark.parametrize("floor", [1e-3, 0.3])
 def test_vertices_of_weighted_points(floor: float) -> None:
     grid = Zonal(6, 30)

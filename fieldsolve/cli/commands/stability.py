@@ -6,7 +6,8 @@ import click
 
 from fieldsolve.cli.options import guard, parameter_option, result_options
 from fieldsolve.cli.studies import WRITTEN, check_places, deliver, running
-from fieldsolve.cli.values import Between
+from fieldsolve.cli.values import Between, Checked
+from fieldsolve.equilibrium.parameters import PARAMETERS
 
 
 @click.command(name="stability", short_help="Where uniform densities part, by mode.")
@@ -25,7 +26,7 @@ from fieldsolve.cli.values import Between
     help="For N negatives instead of infinitely many: a batch of N + 1 pairs; CLIP's was 32767.",
 )  # fmt: skip
 @click.option(
-    "--positive", default=None, metavar="none|aligned|COSINE|vmf:B",
+    "--positive", type=Checked(PARAMETERS["positive"]), metavar="none|aligned|COSINE|vmf:B",
     help="The positive in the denominator: none, at the anchor, at a cosine from it, or in a von Mises-Fisher law of "
     "concentration B about it.  [default: aligned]",
 )  # fmt: skip

@@ -29,6 +29,7 @@ MOST_POINTS, MOST_NSIDE, MOST_NODES = 1 << 16, 16, 1024
 
 _STEP = 0.4  # of log s: it errs by exp(-pi^2/step), 2e-11
 _AROUND = 96  # nodes over a shell, of Gauss's rule
+_LARGEST_LOG = 700.0
 _DEGREES = 1.5  # of the kernel's own that its levels reach
 
 
@@ -150,11 +151,11 @@ class _OnCircle:
     """By Fourier transforms of the sampled levels."""
 
     def __init__(self, grid: Circle, kernel: Kernel, at: Levels, share: Array) -> None:
-        self.log_s, self.step, self.log_share = np.log(at.s), at.step, share
+        self.log_s, self.step, self.log_share = at.log_s, at.step, share
         angle = np.minimum(grid.angles(), 2 * np.pi - grid.angles())
-        sampled = np.exp(kernel.log_profile(angle, 1))
+        exponents = np.minimum(at.log_s[:, None] + kernel.log_profile(angle, 1), _LARGEST_LOG)
         self._size = grid.size
-        self._factors = np.fft.rfft(np.expm1(-at.s[:, None] * sampled), axis=1).real / grid.size
+        self._factors = np.fft.rfft(np.expm1(-np.exp(exponents)), axis=1).real / grid.size
 
     def lost(self, density: Array) -> Array:
         return np.asarray(np.fft.irfft(self._factors * np.fft.rfft(density), n=self._size, axis=1))
@@ -167,7 +168,7 @@ class _OfHarmonics:
     """By the levels' eigenvalues, up to a degree beyond which they are below rounding."""
 
     def __init__(self, grid: Grid, kernel: Kernel, at: Levels, share: Array) -> None:
-        self.log_s, self.step, self.log_share = np.log(at.s), at.step, share
+        self.log_s, self.step, self.log_share = at.log_s, at.step, share
         self._grid, self._lmax = grid, int(_DEGREES * kernel.harmonic_scale())
         self._degrees = grid.degrees(self._lmax)
         self._factors = at.eigenvalues(grid.dim, self._lmax)
@@ -187,15 +188,17 @@ class _OfShells:
     """By the levels' means over pairs of shells, kept for all pairs of nodes."""
 
     def __init__(self, grid: Zonal, kernel: Kernel, at: Levels, share: Array) -> None:
-        self.log_s, self.step, self.log_share = np.log(at.s), at.step, share
+        self.log_s, self.step, self.log_share = at.log_s, at.step, share
         kappa = kernel.concentration
         cosines, masses = gauss_rule(grid.dimension - 1, _AROUND)
         level = float(log_exponential_mean(kappa, grid.dimension))
         heights, radii = np.cos(grid.angles), np.sin(grid.angles)
         self._size = grid.size
-        self._means = np.empty((len(at.s), grid.size, grid.size))
+        self._means = np.empty((len(at.log_s), grid.size, grid.size))
         work = 40 * self._means.size * len(cosines)
-        threads.over_blocks(_means_of_levels, grid.size, work, heights, radii, kappa, level, cosines, masses, at.s, self._means)
+        threads.over_blocks(
+            _means_of_levels, grid.size, work, heights, radii, kappa, level, cosines, masses, at.log_s, self._means
+        )
 
     def lost(self, density: Array) -> Array:
         return np.asarray(np.einsum("sij,j->si", self._means, density / self._size))
@@ -205,16 +208,16 @@ class _OfShells:
 
 
 @jit()
-def _means_of_levels(first, last, heights, radii, kappa, level, cosines, masses, s, means):
+def _means_of_levels(first, last, heights, radii, kappa, level, cosines, masses, log_s, means):
     """Write the means of exp(-s K) - 1 over the shells of two nodes, for those from first to last and all others."""
     kernel = np.empty(cosines.size)
     for i in range(first, last):
         for j in range(i, heights.size):
             for q in range(cosines.size):
-                kernel[q] = np.exp(kappa * (heights[i] * heights[j] + radii[i] * radii[j] * cosines[q]) - level)
-            for k in range(s.size):
+                kernel[q] = kappa * (heights[i] * heights[j] + radii[i] * radii[j] * cosines[q]) - level
+            for k in range(log_s.size):
                 total = 0.0
                 for q in range(cosines.size):
-                    total += masses[q] * np.expm1(-s[k] * kernel[q])
+                    total += masses[q] * np.expm1(-np.exp(min(log_s[k] + kernel[q], _LARGEST_LOG)))
                 means[k, i, j] = total
                 means[k, j, i] = total
