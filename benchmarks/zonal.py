@@ -36,11 +36,11 @@ def zonal() -> str:
                 grid.weights,
             )
             step, product = best(lambda e=energy, s=state, o=out: e.step(s, 1.0, o), lambda m=matrix, f=field: m @ f, repeat=200)
-            bands = fs.Problem(["flat"] * 2, tau, 0.0, 0.48, "smoothed", dimension=dimension)
+            bands = fs.Problem(["flat"] * 2, tau, 0.0, 0.49, "smoothed", dimension=dimension)
             polished, pinned = best(
                 lambda b=bands: b.solve("bands"), lambda b=bands: b.at("polish", False).solve("bands"), repeat=3
             )
-            band = band_state(kernel, dimension, 0.48)
+            band = band_state(kernel, dimension, 0.49)
             error = "-" if band is None else f"{abs(bands.solve('bands').centroid_gap / 2 - band.height):.0e}"
             rows.append([
                 f"{dimension}, {tau:g}", problem.grid.size, f"{len(couplings) / seconds:.1f}", f"{gap:.0e}", grid.size,
