@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldsolve.embeddings.files import read_modalities
-from fieldsolve.embeddings.modality import Modality, check_widths, modality
+from fieldsolve.embeddings.pairs import matched_modalities, two_modalities
 from fieldsolve.equilibrium.potentials import Potential
 from fieldsolve.grids.zonal import LARGEST_DIMENSION, LEAST_DIMENSION
 from fieldsolve.numerics.arrays import Array
@@ -68,12 +67,7 @@ def heights_of(first: Any, second: Any, normalize: bool = False) -> Heights:
 
     Raises InputError for unequal shapes, centroids at one place, and what `modality` refuses.
     """
-    given = ("modality 1", first), ("modality 2", second)
-    check_widths([(name, np.shape(one.rows if isinstance(one, Modality) else one)) for name, one in given])
-    both = [one if isinstance(one, Modality) else modality(name, one, normalize, precision=np.float64) for name, one in given]
-    if len(both[0].rows) != len(both[1].rows):
-        counts = " and ".join(str(len(one.rows)) for one in both)
-        raise InputError(f"{counts} embeddings are no pairs; both modalities need the same number")
+    both = matched_modalities(first, second, normalize)
     rows = [one.rows.astype(np.float64) for one in both]
     width = rows[0].shape[1]
     if not LEAST_DIMENSION <= width <= LARGEST_DIMENSION:
@@ -92,8 +86,4 @@ def read_heights(sources: Sequence[str | Path], normalize: bool = False) -> Heig
 
     Raises InputError for files that cannot be read, more than two modalities, and all that `heights_of` refuses.
     """
-    found = read_modalities(sources, normalize, np.float64)
-    if len(found) != 2:
-        names = ", ".join(map(str, sources))
-        raise InputError(f"{names}: pairs are of two modalities, not of {len(found)}; name two of them with FILE::NAME")
-    return heights_of(found[0], found[1])
+    return heights_of(*two_modalities(sources, normalize))

@@ -87,12 +87,8 @@ def from_embeddings(first: Any, second: Any, normalize: bool = False) -> Pairs:
     mean is what a modality gap shows in), renormalised. normalize: scale rows to unit length instead of refusing others.
     Raises InputError for unequal shapes, and what `modality` refuses.
     """
-    given = ("modality 1", first), ("modality 2", second)
-    check_widths([(name, np.shape(one.rows if isinstance(one, Modality) else one)) for name, one in given])
-    both = [one if isinstance(one, Modality) else modality(name, one, normalize, precision=np.float64) for name, one in given]
-    counts, width = [len(one.rows) for one in both], both[0].rows.shape[1]
-    if counts[0] != counts[1]:
-        raise InputError(f"{counts[0]} and {counts[1]} embeddings are no pairs; both modalities need the same number")
+    both = matched_modalities(first, second, normalize)
+    count, width = both[0].rows.shape
     stacked = np.concatenate([one.rows for one in both]).astype(np.float64)
     retained = 1.0
     if width > 3:
@@ -107,7 +103,7 @@ def from_embeddings(first: Any, second: Any, normalize: bool = False) -> Pairs:
         if norms.min() < 1e-12:
             raise InputError("an embedding is orthogonal to the three leading directions and cannot be projected")
         stacked /= norms[:, None]
-    points = stacked.reshape(2, counts[0], stacked.shape[1])
+    points = stacked.reshape(2, count, stacked.shape[1])
     lengths = min(one.lengths[0] for one in both), max(one.lengths[1] for one in both)
     return Pairs(points, retained, lengths, tuple(note for one in both for note in one.notes))
 
@@ -117,8 +113,32 @@ def read_pairs(sources: Sequence[str | Path], normalize: bool = False) -> Pairs:
 
     Raises InputError for files that cannot be read, more than two modalities, and all that `from_embeddings` refuses.
     """
+    return from_embeddings(*two_modalities(sources, normalize))
+
+
+def matched_modalities(first: Any, second: Any, normalize: bool = False) -> tuple[Modality, Modality]:
+    """Two modalities with as many rows each, and as wide, of embeddings (n, d) or Modalities.
+
+    Raises InputError for unequal shapes, and what `modality` refuses.
+    """
+    given = ("modality 1", first), ("modality 2", second)
+    check_widths([(name, np.shape(one.rows if isinstance(one, Modality) else one)) for name, one in given])
+    one, other = (
+        rows if isinstance(rows, Modality) else modality(name, rows, normalize, precision=np.float64) for name, rows in given
+    )
+    if len(one.rows) != len(other.rows):
+        counts = f"{len(one.rows)} and {len(other.rows)}"
+        raise InputError(f"{counts} embeddings are no pairs; both modalities need the same number")
+    return one, other
+
+
+def two_modalities(sources: Sequence[str | Path], normalize: bool = False) -> tuple[Modality, Modality]:
+    """The two modalities in files, in double precision, as `read_modalities` reads them.
+
+    Raises InputError for files that cannot be read, and for one modality or more than two.
+    """
     found = read_modalities(sources, normalize, np.float64)
     if len(found) != 2:
         names = ", ".join(map(str, sources))
         raise InputError(f"{names}: pairs are of two modalities, not of {len(found)}; name two of them with FILE::NAME")
-    return from_embeddings(found[0], found[1])
+    return found[0], found[1]

@@ -284,10 +284,9 @@ class AtomEnergy:
 
     def _gain(self, atoms: Atoms, lower: Sequence[Array]) -> tuple[float, float]:
         """The share of mass whose move to lower places gains most, and what it gains, in nats."""
-        shares = _SHARES
-        values = [self.value(_with_more(atoms, lower, share)) for share in shares]
+        values = [self.value(_with_more(atoms, lower, share)) for share in _SHARES]
         best = int(np.argmin(values))
-        return shares[best], max(self.value(atoms) - values[best], 0.0)
+        return _SHARES[best], max(self.value(atoms) - values[best], 0.0)
 
 
 def merged(atoms: Atoms, distance: float = _CLOSE) -> Atoms:

@@ -75,8 +75,7 @@ def solve(problem: Problem, stability: bool = False, watch: Watch | None = None,
         binding=(found.evaluation.binding if atoms is None else atoms.binding) + offsets,
         cross_entropy=cross_entropy,
         added=found.evaluation.added,
-        log_partition=np.array([log_partition(one, problem.tau, problem.grid.log_weights) for one in energy.potentials])
-        - levels / problem.tau,
+        log_partition=_log_partitions(problem, energy) - levels / problem.tau,
         status=spikes.status,
         atoms=None if atoms is None else atoms.atoms,
         trace=replace(found.trace, energy=found.trace.energy + level),
@@ -100,9 +99,7 @@ def _with_discretisation_error(solution: Solution, watch: Watch | None) -> Solut
     if solution.modalities > 1 and solution.start != GLOBAL:
         start = problem.grid.coarsened_density(solution.density)
     try:
-        there = solve(
-            replace(problem, grid=coarse, nside=None, circle=None, dimension=None, start=start, escape=False), watch=watch
-        )
+        there = solve(replace(problem.at("grid", coarse), start=start, escape=False), watch=watch)
     except InputError:  # as of kernels that the coarser grid does not resolve
         return solution
     if not (there.converged and solution.converged):
