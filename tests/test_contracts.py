@@ -129,6 +129,7 @@ EXAMPLES = {
     "mixing": ["mixing:0.5 0.5/0.3 0.7", "mixing:0 0.6 0.4/0.5 0.5 0/0.2 0.2 0.6"],
     "mixture": ["mixture:0", "mixture:0.3", "mixture:0.5", "mixture:1"],
     "mmd": ["mmd:1,0.5", "mmd:20,0.1"],
+    "noise": ["noise:1", "noise:0.05"],
     "sigmoid": ["sigmoid"],
     "sigmoid-at": ["sigmoid-at:0", "sigmoid-at:-1.5"],
     "temperatures": ["temperatures:0.5,0.3"],

@@ -55,8 +55,9 @@ def problem_options(starts: str, default_start: str, default_floor: str) -> Call
         multiple=True,
         metavar="TERM",
         help="Add a term to the energy, as NAME:VALUE,... or NAME:FIELD=VALUE,...; again for more. Penalties: centroid:WEIGHT, "
-        "mmd:WEIGHT,TAU, energy-distance:WEIGHT, uniformity:WEIGHT,T, cross-uniformity:WEIGHT,T. Instead of the cross-entropies: "
-        'mixture:OWN, tempered:OWN, sigmoid, sigmoid-at:BIAS, temperatures:TAU1,TAU2, mixing:ROWS ("mixing:0.5 0.5/0.3 0.7").',
+        "mmd:WEIGHT,TAU, energy-distance:WEIGHT, uniformity:WEIGHT,T, cross-uniformity:WEIGHT,T, noise:TEMPERATURE. "
+        "Instead of the cross-entropies: mixture:OWN, tempered:OWN, sigmoid, sigmoid-at:BIAS, temperatures:TAU1,TAU2, "
+        'mixing:ROWS ("mixing:0.5 0.5/0.3 0.7").',
     )
     return decorate([*options, terms])
 

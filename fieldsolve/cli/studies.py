@@ -16,8 +16,8 @@ from fieldsolve.numerics.progress import Watch
 WRITTEN = "summary.json, table.csv and figure.png"
 
 STUDY_SCHEMAS = (
-    "fieldsolve/consistency/1", "fieldsolve/drift/1", "fieldsolve/remedies/1", "fieldsolve/remedy/1", "fieldsolve/sharpness/1",
-    "fieldsolve/stability/1",
+    "fieldsolve/barrier/1", "fieldsolve/consistency/1", "fieldsolve/drift/1", "fieldsolve/remedies/1", "fieldsolve/remedy/1",
+    "fieldsolve/sharpness/1", "fieldsolve/stability/1",
 )  # fmt: skip
 
 _TITLES = {

@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from enum import Enum
 from math import inf, isfinite
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from fieldsolve.equilibrium.densities import LogDensity
-from fieldsolve.equilibrium.energy import Energy, Evaluation
+from fieldsolve.equilibrium.energy import Evaluation
+from fieldsolve.grids import Grid
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
@@ -19,6 +20,26 @@ _MOST_TRIALS = 64  # of lengths in one step, before the safe one: from the longe
 _STIFF_RISE = 1.5  # of the stationarity in one step, while a saddle is left and rounding hides by how much the energy falls
 _WORTHWHILE = 10  # steps towards a stationary state where the bound says that the energy has no more than the tolerance to fall
 _PATIENCE = 100  # steps in which neither the energy nor the stationarity gets better; a saddle is left slowly
+
+
+class Lowered(Protocol):
+    """What a descent lowers: an energy, or one of densities that keep a restriction; see `Energy`."""
+
+    @property
+    def grid(self) -> Grid: ...
+
+    @property
+    def potentials(self) -> Array: ...
+
+    @property
+    def safe_length(self) -> float | None: ...
+
+    @property
+    def first_length(self) -> float: ...
+
+    def step(
+        self, state: LogDensity, length: float, out: Array, centre: Array | None = None
+    ) -> tuple[Evaluation, LogDensity]: ...
 
 
 class Status(Enum):
@@ -71,7 +92,7 @@ class Descent:
 
 
 def descend(
-    energy: Energy,
+    energy: Lowered,
     start: LogDensity,
     tolerance: float,
     max_steps: int,
@@ -146,7 +167,7 @@ class _Walk:
     added to the next, and dropped where that would not lower the energy.
     """
 
-    def __init__(self, energy: Energy, start: LogDensity) -> None:
+    def __init__(self, energy: Lowered, start: LogDensity) -> None:
         self._energy, self.length = energy, energy.first_length
         self._safe = _SHORTEST if energy.safe_length is None else energy.safe_length
         current = replace(start, field=start.field.copy())

@@ -77,6 +77,15 @@ def atom_energy(energy: Energy, potentials: Sequence[Callable[[Array], Array]], 
     )
 
 
+def atoms_energy(problem: Problem, energy: Energy, levels: Array, floor: float) -> AtomEnergy:
+    """`atom_energy` of a problem's potentials; energy, levels: what `Problem.functional` returns."""
+    potentials = [
+        lambda points, one=one, level=level: one.at(points) - level
+        for one, level in zip(problem.resolved, levels.tolist(), strict=True)
+    ]
+    return atom_energy(energy, potentials, floor)
+
+
 def atoms_of(energy: Energy, density: Array, floor: float) -> Atoms:
     """The atoms at a grid's points that hold the excess mass of spiked densities (A, N), each at the mean of a heap's points."""
     grid, shells = energy.grid, energy.grid.shells()
@@ -114,9 +123,13 @@ def points_covered(grid: Grid, density: Array, floor: float) -> Array:
 
 def is_spiked(grid: Grid, density: Array, floor: float) -> bool:
     """Whether a density stands on so few points that where these are counts."""
+    return bool(points_covered(grid, density, floor).min() < _FEW[is_line(grid)])
+
+
+def is_line(grid: Grid) -> bool:
+    """Whether a grid's points are those of one angle."""
     shells = grid.shells()
-    is_line = grid.dim == 1 or (shells is not None and shells.directions < shells.dimension)
-    return bool(points_covered(grid, density, floor).min() < _FEW[is_line])
+    return grid.dim == 1 or (shells is not None and shells.directions == 1 < shells.dimension)
 
 
 def settle_spikes(problem: Problem, energy: Energy, levels: Array, found: Descent, floor: float) -> Settled:
@@ -138,12 +151,8 @@ def settle_spikes(problem: Problem, energy: Energy, levels: Array, found: Descen
     atoms = atoms_of(energy, density, floor)
     if max(len(masses) for masses in atoms.masses) > _MOST_ATOMS:
         return Settled(None, found.status, f"one of the densities is more than {_MOST_ATOMS} atoms")
-    potentials = [
-        lambda points, one=one, level=level: one.at(points) - level
-        for one, level in zip(problem.resolved, levels.tolist(), strict=True)
-    ]
     try:
-        polished = atom_energy(energy, potentials, floor).polish(atoms, problem.nats)
+        polished = atoms_energy(problem, energy, levels, floor).polish(atoms, problem.nats)
     except InputError as error:
         return Settled(None, found.status, str(error))
     return Settled(polished, Status.CONVERGED if polished.stationarity <= problem.nats else Status.PINNED)

@@ -1,6 +1,7 @@
 """Pictures of studies: dispersion, large-batch consistency, sharp kernels."""
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -9,6 +10,7 @@ from fieldsolve.equilibrium.batches import positive_of
 from fieldsolve.grids import Kernel
 from fieldsolve.output.pictures import verbatim
 from fieldsolve.output.style import COOL, GREEN, GREY, INK, WARM
+from fieldsolve.theorems.barriers import Barriers
 from fieldsolve.theorems.batches import BatchDispersion, batch_dispersion
 from fieldsolve.theorems.consistency import Consistency, Slope
 from fieldsolve.theorems.dispersion import Dispersion
@@ -159,3 +161,60 @@ def _sloped(what: str, slope: Slope | None, exponent: float) -> str:
     if slope is None:
         return f"{what}: N does not reach the asymptotic regime"
     return f"{what}: slope {slope.value:.3f} +- {slope.error:.3f} from N = {slope.since} (theory {exponent:g})"
+
+
+def plot_barriers(found: Barriers) -> Figure:
+    """A figure of barriers: the least energy at each centroid gap, heights over the parameter, and escape times where known."""
+    count = 3 if found.escapes is not None else 2
+    figure = Figure(figsize=(5.4 * count, 4.8), layout="constrained")
+    axes = figure.subplots(1, count)
+    symbol = found.parameter
+    known = [(value, one) for value, one in zip(found.values, found.found, strict=True) if one is not None]
+    highest = max((one.height for _, one in known), default=0.0) or 1.0
+    for k, (value, one) in enumerate(known):
+        color = colormaps["cividis"](0.9 * k / max(len(known) - 1, 1))
+        axes[0].plot(one.gaps, one.energies - one.matched, color=color, label=f"{symbol} {value:.4g}")
+        axes[0].plot([one.gap], [one.height], "o", ms=4, color=color)
+    axes[0].axhline(0, color=GREY, lw=0.8)
+    axes[0].set(
+        xlabel="centroid gap along the axis", ylabel="nats above the matched state", ylim=(-0.6 * highest, 1.15 * highest),
+        title="least energy at each gap; o the pass",
+    )  # fmt: skip
+    values = [value for value, _ in known]
+    axes[1].plot(values, [one.height for _, one in known], "o-", ms=4, color=INK, label="from the matched state")
+    if found.noisy:
+        noisy = zip(found.values, found.noisy, strict=True)
+        held = [(value, one.barrier.height) for value, one in noisy if one.barrier is not None]
+        axes[1].plot([one[0] for one in held], [one[1] for one in held], "s--", ms=4, color=WARM, label="with the batches' noise")
+    axes[1].set(xlabel=symbol, ylabel="height (nats)", ylim=(0, None), title="what holds the matched state")
+    if count == 3:
+        _plot_escapes(axes[2], found)
+    for ax in axes:
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(frameon=False, fontsize=8)
+    problem = found.problem
+    batch = "" if problem.batch is None else f", {problem.batch} negatives"
+    label = verbatim(" | ".join(one.label for one in problem.resolved))
+    claim = _claim(found)
+    figure.suptitle(f"{claim}\n{problem.critic} critic, tau = {problem.tau:g}, {problem.grid}{batch}, {label}")
+    return figure
+
+
+def _claim(found: Barriers) -> str:
+    known = [(one.height, value) for value, one in zip(found.values, found.found, strict=True) if one is not None]
+    if not known:
+        return "No separated state is lower than the matched one"
+    name, (most, at) = found.parameter, max(known)
+    return f"The matched state is held by {most:.2g} nats at {name} {at:.4g}, and by {min(known)[0]:.2g} at {min(known)[1]:.4g}"
+
+
+def _plot_escapes(ax: Axes, found: Barriers) -> None:
+    for k, one in enumerate(found.noisy):
+        if one.exponent is None or one.times is None:
+            continue
+        ended = one.times[np.isfinite(one.times)]
+        ax.semilogy(np.full(len(ended), one.exponent), np.maximum(ended, 1), ".", color=COOL, label="a run" if k == 0 else None)
+        if one.median is not None:
+            ax.semilogy([one.exponent], [max(one.median, 1)], "o", color=INK)
+    slope = "" if found.growth is None else f"; log of medians rises by {found.growth:.2f} a unit"
+    ax.set(xlabel="2 n height/temperature, with noise", ylabel="steps until separated", title=f"escape{slope}")

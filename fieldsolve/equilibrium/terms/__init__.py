@@ -14,6 +14,7 @@ from fieldsolve.equilibrium.terms.energy_distance import EnergyDistance
 from fieldsolve.equilibrium.terms.mixing import Mixing as Mixing
 from fieldsolve.equilibrium.terms.mixture import Mixture
 from fieldsolve.equilibrium.terms.mmd import MmdPenalty
+from fieldsolve.equilibrium.terms.noise import Noise
 from fieldsolve.equilibrium.terms.sigmoid import Sigmoid, SigmoidAtBias
 from fieldsolve.equilibrium.terms.temperatures import Temperatures
 from fieldsolve.equilibrium.terms.tempered import Tempered
@@ -30,8 +31,8 @@ from fieldsolve.numerics.names import made_of
 TERMS: dict[str, type[Term]] = {
     term.name: term
     for term in (
-        CentroidPenalty, CrossUniformity, EnergyDistance, Mixing, Mixture, MmdPenalty, Sigmoid, SigmoidAtBias, Temperatures,
-        Tempered, Uniformity,
+        CentroidPenalty, CrossUniformity, EnergyDistance, Mixing, Mixture, MmdPenalty, Noise, Sigmoid, SigmoidAtBias,
+        Temperatures, Tempered, Uniformity,
     )
 }  # fmt: skip
 
