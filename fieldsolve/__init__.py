@@ -47,6 +47,7 @@ _HOMES = {
     "Potential": "equilibrium.potentials",
     "Problem": "equilibrium.problem",
     "Solution": "equilibrium.solution",
+    "Disk": "grids",
     "Zonal": "grids",
     "diagnose": "diagnose.diagnosis",
     "flat": "equilibrium.potentials",

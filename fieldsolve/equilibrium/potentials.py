@@ -296,8 +296,8 @@ def is_map_file(text: str) -> bool:
 def potential_named(text: str, grid: Grid) -> Potential:
     """The potential that a user names: flat, two-well, a mixture vmf:KAPPA@x,y,z[*WEIGHT][+...], poly:C0,C1,..., or a map file.
 
-    On the circle the mean directions are x,y; everywhere they may be axis or -axis, the grid's. poly: sum_k C_k t^k of the height
-    t along that axis.
+    On the circle the mean directions are x,y; everywhere they may be axis or -axis, the grid's, on a disk axis:DEGREES. poly:
+    sum_k C_k t^k of the height t along that axis.
 
     Raises InputError for anything else.
     """
@@ -318,10 +318,15 @@ def potential_named(text: str, grid: Grid) -> Potential:
 
 
 def _direction(text: str, grid: Grid) -> list[float]:
-    """A mean direction: coordinates, or the grid's axis either way. Raises ValueError for anything else."""
+    """A mean direction: coordinates, or the grid's axis, either way or turned. Raises ValueError for anything else."""
     if text.removeprefix("-") == "axis":
         sign = -1.0 if text.startswith("-") else 1.0
         return [sign * one for one in grid.axis.tolist()]
+    if text.startswith("axis:"):
+        angle = float(text.removeprefix("axis:"))
+        turned = grid.rotation(angle) @ grid.axis
+        if abs(turned @ grid.axis - np.cos(np.radians(angle))) < 1e-9:
+            return [float(one) for one in turned]
     return [float(number) for number in text.split(",")]
 
 

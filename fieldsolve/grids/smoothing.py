@@ -42,7 +42,7 @@ def require(grid: Grid, kernel: Kernel) -> None:
             f"the {kernel.critic} kernel at tau = {kernel.tau:g} {why}; solvers take --allow-unresolved "
             "(allow_unresolved=True) too"
         )
-    if not grid.has_fast_sum(kernel) and grid.size**2 > MOST_SMOOTHED_PAIRS:
+    if not (grid.has_fast_sum(kernel) or grid.has_log_sums) and grid.size**2 > MOST_SMOOTHED_PAIRS:
         raise InputError(
             f"the {kernel.critic} kernel at tau = {kernel.tau:g} has no short spectrum on the grid {grid} (the geodesic one has "
             f"a kink at the antipode), and smoothing over all {float(grid.size) ** 2:.1e} pairs of points would take too long; "
