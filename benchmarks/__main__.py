@@ -14,7 +14,7 @@ def main() -> None:
     parts = {function.__name__: function for function in (
         smoothing.smoothing, smoothing.logarithms, smoothing.smoothed, smoothing.memory, solving.descent, solving.geometry,
         solving.bound, solving.global_solves, solving.smoothed_solves, solving.large, solving.stability, solving.clarabel,
-        terms.modalities, terms.terms, terms.halves, zonal.zonal, zonal.batches,
+        terms.modalities, terms.terms, terms.halves, zonal.zonal, zonal.batches, zonal.disks, zonal.sections,
         studies.loss, studies.sampled, studies.diagnosis, studies.quick, studies.encoders, studies.sweep, studies.startup,
     )}  # fmt: skip
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -1,15 +1,17 @@
-"""What zonal grids, atoms and finite batches cost."""
+"""What grids of one and two directions, atoms, finite batches and barriers cost."""
 
 import numpy as np
 
 import fieldsolve as fs
 from benchmarks.timing import best, table
 from fieldsolve.equilibrium.bands import band_state
+from fieldsolve.equilibrium.barrier import barrier
 from fieldsolve.equilibrium.batches import positive_of
 from fieldsolve.equilibrium.densities import normalise
 from fieldsolve.equilibrium.energy import Energy
+from fieldsolve.equilibrium.sections import Section
 from fieldsolve.equilibrium.terms.finite_batch import FiniteBatch
-from fieldsolve.grids import Circle, Grid, Healpix, Kernel, Zonal
+from fieldsolve.grids import Circle, Disk, Grid, Healpix, Kernel, Zonal
 from fieldsolve.numerics import threads
 
 _WELLS = "vmf:6@axis*0.7+4@-axis*0.3"
@@ -73,3 +75,39 @@ def batches() -> str:
                 rows.append([str(grid), tau, negatives, positive_of(positive).words, f"{1e3 * own:.1f}", f"{own / plain:.0f}"])
     header = ["grid", "tau", "N", "positive", "step (milliseconds)", "smoothed steps"]
     return table("A step of N negatives, one thread", header, rows)
+
+
+def disks() -> str:
+    """Sums over densities of two directions, against pairs of shells, and sections of a centroid gap against plain steps."""
+    rows: list[list[object]] = []
+    with threads.limit(1):
+        for grid, tau in ((Disk(16), 0.1), (Disk(64), 0.02), (Disk(512), 0.01)):
+            kernel, field, few = Kernel("cosine", tau), grid.weights, np.arange(64)
+            every = np.arange(grid.size)
+            sums, pairs = best(
+                lambda g=grid, k=kernel, f=field: g.pair_sums(k, f),
+                lambda g=grid, k=kernel, f=field, e=every, few=few: np.exp(g.log_rows(k, few, e)) @ f,
+                repeat=3,
+            )
+            rows.append([str(grid), tau, grid.size, f"{1e3 * sums:.1f}", f"{pairs * grid.size / len(few) / sums:.0f}"])
+    header = ["grid", "tau", "nodes", "sum (milliseconds)", "pair by pair, by how much longer (from 64 rows)"]
+    return table("Sums over densities of two directions, one thread", header, rows)
+
+
+def sections() -> str:
+    """A step within a section of given centroid gap against a plain smoothed step, and a barrier against a solve."""
+    rows: list[list[object]] = []
+    settings: list[tuple[Grid, float, float]] = [(Circle(64), 0.5, 0.31), (Zonal(3, 40), 0.3, 0.3), (Zonal(512), 0.01, 0.44)]
+    with threads.limit(1):
+        for grid, tau, coupling in settings:
+            problem = fs.Problem(["flat"] * 2, tau, 0.0, coupling, "smoothed", grid=grid)
+            energy, out = problem.functional()[0], np.empty((2, grid.size))
+            section = Section(energy, grid.axis, 0.1)
+            state = section.nearest(np.zeros((2, grid.size)), 0.0)[0]
+            own, plain = best(
+                lambda s=section, x=state, o=out: s.step(x, 1.0, o), lambda e=energy, x=state, o=out: e.step(x, 1.0, o), repeat=50
+            )
+            climb, solve = best(lambda p=problem: barrier(p), lambda p=problem: p.solve(), repeat=1)
+            rows.append([str(grid), tau, coupling, f"{own / plain:.1f}", f"{climb:.1f}", f"{climb / solve:.0f}"])
+    header = ["grid", "tau", "coupling", "section's step / step", "barrier (s)", "barrier / solve"]
+    return table("Sections and barriers, one thread", header, rows)

@@ -32,9 +32,14 @@ WINGS = [
 #: Imports of our own inside functions, or for types only: what start-up must not load, and the one circle of nouns.
 HIDDEN = {
     "equilibrium.parameters": {"grids.critics", "equilibrium.batches"},  # help is printed without numpy
-    "equilibrium.problem": {"equilibrium.solve", "equilibrium.solution"},  # a problem solves itself
+    # a problem solves itself, and what a notebook shows of it has a picture, which loads matplotlib
+    "equilibrium.problem": {"equilibrium.solve", "equilibrium.solution", "equilibrium.pictures"},
+    "equilibrium.solution": {"equilibrium.pictures"},
     "equilibrium.storage": {"equilibrium.pictures", "output.pictures"},  # matplotlib
-    "diagnose.diagnosis": {"diagnose.theory", "diagnose.freedom"},  # a first answer loads no equilibria
+    "output.page": {"output.pictures"},
+    "diagrams.diagram": {"diagrams.pictures"},
+    # a first answer loads no equilibria
+    "diagnose.diagnosis": {"diagnose.theory", "diagnose.freedom", "diagnose.pictures"},
 }
 
 #: The bodies of commands import what they call: anything in wings above the command line.

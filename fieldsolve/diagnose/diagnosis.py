@@ -20,6 +20,7 @@ from fieldsolve.embeddings.modality import Modality, check_widths, drawn, modali
 from fieldsolve.numerics.arrays import Indices
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Progress, Watch
+from fieldsolve.output.page import card
 
 if TYPE_CHECKING:
     from fieldsolve.diagnose.freedom import Freedom
@@ -118,6 +119,14 @@ class Diagnosis:
             own = self.comparisons[0].summary()
             return values | own | {"notes": [*self.notes, *own["notes"]]}
         return values | {"notes": list(self.notes), "comparisons": [one.summary() for one in self.comparisons]}
+
+    def _repr_html_(self) -> str:
+        from fieldsolve.diagnose.pictures import plot_cosines
+
+        names = [(one.sample.first.name, one.sample.second.name) for one in self.comparisons]
+        said = {" and ".join(pair): one.verdict.summary for pair, one in zip(names, self.comparisons, strict=True)}
+        rows = {"tau": f"{self.tau:g}", **said, "notes": "; ".join(self.notes) or None}
+        return card("modality gap", rows, lambda: plot_cosines(self.comparisons[0].measurement, names[0]))
 
     def with_freedom(self, watch: Watch | None = None) -> "Diagnosis":
         """The same, with what the loss leaves free of every sample, and what remedies would do, see `freedom.freedom_of`."""

@@ -7,7 +7,6 @@ from html import escape
 from math import isfinite
 from typing import Any
 
-from fieldsolve.diagnose import page
 from fieldsolve.diagnose.diagnosis import Comparison, Diagnosis
 from fieldsolve.diagnose.freedom import Freedom, remedy_summary
 from fieldsolve.diagnose.measure import Measurement
@@ -15,6 +14,7 @@ from fieldsolve.diagnose.metrics import table as metrics_table
 from fieldsolve.diagnose.metrics.metric import Family, Metric, plain
 from fieldsolve.diagnose.metrics.mixed import nested
 from fieldsolve.diagnose.tables import HEADINGS, PAPER, cells, group_table, mixed_table, table, tests_sentence
+from fieldsolve.output import page
 from fieldsolve.output.tables import short
 
 #: Of the section on retrieval.

@@ -13,6 +13,7 @@ from fieldsolve.diagrams.tasks import branches, cells, curves, perform, tasks
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
+from fieldsolve.output.page import card
 from fieldsolve.runs import LEDGER, Ledger, Outcome, Run, Task, Work, configuration, fill_folder, value_of
 
 
@@ -24,6 +25,19 @@ class Diagram:
     cells: list[tuple[Task, Outcome | None]]
     curves: list[tuple[Task, Outcome | None]]
     branches: list[tuple[Task, Outcome | None]]
+
+    def _repr_html_(self) -> str:
+        from fieldsolve.diagrams.pictures import draw
+
+        gaps = self.certified()
+        rows = {
+            "axes": " x ".join(f"{name} ({size})" for name, size in zip(self.spec.axes, self.spec.shape, strict=True)),
+            "cells": gaps.size,
+            "certified": int(gaps.sum()),
+            "failed": len(self.failures) or None,
+            "not computed yet": self.missing or None,
+        }
+        return card(self.spec.title or "phase diagram", rows, lambda: draw(self))
 
     @property
     def failures(self) -> list[tuple[Task, Outcome]]:

@@ -10,6 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from fieldsolve.equilibrium.phases import Phase
+from fieldsolve.equilibrium.problem import Problem
 from fieldsolve.equilibrium.solution import CAP_RADIUS, Solution
 from fieldsolve.grids import Grid
 from fieldsolve.numerics.arrays import Array
@@ -46,6 +47,16 @@ def plot(solution: Solution) -> Figure:
     plot_trace(axes["trace"], solution)
     figure.suptitle(_claim(solution), fontsize=14, fontweight="bold")
     figure.text(0.5, 0.01, _settings(solution), ha="center", va="bottom", fontsize=9, color="#555555")
+    return figure
+
+
+def plot_potentials(problem: Problem) -> Figure:
+    """A figure of a problem's potentials, (A, N)."""
+    names = [f"potential {a + 1}" for a in range(problem.modalities)]
+    figure, axes = _panels(problem.grid, [names], (5 * problem.modalities, 4.2))
+    for name, values, one in zip(names, problem.values, problem.resolved, strict=True):
+        problem.grid.sky(axes[name], values, "U (low attracts)")
+        axes[name].set_title(f"{name}: {verbatim(one.label)}")
     return figure
 
 

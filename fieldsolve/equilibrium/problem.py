@@ -21,6 +21,7 @@ from fieldsolve.grids.critics import critic_of
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.numerics.progress import Watch
+from fieldsolve.output.page import card
 
 if TYPE_CHECKING:
     from fieldsolve.equilibrium.solution import Solution
@@ -229,6 +230,12 @@ class Problem:
                 "added terms; for the smoothed one see `dispersion`"
             )
         return transitions(energy.potentials, self.tau, self.floor or 0.0, self.grid.log_weights)
+
+    def _repr_html_(self) -> str:
+        from fieldsolve.equilibrium.pictures import plot_potentials
+
+        shown = {name: value for name, value in self.to_json().items() if value not in (None, [], False)}
+        return card(f"{self.energy} energy of {self.modalities} densities", shown, lambda: plot_potentials(self))
 
     def to_json(self) -> dict[str, Any]:
         """The problem in JSON's values; arrays are named, and `stored` has them."""

@@ -18,6 +18,7 @@ from fieldsolve.grids.smoothing import can_smooth
 from fieldsolve.numerics import threads
 from fieldsolve.numerics.arrays import Array, Indices
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.output.page import card
 
 #: Radius of the caps around a potential's wells, in radians: the paper's, experiment D.2.
 CAP_RADIUS = 0.5
@@ -66,6 +67,21 @@ class Solution:
             f"<Solution: {self.command}, {self.problem.energy} energy {self.energy:.8g}, gap {gap}, on {self.grid}, "
             f"tau {self.tau:g}, floor {self.floor:g}, {phase}{self.status.value}>"
         )
+
+    def _repr_html_(self) -> str:
+        from fieldsolve.equilibrium.pictures import plot
+
+        is_several = self.modalities > 1
+        rows = {
+            "status": self.status.value,
+            "energy (nats)": f"{self.energy:.8g}",
+            "gap to the grid's bound (nats)": None if self.gap is None else f"{self.gap:.2g}",
+            "centroid gap": f"{self.centroid_gap:.6g}" if is_several else None,
+            "symmetric KL (nats)": f"{self.symmetric_kl:.6g}" if is_several else None,
+            "grid": self.grid,
+            "notes": "; ".join(self.notes) or None,
+        }
+        return card(f"{self.command}, {self.problem.energy} energy", rows, lambda: plot(self))
 
     # The problem's own, for short.
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from fieldsolve.diagnose import page
 from fieldsolve.diagnose.many.pictures import figures
 from fieldsolve.diagnose.many.series import Entry, Series
 from fieldsolve.diagnose.many.tables import rows_of
 from fieldsolve.diagnose.tables import latex
+from fieldsolve.output import page
 from fieldsolve.output.pictures import render_all
 from fieldsolve.output.tables import csv_text, markdown
 

@@ -1,8 +1,9 @@
-"""Pages of HTML that need no network: a head, tables, and pictures within."""
+"""HTML that needs no network: pages, tables, pictures within, and what a notebook shows of an object."""
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape as escape
+from typing import Any
 
 
 def page(title: str, parts: Sequence[str]) -> str:
@@ -23,6 +24,18 @@ def picture(name: str, image: bytes, caption: str) -> str:
     """A picture with what it shows."""
     source = f"data:image/png;base64,{b64encode(image).decode()}"
     return f"<figure><img alt='{escape(name)}' src='{source}'><figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def card(title: str, rows: Mapping[str, object], draw: Callable[[], Any]) -> str:
+    """What a notebook shows of an object: its title, a table of names and values (those that are None left out), and its picture.
+
+    draw: the figure, made when it is called; where that fails there is none, and that is advised.
+    """
+    from fieldsolve.output.pictures import render_all  # loads matplotlib
+
+    known = [[name, str(value)] for name, value in rows.items() if value is not None]
+    pictures = [picture(title, one, "") for one in render_all(lambda: {"picture": draw()}, dpi=80).values()]
+    return "\n".join([f"<b>{escape(title)}</b>", table([["", ""], *known]), *pictures])
 
 
 _HEAD = """<!doctype html>
