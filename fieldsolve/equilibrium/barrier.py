@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldsolve.equilibrium.atoms import Atoms, Polished
+from fieldsolve.equilibrium.densities import LogDensity
 from fieldsolve.equilibrium.descent import Descent, descend
+from fieldsolve.equilibrium.differences import eigenvalues_by_differences
 from fieldsolve.equilibrium.energy import Energy
 from fieldsolve.equilibrium.held import hold
 from fieldsolve.equilibrium.polishing import atoms_energy, atoms_of, is_line, why_unpolished
@@ -29,6 +31,7 @@ _BELOW = 1e-8  # nats by which a state is lower than the matched one
 _STIFF = 3.0  # times the top's curvature, that atoms are held by
 _MOST_ATOMS = 64
 _MOST_POINTS = 4096
+_KEPT = 6  # eigenvalues
 _FLATTER = 0.05  # of the lowest eigenvalue: what is left of others at a top that sections were followed to
 _PARTED = 1e-3  # centroid gap that says along which direction states part
 _SAME = 0.2  # of the height, by which atoms may be lower: beyond it they have left the pass
@@ -46,7 +49,8 @@ class Barrier:
     matched: energy of the matched state; separated, separated_gap: energy and gap of the lower one of where the way down leads,
     and of the lowest state known. gap, energy, density: of the top, the last one (2, N) on the grid. polished: the top as atoms
     off the grid's points, None where that is not known; gap and energy are then theirs. curvature: of the top on the grid, None
-    where it is not known. disagreement: in nats, of the top come to from the matched state, and from beyond.
+    where it is not known; eigenvalues: its, or by differences, None on grids without harmonics. disagreement: in nats, of the top
+    come to from the matched state, and from beyond.
     """
 
     problem: Problem
@@ -60,6 +64,7 @@ class Barrier:
     density: Array
     polished: Polished | None
     curvature: Curvature | None
+    eigenvalues: Array | None
     disagreement: float
 
     @property
@@ -70,9 +75,9 @@ class Barrier:
     @property
     def is_pass(self) -> bool | None:
         """Whether one direction lowers the top's energy and no other by a twentieth as much; None where that is not known."""
-        if self.curvature is None:
+        if self.eigenvalues is None:
             return None
-        lowest, second = self.curvature.eigenvalues[:2].tolist()
+        lowest, second = self.eigenvalues[:2].tolist()
         return bool(lowest < 0 and second >= _FLATTER * lowest)
 
     @property
@@ -110,6 +115,7 @@ def barrier(problem: Problem, watch: Watch | None = None) -> Barrier:
     reached = descend(energy, way.beyond(top).found.state, _FREE_TOLERANCE, _FREE)
     separated = min(reached, lowest, key=lambda one: one.evaluation.value)
     polished = None if way.is_downhill else _polished(problem, energy, levels, way, top)
+    bent = curvature(energy, top.found.state) if energy.has_hessian else None
     value = top.found.evaluation.value if polished is None else polished.energy
     return Barrier(
         problem=problem,
@@ -122,7 +128,8 @@ def barrier(problem: Problem, watch: Watch | None = None) -> Barrier:
         energy=value + level,
         density=top.found.state.density(),
         polished=polished,
-        curvature=curvature(energy, top.found.state) if energy.has_hessian else None,
+        curvature=bent,
+        eigenvalues=_eigenvalues(energy, top.found.state) if bent is None else bent.eigenvalues,
         disagreement=0.0 if way.is_downhill else abs(top.value - way.from_beyond(top)),
     )
 
@@ -208,6 +215,14 @@ class _Way:
         if self._watch is not None:
             self._watch(Progress(0, None, f"sections at a centroid gap of {gap:.3f}"))
         return _At(gap, descend(section, begun, _TOLERANCE, steps))
+
+
+def _eigenvalues(energy: Energy, state: LogDensity) -> Array | None:
+    """The lowest eigenvalues by differences; None on grids without harmonics."""
+    try:
+        return eigenvalues_by_differences(energy, state)[:_KEPT]
+    except InputError:
+        return None
 
 
 def _direction(grid: Grid, matched: Descent, lowest: Descent) -> Array:

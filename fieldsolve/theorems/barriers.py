@@ -129,9 +129,7 @@ class Barriers:
         for name in ("height", "height_back", "gap", "separated_gap", "disagreement"):
             columns[name] = [None if one is None else float(getattr(one, name)) for one in self.found]
         for k, name in enumerate(("lowest_eigenvalue", "second_eigenvalue")):
-            columns[name] = [
-                None if one is None or one.curvature is None else float(one.curvature.eigenvalues[k]) for one in self.found
-            ]
+            columns[name] = [None if one is None or one.eigenvalues is None else float(one.eigenvalues[k]) for one in self.found]
         if self.escapes is not None:
             columns |= {
                 "temperature": [one.temperature for one in self.noisy],
