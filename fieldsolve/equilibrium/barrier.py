@@ -1,11 +1,11 @@
 """The barrier between the matched and a separated state of two densities: the least energy at each centroid gap, and its top."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fieldsolve.equilibrium.atoms import Atoms, Polished
-from fieldsolve.equilibrium.densities import LogDensity
+from fieldsolve.equilibrium.densities import LogDensity, normalise
 from fieldsolve.equilibrium.descent import Descent, descend
 from fieldsolve.equilibrium.differences import eigenvalues_by_differences
 from fieldsolve.equilibrium.energy import Energy
@@ -26,6 +26,7 @@ _ROUGH, _STEPS, _TOLERANCE = 60, 200, 1e-8  # steps of a section's descent on th
 _LEAD = 0.02  # by which the first modality goes ahead, so that no symmetry is kept that costs energy
 _APART = 0.02  # of three sections, by which a further one differs from them
 _REFINED = 5  # further sections that the top is looked for on
+_ALONE, _FOLLOWED = 2000, 11  # steps of the matched state's descents; couplings that it is followed over
 _FREE, _FREE_TOLERANCE = 300, 1e-5  # steps of a descent to the state on either side; nats
 _BELOW = 1e-8  # nats by which a state is lower than the matched one
 _STIFF = 3.0  # times the top's curvature, that atoms are held by
@@ -34,7 +35,10 @@ _MOST_POINTS = 4096
 _KEPT = 6  # eigenvalues
 _FLATTER = 0.05  # of the lowest eigenvalue: what is left of others at a top that sections were followed to
 _PARTED = 1e-3  # centroid gap that says along which direction states part
-_SAME = 0.2  # of the height, by which atoms may be lower: beyond it they have left the pass
+_SAME, _STATIONARY = (
+    0.05,
+    0.01,
+)  # of the height: how much lower, and how little stationary, atoms at the pass may be
 
 
 class NoBarrierError(InputError):
@@ -75,7 +79,7 @@ class Barrier:
     @property
     def is_pass(self) -> bool | None:
         """Whether one direction lowers the top's energy and no other by a twentieth as much; None where that is not known."""
-        if self.eigenvalues is None:
+        if self.eigenvalues is None or len(self.eigenvalues) < 2:
             return None
         lowest, second = self.eigenvalues[:2].tolist()
         return bool(lowest < 0 and second >= _FLATTER * lowest)
@@ -107,15 +111,20 @@ def barrier(problem: Problem, watch: Watch | None = None) -> Barrier:
         )
     energy, levels = problem.functional()
     floor, level = float(problem.floor or 0.0), float((levels / energy.binding.tau).mean())
-    matched = descend(energy, start("uniform", energy, floor), _TOLERANCE, _FREE)
+    matched = _matched(energy, floor)
     lowest = lowest_by_default(Search(energy, floor, _FREE_TOLERANCE, _FREE), None)[1]
+    if not energy.has_equal_potentials and matched.evaluation.value <= lowest.evaluation.value + _BELOW:
+        raise NoBarrierError(
+            "the state that is followed up from coupling 0 is the lowest that is known, so that there is no barrier: either "
+            "nothing lower is separated, or at this coupling nothing holds the matched state any more; use others"
+        )
     way = _Way(energy, floor, _direction(energy.grid, matched, lowest), watch)
     way.follow(matched)
     top = way.top()
     reached = descend(energy, way.beyond(top).found.state, _FREE_TOLERANCE, _FREE)
     separated = min(reached, lowest, key=lambda one: one.evaluation.value)
     polished = None if way.is_downhill else _polished(problem, energy, levels, way, top)
-    bent = curvature(energy, top.found.state) if energy.has_hessian else None
+    bent = _curvature(energy, top.found.state)
     value = top.found.evaluation.value if polished is None else polished.energy
     return Barrier(
         problem=problem,
@@ -217,6 +226,34 @@ class _Way:
         return _At(gap, descend(section, begun, _TOLERANCE, steps))
 
 
+def _matched(energy: Energy, floor: float) -> Descent:
+    """Of equal potentials the two densities that are one, lowest; of others the state that is followed up from coupling 0.
+
+    The energy of two equal densities is that of one modality, which rounding cannot part.
+    """
+    shape = energy.potentials.shape
+    if energy.has_equal_potentials:
+        one = replace(energy, potentials=energy.potentials[:1], coupling=0.0)
+        alone = descend(one, start("uniform", one, floor), _TOLERANCE, _ALONE)
+        state = normalise(np.broadcast_to(alone.state.log_density(), shape).copy(), floor, energy.grid.log_weights)
+        return descend(energy, state, np.inf, 0)
+    strength, found = energy.strength, None
+    if strength is None:
+        raise InputError("barriers are of one coupling, not of a mixing matrix; give a number")
+    for coupling in np.linspace(0.0, strength, _FOLLOWED).tolist():
+        at = replace(energy, coupling=coupling)
+        found = descend(at, start("uniform", at, floor) if found is None else found.state, _FREE_TOLERANCE, _ALONE)
+    assert found is not None
+    return found
+
+
+def _curvature(energy: Energy, state: LogDensity) -> Curvature | None:
+    try:
+        return curvature(energy, state) if energy.has_hessian else None
+    except InputError:  # of grids without harmonics, and of densities too faint
+        return None
+
+
 def _eigenvalues(energy: Energy, state: LogDensity) -> Array | None:
     """The lowest eigenvalues by differences; None on grids without harmonics."""
     try:
@@ -265,4 +302,6 @@ def _polished(problem: Problem, energy: Energy, levels: Array, way: _Way, top: _
     axis = way.axis if shells.directions == shells.dimension else way.axis[[-1, 0]] * [1, 0]
     found = hold(atoms_energy(problem, energy, levels, floor), atoms, axis, top.gap, _STIFF * max(-way.curve, 1e-6))
     height = top.value - way.lowest[0].value
-    return found if abs(found.energy - top.value) <= _SAME * height else None
+    if found is None or found.stationarity > _STATIONARY * height or abs(found.energy - top.value) > _SAME * height:
+        return None
+    return found

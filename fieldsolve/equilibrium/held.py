@@ -9,7 +9,7 @@ from fieldsolve.equilibrium.atoms import AtomEnergy, Atoms, Polished
 from fieldsolve.numerics.arrays import Array
 
 _TOLERANCE = 1e-7  # nats of stationarity
-_ROUNDS, _AT_REST = 8, 1e-6  # until the spring is at rest, of its length
+_ROUNDS, _AT_REST, _NEARLY = 8, 1e-6, 1e-4  # until the spring is at rest, by how much it is off at most
 _SIGNS = (1.0, -1.0)
 
 
@@ -40,12 +40,12 @@ class HeldAtoms(AtomEnergy):
         return value + force * along, slope
 
 
-def hold(energy: AtomEnergy, atoms: Atoms, axis: Array, gap: float, stiffness: float) -> Polished:
+def hold(energy: AtomEnergy, atoms: Atoms, axis: Array, gap: float, stiffness: float) -> Polished | None:
     """The pass near some atoms: where an energy's least value at a gap is highest, as atoms, and its own energy.
 
     With a spring stiffer than the energy bends down along the gap, the pass is a minimum, and at rest the spring does nothing to
     it: secant steps look for the length at which it is at rest. As the spring is along one direction, one at most lowers the
-    minimum once it is gone.
+    minimum once it is gone. None where the spring does not come to rest: the atoms have left the pass.
     """
     own = {one.name: getattr(energy, one.name) for one in fields(energy)}
 
@@ -61,5 +61,9 @@ def hold(energy: AtomEnergy, atoms: Atoms, axis: Array, gap: float, stiffness: f
         if abs(excess[-1]) <= _AT_REST:
             break
         rate = 0.5 if len(lengths) < 2 else (excess[-1] - excess[-2]) / (lengths[-1] - lengths[-2])
+        if not rate > 0:
+            return None
         lengths.append(lengths[-1] - excess[-1] / rate)
+    if abs(excess[-1]) > _NEARLY:
+        return None
     return Polished(atoms, energy.value(atoms), best.stationarity, best.binding, best.cross_entropy)

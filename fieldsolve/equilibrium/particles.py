@@ -12,8 +12,9 @@ from fieldsolve.numerics.compiled import jit
 from fieldsolve.numerics.errors import InputError
 
 _EVERY = 10  # steps after which the gap is looked at
-_SETTLING, _OWN = 2000, 0.0  # steps at the beginning, and their coupling, which spreads either modality evenly
-_SAMPLES = 256  # batches that the noise is measured from
+_MOVES, _OWN = 500, 0.0  # of each particle at the beginning, and their coupling, which spreads either modality evenly
+_LEAST_SHARE = 4  # times a batch, that there are particles
+_SAMPLES, _EACH = 256, 20  # batches that the noise is measured from at least, and as many that each particle is in
 _MOST_WORK = 5e12  # of runs: products of coordinates, an hour on two cores
 
 
@@ -23,8 +24,9 @@ class Particles:
 
     A step draws a batch of each modality and moves its members by rate times minus the slope of the variation of 2 J_N, along the
     sphere: with a' the modality itself at weight 1 - coupling and the other one at weight coupling, the loss of an anchor x_i
-    is log(K(z+) + sum_{j != i} K(x_i, x'_j)). kernel: of a critic that is linear in z.z'. Raises InputError for others, and for
-    batches that are larger than there are particles.
+    is log(K(z+) + sum_{j != i} K(x_i, x'_j)). Of many more particles than a batch has these are N independent negatives; the
+    fewer there are, the higher is the coupling at which they part. kernel: of a critic that is linear in z.z'. Raises InputError
+    for others, and for fewer particles than four batches have.
     """
 
     kernel: Kernel
@@ -37,8 +39,12 @@ class Particles:
 
     def __post_init__(self) -> None:
         self.kernel.concentration  # noqa: B018  # refuses critics that are not linear
-        if not 1 <= self.negatives < self.count:
-            raise InputError(f"a batch of {self.negatives} negatives needs more particles than that, not {self.count}")
+        least = _LEAST_SHARE * (self.negatives + 1)
+        if self.negatives < 1 or self.count < least:
+            raise InputError(
+                f"batches of {self.negatives} negatives, drawn without repetition, need at least {max(least, 2)} particles a "
+                f"modality, not {self.count}: of fewer they are no independent negatives"
+            )
         if self.positive.kind == "vmf":
             raise InputError("particles have no positive, an aligned one, or one at a cosine; not a law of them")
         if not 0 < self.rate < np.inf:
@@ -53,17 +59,23 @@ class Particles:
         return float(np.exp(self.kernel.concentration * (cosine - 1)))
 
     def temperature(self, seed: int) -> float:
-        """The temperature of the batches' noise at evenly spread particles: rate/2 times a slope's variance a direction."""
+        """The temperature of a particle's noise where all are evenly spread: rate/2 times its slope's variance a direction."""
         points, kappa = self._spread(1, seed)[0], self.kernel.concentration
-        square = _slope_variance(points, self.negatives + 1, kappa, self.coupling, self._share, seed, _SAMPLES)
-        return float(self.rate / 2 * square / (self.dimension - 1))
+        samples = max(_SAMPLES, self._steps_of_all(_EACH))
+        square = _slope_variance(points, self.negatives + 1, kappa, self.coupling, self._share, seed, samples)
+        return float(self.rate / 2 * max(square, 0.0) / (self.dimension - 1))
+
+    def _steps_of_all(self, moves: int) -> int:
+        """Steps in which each particle moves so many times."""
+        return -(-moves * self.count // (self.negatives + 1))
 
     def escape_times(self, gap: float, most: int, runs: int, seed: int) -> Array:
         """After how many steps the centroid gap first exceeds one, in each of some seeded runs, (runs,); inf after `most`.
 
-        Runs begin at particles that their own repulsion has spread. Raises InputError for more work than an hour's.
+        Runs begin at particles that their own repulsion has spread, in 500 moves of each. Raises InputError for more work than
+        an hour's.
         """
-        work = float(runs) * most * 12 * (self.negatives + 1) ** 2 * self.dimension
+        work = float(runs) * (most + self._steps_of_all(_MOVES)) * 12 * (self.negatives + 1) ** 2 * self.dimension
         if work > _MOST_WORK:
             raise InputError(
                 f"{runs} runs of {most} steps of batches of {self.negatives + 1} in {self.dimension} dimensions take about "
@@ -76,7 +88,7 @@ class Particles:
     def _spread(self, runs: int, seed: int) -> Array:
         points = np.random.default_rng(seed).standard_normal((runs, 2, self.count, self.dimension))
         points /= np.linalg.norm(points, axis=-1, keepdims=True)
-        self._run(points, _OWN, np.inf, _SETTLING, seed, np.empty(runs))
+        self._run(points, _OWN, np.inf, self._steps_of_all(_MOVES), seed, np.empty(runs))
         return points
 
     def _run(self, points: Array, coupling: float, gap: float, most: int, seed: int, times: Array) -> None:

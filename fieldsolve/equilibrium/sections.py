@@ -12,9 +12,10 @@ from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 
 _MOST_TRIALS = 200
-_SETTLED = 1e-13  # of the gap
+_SETTLED, _OFF = 1e-13, 1e-10  # of the gap: where the projection ends, and from where it is needed
 _STEEPEST = 1e6  # of a tilt, in nats
-_HALVINGS = 30  # of the interval that the multiplier is in
+_MULTIPLIER = 1e-12  # of the multiplier, that it is known to
+_HALVINGS = 60  # of the interval that the multiplier is in
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,8 @@ class Section:
 
     def step(self, state: LogDensity, length: float, out: Array, centre: Array | None = None) -> tuple[Evaluation, LogDensity]:
         """As `Energy.step`, within the section; the stationarity is that of the section."""
+        if abs(self._missing(state)[0]) > _OFF:  # as after a step with momentum
+            state = self.nearest(state.log_density(), state.floor)[0]
         evaluation, there = self.energy.step(state, length, out, centre)
         here, scaled = evaluation.state, length * evaluation.state.field.shape[0]
         variation = (here.log_density() - there.field) / scaled
@@ -107,18 +110,22 @@ class Section:
         floor, weights = state.floor, self.grid.weights
         even = floor * float(np.mean((variation * weights), axis=1).sum())
         reach = self.gap - floor * float(np.mean(self.tilt * weights, axis=1).sum())
-        spread = float(np.ptp(variation, axis=1).max()) / max(float(np.ptp(self.tilt)), 1e-300) * 4 + 1e-300
-        low, high = -spread, spread
+        spread = float(np.ptp(variation, axis=1).max()) / max(float(np.ptp(self.tilt)), 1e-300) + 1e-300
         rows = np.arange(2)
         best, at = -np.inf, 0.0
+        low, high, step = -np.inf, np.inf, spread
         for _ in range(_HALVINGS):
-            eta = (low + high) / 2
+            bracketed = high - low < np.inf
+            eta = (low + high) / 2 if bracketed else (low + step if low > -np.inf else high - step if high < np.inf else 0.0)
+            step *= 1 if bracketed else 2
             bent = variation - eta * self.tilt
             lowest = bent.argmin(axis=1)
             value = even + (1 - floor) * float(bent[rows, lowest].sum()) + eta * reach
             best, at = (value, eta) if value > best else (best, at)
             rising = reach - (1 - floor) * float(self.tilt[rows, lowest].sum())
             low, high = (eta, high) if rising > 0 else (low, eta)
+            if high - low <= _MULTIPLIER * (1 + abs(eta)):
+                break
         own = float(np.mean(variation * state.density(), axis=1).sum())
         return at, max(own - best, 0.0)
 

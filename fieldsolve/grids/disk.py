@@ -24,6 +24,7 @@ _RINGS, _SPOKES = 3.6, 9.5  # times sqrt(d + concentrations): nodes that resolve
 _USUAL = 200.0  # concentration of kernel and density together where nothing is said, of tau = 0.01
 _PLAIN = 600.0  # nats that kernels may span as numbers
 _ROUNDING = 1e-19  # of a sum, that one mass may be below to be left out
+_SEED = 20260119  # of generic directions across the two
 _SAME = 1e-9  # relative, of a function's values around the two directions
 
 
@@ -121,10 +122,12 @@ class Disk(Grid):
     def evaluate(self, function: Callable[[Array], Array]) -> Array:
         """The function at the nodes. Raises InputError for one that is no function of the two directions."""
         points = self.points()
-        mirrored, turned = points.copy(), points.copy()
-        mirrored[:, 0] *= -1
-        turned[:, [0, 1]] = turned[:, [1, 0]]
-        values, *others = (np.asarray(function(at)) for at in (points, mirrored, turned))
+        values = np.asarray(function(points))
+        others = []
+        for across in np.random.default_rng(_SEED).standard_normal((2, self.dimension - 2)):
+            turned = points.copy()  # a function may return a view of its points
+            turned[:, :-2] = np.outer(points[:, 0], across / np.linalg.norm(across))
+            others.append(np.asarray(function(turned)))
         size = 1 + float(np.abs(values).max())
         tolerance = _SAME * (size if np.isfinite(size) else 0.0)  # what is not finite is refused later
         if any(not np.allclose(values, other, rtol=0, atol=tolerance, equal_nan=True) for other in others):

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -21,7 +20,8 @@ from fieldsolve.theorems.batches import batch_dispersion
 from fieldsolve.theorems.dispersion import dispersion
 
 _SHARES = (0.2, 0.4, 0.6, 0.8, 0.95)  # of the way from the binodal to the spinodal, where nothing else is said
-_WITHIN = 0.5  # of the exponents, below which times are a walk's rather than an escape's
+_WITHIN, _SPREAD = 0.5, 0.1  # of exponents: below which times are a walk's rather than an escape's; that they differ by
+_HIGHER = 0.02  # of the highest barrier, by which heights differ that are compared
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Noisy:
     """What particles under batches do at one value: the temperature of their noise, the barrier with it, and their times.
 
     barrier: None where no separated state is below the matched one. times: steps, (runs,), inf for runs that did not come so far.
-    exponent: 2 n height/T of n particles of each modality; escape times grow with its exponential, but for factors.
+    exponent: 2 n height/T of n particles of each modality, in whose scale logarithms of escape times grow.
     """
 
     temperature: float
@@ -67,24 +67,32 @@ class Barriers:
 
     @property
     def growth(self) -> float | None:
-        """The slope of log median times over the exponents above 1/2; 1 where these are all that times depend on."""
+        """The slope of log median times over the exponents above 1/2, None where they do not differ; some half was measured."""
         pairs = [
             (one.exponent, float(np.log(one.median)))
             for one in self.noisy
-            if one.exponent is not None and one.median is not None and one.exponent > _WITHIN
+            if one.exponent is not None and one.median and one.exponent > _WITHIN
         ]
         exponents, times = np.array(pairs).reshape(-1, 2).T
-        return float(np.polyfit(exponents, times, 1)[0]) if len(pairs) > 1 else None
+        is_line = len(pairs) > 1 and float(np.ptp(exponents)) > _SPREAD
+        return float(np.polyfit(exponents, times, 1)[0]) if is_line else None
 
     @property
     def is_ordered(self) -> bool | None:
-        """Whether median times rise with the barriers that noise leaves; runs without an end come last."""
-        known = [one for one in self.noisy if one.barrier is not None and one.times is not None]
-        if len(known) < 2:
+        """Whether median times rise with the barriers that noise leaves, of pairs whose heights differ; endless runs come last.
+
+        None where fewer than two medians are known, or no heights differ.
+        """
+        known = [
+            (one.barrier.height, float(np.median(one.times)))
+            for one in self.noisy
+            if one.barrier is not None and one.times is not None
+        ]
+        if sum(isfinite(median) for _, median in known) < 2:
             return None
-        by_height = sorted(known, key=lambda one: one.barrier.height if one.barrier is not None else 0.0)
-        times = [float(np.median(one.times)) for one in by_height if one.times is not None]
-        return bool(all(early <= late for early, late in pairwise(times)))
+        apart = _HIGHER * max(height for height, _ in known)
+        pairs = [(low[1], high[1]) for low in known for high in known if low[0] < high[0] - apart]
+        return all(early < late for early, late in pairs) if pairs else None
 
     @property
     def report(self) -> list[str]:
@@ -167,8 +175,9 @@ def barriers(
     """The barrier of a problem at each value of a parameter, and with `escapes` the noise of batches beside it.
 
     Particles under batches of N negatives descend J_N with noise, whose temperature T is measured from their batches; the barrier
-    is then that of J_N + (T/2) sum_a int rho_a log rho_a (Fokker, Planck), and escape times grow with exp(2 n height/T) but for
-    factors (Freidlin, Wentzell). Beyond the paper, whose Section 5 asks whether noise crosses. values: by default couplings from
+    is then that of J_N + (T/2) sum_a int rho_a log rho_a (Fokker, Planck). Of independent noise escape times would grow like
+    exp(2 n height/T) (Freidlin, Wentzell); members of a batch push each other, so that this is a scale and no rate. Beyond the
+    paper, whose Section 5 asks whether noise crosses. values: by default couplings from
     the binodal to the spinodal of flat potentials. watch: told what is done. Raises InputError as `barrier` does, for escapes
     without a batch or with potentials that are not flat, and where values are needed.
     """
@@ -201,7 +210,8 @@ def _barrier(problem: Problem) -> Barrier | None:
 def _with_noise(problem: Problem, escapes: Escapes) -> Noisy:
     temperature = _particles(problem, escapes).temperature(escapes.seed)
     found = _barrier(problem.at("terms", (*problem.terms, Noise(temperature))))
-    return Noisy(temperature, found, None if found is None else 2 * escapes.count * found.height / temperature, None)
+    exponent = None if found is None or temperature == 0 else 2 * escapes.count * found.height / temperature
+    return Noisy(temperature, found, exponent, None)
 
 
 def _followed(problems: Sequence[Problem], noisy: list[Noisy], escapes: Escapes, watch: Watch | None) -> list[Noisy]:

@@ -194,3 +194,46 @@ def test_a_gap_that_none_have_is_refused() -> None:
     energy, _ = flat(0.5, 0.3, circle=32).functional()
     with pytest.raises(InputError, match=r"gap of 2\.5"):
         Section(energy, np.array([1.0, 0.0]), 2.5).nearest(np.zeros((2, 32)), 0.0)
+
+
+@pytest.mark.parametrize("term", ["", "noise:0.05", "centroid:0.5"])
+def test_descents_stay_in_their_section(term: str) -> None:
+    energy, _ = flat(0.5, 0.4, circle=32, terms=term or ()).functional()
+    section = Section(energy, np.array([1.0, 0.0]), 0.7)
+    found = descend(section, section.nearest(np.zeros((2, 32)), 0.0)[0], 1e-9, 60)
+    assert gap_along(energy.grid, section.axis, found.state.density()) == pytest.approx(0.7, abs=1e-9)
+
+
+@pytest.mark.parametrize(("power", "gap"), [(30.0, 1.9), (100.0, 1.98), (1.0, 0.4)])
+def test_the_multiplier_of_a_section_is_a_linear_program_s(power: float, gap: float) -> None:
+    from scipy.optimize import linprog
+
+    energy, _ = flat(0.5, 0.3, circle=64).functional()
+    section = Section(energy, np.array([1.0, 0.0]), gap)
+    state, _ = section.nearest(np.zeros((2, 64)), 0.0)
+    variation = np.exp(power * (section.tilt - 1))
+    masses = np.kron(np.eye(2), np.ones(64) / 64)
+    bound = np.vstack([masses, section.tilt.ravel()[None] / 64])
+    exact = linprog(variation.ravel() / 64, A_eq=bound, b_eq=[1, 1, gap])
+    slope, stationarity = section._multiplier(state, variation)
+    assert stationarity == pytest.approx(np.mean(variation * state.density(), axis=1).sum() - exact.fun, abs=1e-9)
+    assert slope == pytest.approx(exact.eqlin.marginals[2], rel=1e-6)
+
+
+def test_equal_potentials_are_matched_whatever_rounding_does() -> None:
+    problem = fs.Problem(["vmf:8@1,0+8@0,1"] * 2, 0.5, 0.0, 0.3, "smoothed", circle=32)
+    alone = fs.Problem("vmf:8@1,0+8@0,1", 0.5, 0.0, energy="smoothed", circle=32, tolerance=1e-8, polish=False).solve()
+    found = barrier(problem)
+    assert found.matched == pytest.approx(alone.energy, abs=1e-7)
+    assert found.gaps[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_no_barrier_where_the_followed_state_is_the_lowest() -> None:
+    with pytest.raises(NoBarrierError, match="lowest that is known"):
+        barrier(fs.Problem(["vmf:2@1,0", "vmf:2@0,1"], 0.5, 0.0, 0.4, "smoothed", circle=32))
+
+
+def test_disks_have_barriers_without_harmonics() -> None:
+    found = barrier(flat(0.5, 0.42, grid="disk:8,16,48"))
+    assert found.curvature is None
+    assert found.is_pass is None

@@ -40,8 +40,8 @@ def test_the_same_bits_for_any_number_of_threads() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"negatives": 64}, "needs more particles"),
-        ({"negatives": 0}, "needs more particles"),
+        ({"negatives": 16}, "at least 68 particles"),
+        ({"negatives": 0}, "at least 4 particles"),
         ({"rate": 0.0}, "positive number"),
         ({"kind": "vmf"}, "not a law"),
     ],
@@ -55,4 +55,4 @@ def test_critics_that_are_not_linear_and_too_much_work_are_refused() -> None:
     with pytest.raises(InputError, match="linear"):
         Particles(Kernel("geodesic", 0.5), 2, 0.3, 15, Positive("aligned"), 64, 0.1)
     with pytest.raises(InputError, match="fewer steps"):
-        particles(0.3, negatives=1000, count=2000).escape_times(0.5, 10**9, 16, 0)
+        particles(0.3, negatives=1000, count=8000).escape_times(0.5, 10**9, 16, 0)

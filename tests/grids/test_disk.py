@@ -120,8 +120,9 @@ def test_bad_disks_are_refused(text: str, said: str) -> None:
 
 
 def test_what_a_disk_cannot_hold_is_refused() -> None:
-    with pytest.raises(InputError, match="two directions alone"):
-        fs.Problem([lambda points: points[:, 0]], grid="disk:8").functional()
+    for function in (lambda at: at[:, 0], lambda at: at[:, 2], lambda at: at[:, 0] * at[:, 1], lambda at: np.exp(3 * at[:, 3])):
+        with pytest.raises(InputError, match="two directions alone"):
+            fs.Problem([function], grid="disk:8").functional()
     with pytest.raises(InputError, match=r"needs \d+ radii"):
         Smoother(Disk(8, 12, 32), Kernel("cosine", 0.01))
     with pytest.raises(InputError, match="one direction"):

@@ -1,6 +1,8 @@
 """Barriers over a parameter, and escape times beside them."""
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from click.testing import CliRunner
 import fieldsolve as fs
 from fieldsolve.cli import main
 from fieldsolve.numerics.errors import InputError
-from fieldsolve.theorems.barriers import Escapes, barriers
+from fieldsolve.theorems.barriers import Barriers, Escapes, Noisy, barriers
 from fieldsolve.theorems.pictures import plot_barriers
 
 CIRCLE = {"energy": "smoothed", "floor": 0.0, "circle": 32}
@@ -69,6 +71,8 @@ def test_the_command_writes_what_it_prints(tmp_path) -> None:
     [
         (["--over", "height=1"], 2, "names a parameter"),
         (["--over", "coupling=a"], 2, "names a parameter"),
+        (["--over", "tau=0.5"], 2, "at which --coupling"),
+        (["--over", "coupling=0.3", "--coupling", "0.3"], 2, "leave out --coupling"),
         (["--potential", "two-well", "--nside", "8"], 3, "give them"),
         (["--particles", "64", "--circle", "32", "--tau", "0.5"], 3, "--batch"),
         (["--nside", "256"], 3, "at most"),
@@ -84,3 +88,27 @@ def test_particles_are_for_flat_potentials() -> None:
     problem = fs.Problem(["vmf:2@0,1*1"] * 2, 0.5, batch=15, **CIRCLE)
     with pytest.raises(InputError, match="flat"):
         barriers(problem, "coupling", (0.3,), Escapes())
+
+
+def test_one_coupling_alone() -> None:
+    done = CliRunner().invoke(main, ["barrier", "--circle", "32", "--tau", "0.5", "--coupling", "0.34", "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["coupling"] == [0.34]
+
+
+def test_orders_and_slopes_are_of_what_differs_and_was_seen() -> None:
+    found = barriers(fs.Problem(["flat"] * 2, 0.5, **CIRCLE), "coupling", (0.34, 0.35))
+    high = barriers(fs.Problem(["flat"] * 2, 0.5, **CIRCLE), "coupling", (0.32,)).found[0]
+    low = found.found[0]
+
+    def said(*pairs: tuple[Any, float | None, list[float]]) -> Barriers:
+        noisy = tuple(Noisy(0.1, one, exponent, np.array(times)) for one, exponent, times in pairs)
+        return replace(found, noisy=noisy)
+
+    assert said((low, 0.0, [190.0]), (low, 0.0, [70.0])).is_ordered is None
+    assert said((low, 0.0, [np.inf]), (high, 2.0, [np.inf])).is_ordered is None
+    assert said((low, 0.0, [10.0]), (high, 2.0, [20.0])).is_ordered
+    assert not said((low, 0.0, [10.0]), (high, 2.0, [5.0])).is_ordered
+    assert said((high, 2.0, [10.0]), (high, 2.0, [20.0])).growth is None
+    assert said((high, 2.0, [10.0]), (high, 3.0, [10.0 * np.e])).growth == pytest.approx(1)
+    assert said((high, 2.0, [0.0]), (high, 3.0, [20.0])).growth is None

@@ -19,7 +19,7 @@ _PROBLEM = ("tau", "coupling", "floor", "misalign", "batch", "positive", "critic
     help="Once for both modalities, or twice; names as in multimodal.  [default: flat]",
 )
 @parameter_option("tau")
-@parameter_option("coupling", help_text="Coupling lambda, where --over is of another parameter.")
+@parameter_option("coupling", help_text="This coupling alone, or the one that --over is at.")
 @parameter_option("floor", help_text="Least density, 0 to below 1.", automatic="0")
 @parameter_option("misalign")
 @parameter_option("batch")
@@ -51,8 +51,8 @@ def command(**options: Any) -> None:
       fieldsolve barrier --circle 64 --tau 0.5 --batch 15 --over coupling=0.37,0.375,0.38 --particles 64 -o escapes
 
     At each centroid gap the least energy is looked for; the highest of these is the pass, from which one direction leads down to
-    either side. Energies are per pair: n particles cross a height h against noise of temperature T about once in
-    exp(2 n h/T) steps, and the noise itself counts as an entropy.
+    either side. Energies are per pair: n particles cross a height h against noise of temperature T in times whose logarithm
+    grows in the scale of 2 n h/T, and the noise itself counts as an entropy.
     """
     from fieldsolve.equilibrium.problem import Problem
     from fieldsolve.theorems.barriers import Escapes, barriers
@@ -63,6 +63,15 @@ def command(**options: Any) -> None:
         raise click.UsageError("--potential is given once or twice")
     check_places(options)
     parameter, values = _over(options["over"])
+    is_given = click.get_current_context().get_parameter_source("coupling") is not click.core.ParameterSource.DEFAULT
+    if is_given and parameter == "coupling":
+        if values is not None:
+            raise click.UsageError("--over has the couplings; leave out --coupling")
+        values = [options["coupling"]]
+    if parameter != "coupling" and not is_given:
+        raise click.UsageError(
+            f"--over is of {parameter}; say at which --coupling, as one below the spinodal of fieldsolve stability"
+        )
     places = {name: options[name] for name in _PROBLEM if options[name] is not None}
     if not any(name in places for name in ("nside", "circle", "dimension", "grid")):
         places["dimension"] = 3
