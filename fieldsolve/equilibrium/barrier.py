@@ -160,7 +160,7 @@ class _Way:
 
     def __init__(self, energy: Energy, floor: float, axis: Array, watch: Watch | None) -> None:
         self._energy, self._floor, self.axis, self._watch = energy, floor, axis, watch
-        self.lowest = list[_At]()
+        self.lowest, self.profile, self.curve = list[_At](), list[_At](), 0.0
 
     def follow(self, matched: Descent) -> None:
         """Up from the matched state to the first section below it."""

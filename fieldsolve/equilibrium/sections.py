@@ -95,12 +95,6 @@ class Section:
         out[:] = projected.field
         return replace(evaluation, stationarity=stationarity), replace(projected, field=out)
 
-    def slope(self, state: LogDensity) -> float:
-        """dE/d gap of the section's least energies, in nats, at a stationary state of it: the gap's multiplier."""
-        evaluation, there = self.energy.step(state, self.first_length, np.empty_like(state.field))
-        scaled = self.first_length * len(state.field)
-        return self._multiplier(evaluation.state, (evaluation.state.log_density() - there.field) / scaled)[0]
-
     def _multiplier(self, state: LogDensity, variation: Array) -> tuple[float, float]:
         """The gap's multiplier eta, and the Frank-Wolfe gap over the section's densities.
 

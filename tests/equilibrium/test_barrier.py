@@ -186,7 +186,8 @@ def test_the_slope_of_sections_is_their_multiplier() -> None:
         section = Section(energy, axis, gap)
         done = descend(section, section.nearest(np.zeros((2, 32)), 0.0)[0], 1e-9, 3000)
         assert done.status is not Status.NOT_FINITE
-        found.append((done.evaluation.value, section.slope(done.state)))
+        slope, _ = section._multiplier(done.state, energy.evaluate(done.state.density())[1])
+        found.append((done.evaluation.value, slope))
     assert (found[2][0] - found[0][0]) / 0.02 == pytest.approx(found[1][1], abs=1e-4)
 
 
