@@ -24,7 +24,7 @@ WINGS = [
     {"theorems"},
     {"encoders"},
     {"remedies"},
-    {"diagnose", "reproduce", "diagrams", "testing"},
+    {"diagnose", "reproduce", "diagrams", "testing", "explorer"},
     {"cli"},
     {"__main__"},
 ]

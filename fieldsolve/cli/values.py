@@ -82,6 +82,16 @@ class FigureName(FileName):
         return path
 
 
+class PageName(FileName):
+    """Names of pages."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path: Path = super().convert(value, param, ctx)
+        if path.suffix.lower() != ".html":
+            self.fail(f"{printable(str(path))}: a page is written as .html.", param, ctx)
+        return path
+
+
 class FolderName(FileName):
     """Names of folders for results; one that ends like a file's is an error of usage, since a folder would get it."""
 
