@@ -37,6 +37,7 @@ HIDDEN = {
     "equilibrium.solution": {"equilibrium.pictures"},
     "equilibrium.storage": {"equilibrium.pictures", "output.pictures"},  # matplotlib
     "output.page": {"output.pictures"},
+    "output.interactive": {"output.converted"},
     "diagrams.diagram": {"diagrams.pictures"},
     # a first answer loads no equilibria
     "diagnose.diagnosis": {"diagnose.theory", "diagnose.freedom", "diagnose.pictures"},
@@ -61,7 +62,9 @@ SLOW = {
 }
 
 #: Files that may load them at once: pictures, which only pictures and bodies of commands import, and wings that no solve loads.
-LOADS_SLOW = re.compile(r"(.*\.)?pictures|theorems\.sharpness|encoders\..*|diagnose\.report|reproduce\..*")
+LOADS_SLOW = re.compile(
+    r"(.*\.)?pictures|output\.(artists|converted|coordinates|fields)|theorems\.sharpness|encoders\..*|diagnose\.report|reproduce\..*"
+)
 
 #: The files that import by a computed name, and what for.
 COMPUTED = {"__init__": "public names when they are first used", "cli.__init__": "a command when it is asked for"}

@@ -14,6 +14,7 @@ from fieldsolve.cli.say import say
 from fieldsolve.cli.values import Checked, FigureName, FolderName
 from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.numerics.errors import Advice, InputError
+from fieldsolve.output import interactive
 
 INTERNAL, REFUSED, NOT_CONVERGED, CELLS_FAILED, CHECK_FAILED, INTERRUPTED = 1, 3, 4, 5, 6, 130  # click's own: 0 done, 2 usage
 
@@ -66,6 +67,17 @@ figure_option = click.option(
     "--figure", type=FigureName(), metavar="FILE", help="Write the picture alone, as .pdf, .svg or .png by FILE's name."
 )
 
+
+def _with_pages(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted:
+        ctx.with_resource(interactive.pages())
+
+
+html_option = click.option(
+    "--html", is_flag=True, expose_value=False, callback=_with_pages,
+    help="Write the pictures as a page too, to turn and to hover over; needs plotly: pip install 'fieldsolve[web]'.",
+)  # fmt: skip
+
 threads_option = click.option(
     "--threads", type=click.IntRange(1, _MOST_THREADS), help="Most threads.  [default: all cores; same bits for any number]"
 )
@@ -76,6 +88,7 @@ def result_options(written: str, has_figure: bool = True) -> Callable[[Command],
     return decorate([
         threads_option,
         click.option("-o", "--output", type=FolderName(), metavar="DIR", help=f"Write {written}."),
+        html_option,
         *([figure_option] if has_figure else []),
         click.option("--force", is_flag=True, help=f"Replace earlier results in DIR{', and FILE' if has_figure else ''}."),
         *_PRINTING,
@@ -98,6 +111,7 @@ def guard(command: Command) -> Command:
     @functools.wraps(command)
     def run(debug: bool, **options: Any) -> None:
         try:
+            _check_pages(options)
             command(**options)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
@@ -119,6 +133,15 @@ def guard(command: Command) -> Command:
                 say(f"note: {advice}", err=True)
 
     return run
+
+
+def _check_pages(options: dict[str, Any]) -> None:
+    """Refuse pages that would have no folder, or that nothing can make, before anything is computed."""
+    if not interactive.are_wanted():
+        return
+    if "output" in options and options["output"] is None:
+        raise click.UsageError("--html writes a page beside the pictures of a folder; give one with -o DIR")
+    interactive.plotly_script()
 
 
 @contextmanager

@@ -81,11 +81,11 @@ def deliver(summary: dict[str, Any], draw: Callable[[], Any], options: dict[str,
     output = options["output"]
     if output is not None:
         from fieldsolve.output.folders import write_files
-        from fieldsolve.output.pictures import render_all
+        from fieldsolve.output.pictures import folder_pictures
         from fieldsolve.output.tables import csv_text, rows_of
 
         table = csv_text(summary["columns"], rows_of({name: summary[name] for name in summary["columns"]}))
-        files = {"table.csv": table.encode(), **render_all(lambda: {"figure": draw()})}
+        files = {"table.csv": table.encode(), **folder_pictures(lambda: {"figure": draw()})}
         write_files(output, summary, files, options["force"])
     write_figure(draw, options)
     print_study(summary, options["as_json"], options["quiet"])

@@ -9,7 +9,7 @@ from fieldsolve.diagnose.metrics.metric import Metric, plain
 from fieldsolve.diagnose.pictures import figures
 from fieldsolve.diagnose.sections import report
 from fieldsolve.diagnose.tables import PAPER, latex, table
-from fieldsolve.output.pictures import render_all
+from fieldsolve.output.pictures import folder_pictures
 from fieldsolve.output.tables import csv_text, in_markdown, markdown
 
 _COLUMNS = tuple(field.name for field in fields(Metric))
@@ -21,12 +21,12 @@ def files(diagnosis: Diagnosis) -> dict[str, bytes]:
     pictures: list[dict[str, bytes]] = []
     for index, comparison in enumerate(diagnosis.comparisons, start=1):
         prefix = "" if len(diagnosis.comparisons) == 1 else f"{index}_"
-        pictures.append(render_all(functools.partial(figures, comparison), 100))
+        pictures.append(folder_pictures(functools.partial(figures, comparison), 100))
         found |= {prefix + name: picture for name, picture in pictures[-1].items()}
     found["metrics.csv"] = _csv(diagnosis).encode()
     found["table.md"] = "\n".join(_markdown(one) for one in diagnosis.comparisons).encode()
     found["table.tex"] = "\n".join(latex(table(plain(one.measurement.metrics), PAPER)) for one in diagnosis.comparisons).encode()
-    named = [{Path(name).stem: image for name, image in images.items()} for images in pictures]
+    named = [{Path(name).stem: image for name, image in images.items() if name.endswith(".png")} for images in pictures]
     found["report.html"] = report(diagnosis, named).encode()
     return found
 

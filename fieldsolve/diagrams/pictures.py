@@ -19,7 +19,7 @@ from fieldsolve.equilibrium.parameters import PARAMETERS
 from fieldsolve.numerics.arrays import Array
 from fieldsolve.numerics.errors import InputError
 from fieldsolve.output.folders import write_whole
-from fieldsolve.output.pictures import render_all, verbatim
+from fieldsolve.output.pictures import folder_pictures, render_all, verbatim
 from fieldsolve.output.style import AMBER, COOL, FAINT, GREY, INK, LEAST_NATS, PALE, PINK, WARM
 from fieldsolve.output.tables import short
 from fieldsolve.runs import value_of
@@ -46,14 +46,15 @@ def draw(diagram: Diagram) -> Figure:
 
 
 def write_pictures(diagram: Diagram, folder: Path) -> list[str]:
-    """Write diagram.png and diagram.svg; returns what the user should know."""
+    """Write diagram.png and diagram.svg, and diagram.html where pages are wanted; returns what the user should know."""
     try:
         drawn = draw(diagram)
     except InputError as error:
         return [f"no picture: {error}"]
-    for kind in ("png", "svg"):
-        for name, picture in render_all(lambda: {"diagram": drawn}, kind=kind).items():
-            write_whole(folder / name, picture)
+    for name, picture in (
+        folder_pictures(lambda: {"diagram": drawn}) | render_all(lambda: {"diagram": drawn}, kind="svg")
+    ).items():
+        write_whole(folder / name, picture)
     return []
 
 

@@ -30,7 +30,7 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
     holds something else, or cannot be written.
     """
     from fieldsolve.equilibrium.pictures import plot  # matplotlib is slow to import: 0.45 s
-    from fieldsolve.output.pictures import render_all
+    from fieldsolve.output.pictures import folder_pictures
 
     def fill(parts: Path) -> dict[str, Any]:
         solution.grid.write_fields(parts, _fields(solution))
@@ -38,7 +38,7 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
         points: dict[str, Any] = _points(solution.problem)
         if points:
             np.savez(parts / _PAIRS, **points)
-        for name, picture in render_all(lambda: {"figure": plot(solution)}, _DPI).items():
+        for name, picture in folder_pictures(lambda: {"figure": plot(solution)}, _DPI).items():
             (parts / name).write_bytes(picture)
         return solution.summary(cap_radius)
 
@@ -48,9 +48,9 @@ def save(solution: Solution, folder: Path | str, overwrite: bool = False, cap_ra
 def redraw(solution: Solution, folder: Path) -> None:
     """Draw the figure of loaded results again. Raises InputError if it cannot be written."""
     from fieldsolve.equilibrium.pictures import plot
-    from fieldsolve.output.pictures import render_all
+    from fieldsolve.output.pictures import folder_pictures
 
-    for name, picture in render_all(lambda: {"figure": plot(solution)}, _DPI).items():
+    for name, picture in folder_pictures(lambda: {"figure": plot(solution)}, _DPI).items():
         replace_file(folder, name, picture)
 
 

@@ -1,6 +1,33 @@
-"""Pictures to turn and to hover over: plotly's script from the installed package, so that a page needs no network."""
+"""Pages of pictures to turn and to hover over, which need no network: plotly's script is that of the installed package."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from html import escape
+from typing import TYPE_CHECKING
 
 from fieldsolve.numerics.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_WANTED: ContextVar[bool] = ContextVar("pages beside pictures", default=False)
+
+
+@contextmanager
+def pages() -> Iterator[None]:
+    """While this is open, every folder of results gets a page of its pictures to turn and to hover over."""
+    before = _WANTED.set(True)
+    try:
+        yield
+    finally:
+        _WANTED.reset(before)
+
+
+def are_wanted() -> bool:
+    """Whether folders of results get pages."""
+    return _WANTED.get()
 
 
 def plotly_script() -> str:
@@ -10,3 +37,40 @@ def plotly_script() -> str:
     except ImportError:
         raise InputError("plotly is not installed; install fieldsolve with its extra: pip install 'fieldsolve[web]'") from None
     return str(get_plotlyjs())
+
+
+def page_of(figures: Mapping[str, "Figure"], title: str = "fieldsolve") -> str:
+    """One offline page with the same pictures to zoom, to hover over and, where they are maps of the sphere, to turn.
+
+    What plotly cannot show of a picture is named below it. Raises InputError where plotly is not installed.
+    """
+    from fieldsolve.output.converted import converted  # loads matplotlib
+
+    parts, specs = [], {}
+    for number, (name, figure) in enumerate(figures.items()):
+        found = converted(figure)
+        specs[f"picture-{number}"] = found.spec
+        width, height = found.size
+        missing = f"<p>Not shown here, see {escape(name)}.png: {escape(', '.join(found.left_out))}.</p>" if found.left_out else ""
+        parts.append(
+            f"<figure><div id='picture-{number}' style='width:{width:.0f}px;height:{height:.0f}px'></div>{missing}</figure>"
+        )
+    data = json.dumps(specs, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
+    return _PAGE.format(title=escape(title), script=plotly_script(), parts="\n".join(parts), data=data)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title><link rel="icon" href="data:,">
+<style>body {{ margin: 1rem; font: 15px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; }}
+figure {{ margin: 0 0 2rem; overflow-x: auto; }}</style>
+<script>{script}</script></head><body>
+{parts}
+<script id="data" type="application/json">{data}</script>
+<script>
+for (const [name, picture] of Object.entries(JSON.parse(document.getElementById("data").textContent))) {{
+  Plotly.newPlot(name, picture.data, picture.layout, {{ displaylogo: false }});
+}}
+</script>
+</body></html>
+"""

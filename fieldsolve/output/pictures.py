@@ -8,6 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from fieldsolve.numerics.errors import Advice
+from fieldsolve.output import interactive
 
 _METADATA: dict[str, dict[str, None]] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
 
@@ -32,6 +33,24 @@ def render_all(draw: Callable[[], Mapping[str, Figure]], dpi: int = 130, kind: s
         message = f"no picture, matplotlib failed: {type(error).__name__}: {cause}; the numbers are whole"
         warnings.warn(message, Advice, stacklevel=1)
         return {}
+
+
+def folder_pictures(draw: Callable[[], Mapping[str, Figure]], dpi: int = 130) -> dict[str, bytes]:
+    """The pictures of a folder: PNG files as of `render_all`, and where `interactive.pages` is open a page of them.
+
+    The page of one picture has its name, that of several is figures.html.
+    """
+    drawn: dict[str, Figure] = {}
+
+    def once() -> dict[str, Figure]:
+        drawn.update(draw())
+        return drawn
+
+    files = render_all(once, dpi)
+    if files and interactive.are_wanted():
+        name = next(iter(drawn)) if len(drawn) == 1 else "figures"
+        files[f"{name}.html"] = interactive.page_of(drawn, name).encode()
+    return files
 
 
 def verbatim(name: str) -> str:

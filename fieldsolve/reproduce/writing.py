@@ -5,7 +5,7 @@ from typing import Any
 
 from fieldsolve.numerics.names import printable
 from fieldsolve.output.folders import write_beside
-from fieldsolve.output.pictures import render_all
+from fieldsolve.output.pictures import folder_pictures
 from fieldsolve.output.tables import csv_text, markdown, rows_of, short
 from fieldsolve.reproduce.captions.pictures import figures as captions_figures
 from fieldsolve.reproduce.gap.pictures import figures as gap_figures
@@ -43,9 +43,9 @@ def summary(plan: Plan, study: Study) -> dict[str, Any]:
 
 def write(plan: Plan, study: Study, folder: Path) -> None:
     """Write table.csv, table.md, runs.csv, report.md, the figures, and last summary.json, each whole or not at all."""
-    pictures = render_all(lambda: _FIGURES[plan.experiment](study), 110)
+    pictures = folder_pictures(lambda: _FIGURES[plan.experiment](study), 110)
     sentences = "\n".join(f"- {sentence}" for sentence in study.report)
-    links = "\n\n".join(f"![{Path(name).stem}]({name})" for name in pictures)
+    links = "\n\n".join(f"![{Path(name).stem}]({name})" for name in pictures if name.endswith(".png"))
     quick = " in the quick version" if plan.quick else ""
     title = f"# {_TITLES[plan.experiment]}\n\nWith {with_noun(plan.seeds, 'seed')}{quick}: `{command(plan, folder.name)}`."
     files = {

@@ -1,9 +1,8 @@
 """The default page in a real browser: no request, no error, and every control does what it says."""
 
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +18,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.ma
 
 LARGEST = 8_000_000  # bytes
 PATIENCE = 20.0  # seconds
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader",
-)  # fmt: skip
-
-
-def first_of(*names: str) -> str | None:
-    return next((path for path in map(shutil.which, names) if path is not None), None)
 
 
 @pytest.fixture(scope="module")
@@ -39,24 +30,6 @@ def page(found: Explorer, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "explorer.html"
     path.write_text(html(found), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    program, driver = first_of("chromium", "chromium-browser", "google-chrome"), first_of("chromedriver")
-    if program is None or driver is None:
-        pytest.skip("Chromium or its driver is not installed")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in FLAGS:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    made = webdriver.Chrome(options=options, service=Service(driver))
-    yield made
-    made.quit()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import CELLS_FAILED, guard, printing_options
+from fieldsolve.cli.options import CELLS_FAILED, guard, html_option, printing_options
 from fieldsolve.cli.say import say
 from fieldsolve.cli.values import Between, FileName, FolderName
 from fieldsolve.cli.workers import executor_of, workers_options
@@ -37,6 +37,7 @@ _FAILURES_SHOWN = 3
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is drawn.")
 @click.option("--force", is_flag=True, help="Use a folder with other runs; what both share is kept.")
 @workers_options
+@html_option
 @printing_options
 @guard
 def command(words: tuple[str, ...], **options: Any) -> None:

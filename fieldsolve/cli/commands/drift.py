@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import CELLS_FAILED, guard, printing_options
+from fieldsolve.cli.options import CELLS_FAILED, guard, html_option, printing_options
 from fieldsolve.cli.say import say
 from fieldsolve.cli.studies import print_study
 from fieldsolve.cli.values import Between, FolderName
@@ -36,6 +36,7 @@ _FAILURES_SHOWN = 3
     "--workers", type=click.IntRange(1, 4096), metavar="N", help="Spawned processes, one thread each.  [default: all cores]"
 )
 @click.option("--force", is_flag=True, help="Use a folder with other settings; what both share is kept.")
+@html_option
 @printing_options
 @guard
 def command(law: str, **options: Any) -> None:
@@ -77,13 +78,13 @@ def command(law: str, **options: Any) -> None:
 def _write(found: Any, folder: Path) -> None:
     from fieldsolve.encoders.pictures import plot_drift
     from fieldsolve.output.folders import write_beside
-    from fieldsolve.output.pictures import render_all
+    from fieldsolve.output.pictures import folder_pictures
     from fieldsolve.output.tables import csv_text, rows_of
 
     files = {
         "table.csv": csv_text(list(found.noise), rows_of(found.noise)).encode(),
         "flows.csv": csv_text(list(found.flows), rows_of(found.flows)).encode(),
-        **render_all(lambda: {"figure": plot_drift(found)}),
+        **folder_pictures(lambda: {"figure": plot_drift(found)}),
     }
     write_beside(folder, found.summary(), files)
 

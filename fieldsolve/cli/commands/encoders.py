@@ -103,7 +103,7 @@ def write(found: Any, folder: Path) -> None:
 
     from fieldsolve.encoders.pictures import plot_encoders
     from fieldsolve.output.folders import write_beside
-    from fieldsolve.output.pictures import render_all
+    from fieldsolve.output.pictures import folder_pictures
     from fieldsolve.output.tables import csv_text, rows_of
 
     solution, file = found.study.solution, io.BytesIO()
@@ -111,7 +111,7 @@ def write(found: Any, folder: Path) -> None:
     files = {
         "table.csv": csv_text(list(found.table), rows_of(found.table)).encode(),
         "encoders.npz": file.getvalue(),
-        **render_all(lambda: {"figure": plot_encoders(found)}),
+        **folder_pictures(lambda: {"figure": plot_encoders(found)}),
     }
     write_beside(folder, found.summary(), files)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guard, printing_options
+from fieldsolve.cli.options import CELLS_FAILED, NOT_CONVERGED, guard, html_option, printing_options
 from fieldsolve.cli.say import say
 from fieldsolve.cli.values import FileName, FolderName
 from fieldsolve.cli.workers import executor_of, number_of_workers, workers_options
@@ -28,6 +28,7 @@ _START = 3.0  # seconds for workers to start and pictures to be drawn, about
 @click.option("--dry-run", is_flag=True, help="Check the spec, count the cells and estimate the time; write nothing.")
 @click.option("--retry-failed", is_flag=True, help="Try cells again that failed in an earlier run.")
 @click.option("--force", is_flag=True, help="Use a folder with the diagram of another spec; common cells are kept.")
+@html_option
 @printing_options
 @guard
 def command(**options: Any) -> None:

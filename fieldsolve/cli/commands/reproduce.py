@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import CELLS_FAILED, guard, printing_options
+from fieldsolve.cli.options import CELLS_FAILED, guard, html_option, printing_options
 from fieldsolve.cli.say import say
 from fieldsolve.cli.values import Between, FileName, FolderName
 from fieldsolve.cli.workers import executor_of, workers_options
@@ -36,6 +36,7 @@ _FAILURES_SHOWN = 3
 @click.option("--tau", type=Between(0.003, 1e3), help="captions: temperature of the loss.  [default: 0.01]")
 @workers_options
 @click.option("--force", is_flag=True, help="Use a folder with other seeds or the quick version; what both share is kept.")
+@html_option
 @printing_options
 @guard
 def command(experiment: str, features: tuple[str, ...], **options: Any) -> None:

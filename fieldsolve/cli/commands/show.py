@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from fieldsolve.cli.options import guard, printing_options
+from fieldsolve.cli.options import guard, html_option, printing_options
 from fieldsolve.cli.values import FileName
 from fieldsolve.numerics.errors import Advice, InputError
 
 
 @click.command(name="show", short_help="Print and draw earlier results again.")
 @click.argument("folder", type=FileName(), metavar="DIR")
+@html_option
 @printing_options
 @guard
 def command(folder: Path, as_json: bool, quiet: bool) -> None:

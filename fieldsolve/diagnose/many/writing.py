@@ -7,7 +7,7 @@ from fieldsolve.diagnose.many.series import Entry, Series
 from fieldsolve.diagnose.many.tables import rows_of
 from fieldsolve.diagnose.tables import latex
 from fieldsolve.output import page
-from fieldsolve.output.pictures import render_all
+from fieldsolve.output.pictures import folder_pictures
 from fieldsolve.output.tables import csv_text, markdown
 
 _CAPTIONS = {
@@ -22,10 +22,12 @@ _OF_DIFFERENCE = ("value", "ci_low", "ci_high", "p_value")
 
 def files(series: Series) -> dict[str, bytes]:
     """table.csv (every metric of every run), table.md, table.tex, table.html and pictures, by name."""
-    pictures = render_all(lambda: figures(series), 110)
+    pictures = folder_pictures(lambda: figures(series), 110)
     rows = rows_of(series.summary())
     parts = ["<h1>Runs compared</h1>", *(f"<p>{page.escape(one)}</p>" for one in series.report), page.table(rows)]
-    parts += [page.picture(name, image, _CAPTIONS[name.rsplit(".", 1)[0]]) for name, image in pictures.items()]
+    parts += [
+        page.picture(name, image, _CAPTIONS[name.rsplit(".", 1)[0]]) for name, image in pictures.items() if name.endswith(".png")
+    ]
     notes = "".join(f"<li>{page.escape(one)}</li>" for one in series.notes)
     parts.append(f"<p class=about>Differences are to {page.escape(series.against)}.</p><ul class=about>{notes}</ul>")
     return {
