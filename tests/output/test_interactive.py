@@ -205,7 +205,7 @@ SPEC = '[problem]\npotential = "flat"\nnside = 2\n[axes]\ncoupling = [0.1, 0.3]\
         ("stability --tau 0.5 --coupling 0.4", "figure.html"),
         ("encoders simplex:4,0.3 --tau 0.5 --taus 0.3", "figure.html"),
         ("phase-diagram spec.toml --workers 1", "diagram.html"),
-        ("reproduce gradient --quick --seeds 2 --workers 1", "figures.html"),
+        ("reproduce gradient --quick --seeds 2 --workers 1", "figure2.html"),
     ],
 )
 def test_commands_write_a_page_beside_their_pictures(
