@@ -42,7 +42,7 @@ def test_examples_become_pages_to_the_letter() -> None:
         "::",
         "",
     ]
-    assert page.endswith('"""\n\nimport numpy\n\n')
+    assert page.endswith('"""\n\nimport numpy\n')
     compile(page, "page", "exec")
 
 
