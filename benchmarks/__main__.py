@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 import fieldsolve as fs
-from benchmarks import smoothing, solving, studies, terms, zonal
+from benchmarks import pages, smoothing, solving, studies, terms, zonal
 
 
 def main() -> None:
     parts = {function.__name__: function for function in (
         smoothing.smoothing, smoothing.logarithms, smoothing.smoothed, smoothing.memory, solving.descent, solving.geometry,
         solving.bound, solving.global_solves, solving.smoothed_solves, solving.large, solving.stability, solving.clarabel,
-        terms.modalities, terms.terms, terms.halves, zonal.zonal, zonal.batches, zonal.disks, zonal.sections,
+        terms.modalities, terms.terms, terms.halves, zonal.zonal, zonal.batches, zonal.disks, zonal.sections, pages.explorer,
         studies.loss, studies.sampled, studies.diagnosis, studies.quick, studies.encoders, studies.sweep, studies.startup,
     )}  # fmt: skip
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)

@@ -25,6 +25,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 bibtex_bibfiles = ["references.bib"]
 default_role = "code"
+smartquotes = False
 nitpicky = True
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
@@ -37,7 +38,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 6,
     "show_prev_next": False,
     "footer_start": ["copyright"],
     "footer_end": [],

@@ -75,3 +75,11 @@ def check(result: Result) -> None:
 
 def plot(result: Result) -> Figure:
     return plot_comparison(result.comparison)
+
+
+if __name__ == "__main__":
+    answer = solve()
+    check(answer)
+    for name, one in answer.effects.items():
+        print(f"{name}: no dipole grows from weight {one.centroid_weight:.4g} on")
+    plot(answer).savefig("18_remedies.png", dpi=110)

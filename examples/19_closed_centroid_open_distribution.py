@@ -59,3 +59,11 @@ def plot(result: Result) -> Figure:
                 ax.set_title(f"{name}\ncentroid gap {solution.centroid_gap:.3f}, symmetric KL {solution.symmetric_kl:.2f} nats")
     figure.suptitle("Closed centroids, open distributions: flat potentials, tau = 0.3, smoothed energy")
     return figure
+
+
+if __name__ == "__main__":
+    answer = solve()
+    check(answer)
+    for name, solution in vars(answer).items():
+        print(f"{name}: centroid gap {solution.centroid_gap:.4f}, symmetric KL {solution.symmetric_kl:.4f} nats")
+    plot(answer).savefig("19_closed_centroid_open_distribution.png", dpi=110)

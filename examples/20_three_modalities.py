@@ -77,3 +77,12 @@ def plot(result: Result) -> Figure:
     figure.colorbar(image, ax=right, shrink=0.8)
     figure.suptitle("Three modalities with two wells each, tau = 0.5, floor 0.001")
     return figure
+
+
+if __name__ == "__main__":
+    answer = solve()
+    check(answer)
+    print(f"binodal {answer.binodal:.4f}, spinodal {answer.spinodal:.4f}")
+    for coupling, solution in zip(COUPLINGS, answer.equal, strict=True):
+        print(f"coupling {coupling:g}: {solution.phase_sentence}")
+    plot(answer).savefig("20_three_modalities.png", dpi=110)

@@ -29,6 +29,8 @@ PAGES = {
     "explorer": ("The explorer, and pages of pictures", ["fieldsolve.explorer", "fieldsolve.output.interactive"]),
     "testing": ("Checks of your own critic, grid, term or metric", ["fieldsolve.testing"]),
 }
+_FIRST = ["Problem", "solve", "Solution", "plot", "save", "load", "Potential"]  # what most users need
+_MOST = "Most need `fieldsolve.Problem`, `fieldsolve.solve` and `fieldsolve.diagnose`; the rest is by topic."
 _USES = Path("gallery") / "uses"
 
 
@@ -36,7 +38,12 @@ def names_of(module: Any) -> list[str]:
     """The public functions and classes of a module: those that it lists, else those that it defines."""
     listed = getattr(module, "__all__", None)
     names = listed or [name for name, one in vars(module).items() if getattr(one, "__module__", None) == module.__name__]
-    return [name for name in names if not name.startswith("_") and callable(getattr(module, name))]
+    public = [name for name in names if not name.startswith("_") and callable(getattr(module, name))]
+    if module.__name__ == "fieldsolve":
+        # Grids have a page of their own.
+        public = [name for name in public if not getattr(module, name).__module__.startswith("fieldsolve.grids")]
+        public.sort(key=lambda name: (_FIRST.index(name) if name in _FIRST else len(_FIRST), name))
+    return public
 
 
 def _entry(module: Any, name: str, source: Path) -> str:
@@ -65,7 +72,10 @@ def _write(app: Any) -> None:
             parts += [_entry(module, name, source) for name in fresh]
         _put(folder / f"{page}.rst", "\n".join(parts))
     listed = "\n".join(f"   {page}" for page in PAGES)
-    _put(folder / "index.rst", f"Python\n======\n\n.. toctree::\n   :maxdepth: 1\n\n{listed}\n")
+    _put(
+        folder / "index.rst",
+        f"Python\n======\n\n{_MOST}\n\n.. toctree::\n   :maxdepth: 1\n\n{listed}\n",
+    )
     _put(source / "commands.md", _commands())
 
 
@@ -75,7 +85,9 @@ def _commands() -> str:
 
     from fieldsolve.cli import main
 
-    parts = ["# Commands\n"]
+    parts = [
+        "# Commands\n\nFor your embeddings: `diagnose`, `compare`, `check`, `move-gap`, `remedy`. For the theory: all others.\n"
+    ]
     with click.Context(main, info_name="fieldsolve") as top:
         for name in main.list_commands(top):
             command = main.get_command(top, name)

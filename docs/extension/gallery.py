@@ -65,14 +65,13 @@ def write_copies() -> None:
 
 
 def scraper(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
-    """The picture that an example has saved."""
+    """The pictures that an example has saved: their names begin with its number."""
     from sphinx_gallery.scrapers import figure_rst
 
-    names = []
-    saved = Path(block_vars["src_file"]).with_suffix(".png")
-    if saved.exists():
+    names, source = [], Path(block_vars["src_file"])
+    for saved in sorted(source.parent.glob(f"{source.name[:3]}*.png")):
         names.append(next(block_vars["image_path_iterator"]))
-        saved.replace(names[0])
+        saved.replace(names[-1])
     return str(figure_rst(names, gallery_conf["src_dir"]))
 
 

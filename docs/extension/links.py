@@ -23,7 +23,8 @@ class _Page(HTMLParser):
 
 def broken(folder: Path) -> list[str]:
     """The links of a site that lead nowhere in it."""
-    found = [path for path in folder.rglob("*.html") if path.name != "explorer.html" and "_static" not in path.parts]
+    below = {path: path.relative_to(folder) for path in folder.rglob("*.html")}
+    found = [path for path, name in below.items() if str(name) != "explorer.html" and name.parts[0] != "_static"]
     pages = {path: _Page(path.read_text(encoding="utf-8")) for path in found}
     wrong = []
     for path, page in pages.items():
@@ -42,6 +43,8 @@ def broken(folder: Path) -> list[str]:
 def _check(app: Any, error: Exception | None) -> None:
     if error is None and app.builder.format == "html":
         wrong = broken(Path(app.outdir).resolve())
+        if not (Path(app.outdir) / "index.html").exists():
+            wrong.append("there is no index.html")
         if wrong:
             raise ValueError("links that lead nowhere:\n" + "\n".join(wrong))
 

@@ -78,7 +78,13 @@ class Program:
             settings.tol_gap_abs = settings.tol_gap_rel = settings.tol_feas = precision
             settings.reduced_tol_gap_abs = settings.reduced_tol_gap_rel = settings.reduced_tol_feas = precision
             solver = clarabel.DefaultSolver(sparse.csc_matrix((count, count)), self.cost, matrix, right, cones, settings)
-            found = solver.solve()
+            try:
+                found = solver.solve()
+            except BaseException as error:
+                # The solver's own panics are no Exception: they would pass every handler.
+                if type(error).__name__ != "PanicException":
+                    raise
+                raise InputError(f"the semidefinite program was not solved: its solver failed ({error})") from None
             status = str(found.status)
             if status in _SOLVED:
                 return Optimum(np.array(found.x), float(found.obj_val), float(found.obj_val_dual))

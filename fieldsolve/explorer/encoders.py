@@ -32,7 +32,7 @@ class Penalised:
     """Certified optima over temperatures and weights of the squared gap.
 
     tau: (T,); weights: (W,); centroid_gap, loss, gap (loss - bound, nats): (T, W); low, high: (T,), the window of gaps with the
-    least loss, NaN above tau*.
+    least loss, NaN above tau*; routes: how each was found, as of `Window`, "" above tau*.
     """
 
     law: str
@@ -45,14 +45,12 @@ class Penalised:
     gap: Array
     low: Array
     high: Array
+    routes: tuple[str, ...]
 
     @property
     def payload(self) -> dict[str, Any]:
         """All of it, as plain values."""
-        return {
-            name: value.tolist() if isinstance(value, np.ndarray) else value
-            for name, value in vars(self).items()
-        }  # fmt: skip
+        return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in vars(self).items()}
 
 
 def penalised(law: JointLaw, watch: Watch | None = None) -> Penalised:
@@ -60,13 +58,14 @@ def penalised(law: JointLaw, watch: Watch | None = None) -> Penalised:
     star, zero = critical = critical_temperatures(law, watch)
     middle = star.value if 0 < star.value < np.inf else 0.1
     taus = np.geomspace(max(_RANGE[0] * middle, LEAST_TAU), _RANGE[1] * middle, _COUNT)
-    fronts, windows = [], []
+    fronts, windows, routes = [], [], []
     for index, tau in enumerate(taus.tolist()):
         fronts.append(front(EncoderProblem(law, tau), WEIGHTS))
         found = window(law, tau, critical) if tau <= star.value else None
         windows.append((np.nan, np.nan) if found is None else (found.low, found.high))
+        routes.append("" if found is None else found.route)
         if watch is not None:
             watch(Progress(index + 1, len(taus), "temperatures of free encoders"))
     of = {name: np.array([[getattr(one, name) for one in row] for row in fronts]) for name in ("centroid_gap", "loss", "gap")}
     low, high = np.array(windows).T
-    return Penalised(law.label, star.value, zero.value, taus, np.array(WEIGHTS), **of, low=low, high=high)
+    return Penalised(law.label, star.value, zero.value, taus, np.array(WEIGHTS), **of, low=low, high=high, routes=tuple(routes))

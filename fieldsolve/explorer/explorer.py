@@ -18,7 +18,7 @@ from fieldsolve.runs import Outcome, Run, Task, in_this_process
 
 SCHEMA = "fieldsolve/explore/1"
 
-#: Gap in nats up to which an entry counts as certified.
+#: Gap in nats up to which an entry counts as certified, where nothing else is asked for.
 CERTIFIED = 1e-3
 
 
@@ -28,7 +28,9 @@ class Explorer:
 
     problem: where it opens; potentials: (misalignments, 2, N); levels: their least values, taken off; table: (misalignments,
     temperatures, floors, couplings, 6), the figures of `FIGURES`; transitions: (misalignments, temperatures, floors, 2), binodal
-    and spinodal; sweeps: states along the swept couplings, upwards and downwards, or why there are none.
+    and spinodal; sweeps: states along the swept couplings, upwards and downwards, or why there are none; certified_gap: in nats,
+    up to which an entry counts as certified. Multipliers are those of the potentials less their least values; energies and bounds
+    are whole.
     """
 
     problem: Problem
@@ -39,6 +41,7 @@ class Explorer:
     transitions: Array
     sweeps: tuple[Outcome, Outcome]
     encoders: Penalised
+    certified_gap: float = CERTIFIED
 
     @property
     def gaps(self) -> Array:
@@ -54,7 +57,7 @@ class Explorer:
             "nside": self.problem.grid.nside,
             "stops": {name: list(values) for name, values in vars(self.stops).items()},
             "entries": int(gaps.size),
-            "certified": int(np.count_nonzero(gaps <= CERTIFIED)),
+            "certified": int(np.count_nonzero(gaps <= self.certified_gap)),
             "worst_gap": float(gaps.max()),
             "sweeps": [one.reason or "done" for one in self.sweeps],
             "law": self.encoders.law,
@@ -76,9 +79,10 @@ def explore(
     HEALPix sphere, with added terms, and where a part of the table fails.
     """
     _require(problem)
-    problem = replace(problem, energy="intrinsic", start=None)
+    problem = replace(problem, energy="intrinsic", start=None, escape=False)
     coupling, floor = float(problem.coupling or 0.0), float(problem.floor or 0.0)
     stops = (stops or Stops()).including(tau=problem.tau, coupling=coupling, floor=floor, misalign=problem.misalign)
+    free = penalised(law or uneven_law(), watch)
     functionals = [problem.at("misalign", degrees).functional() for degrees in stops.misalign]
     potentials = np.stack([energy.potentials for energy, _ in functionals])
     levels = np.stack([level for _, level in functionals])
@@ -91,9 +95,10 @@ def explore(
     for name in ("energy", "bound"):
         # What was taken off the potentials, as part of F.
         table[..., FIGURES.index(name)] += (levels.mean(axis=1)[:, None] / np.array(stops.tau))[:, :, None, None]
+    bounds = table[..., FIGURES.index("bound")]
+    bounds -= 4 * np.finfo(np.float64).eps * np.abs(bounds)  # of that addition
     level = float(levels[stops.misalign.index(problem.misalign)].mean()) / problem.tau
     up, down = (_raised(outcomes[task.key], level) for task in sweeps)
-    free = penalised(law or uneven_law(), watch)
     return Explorer(problem, stops, potentials, levels, table, transitions, (up, down), free)
 
 
@@ -112,6 +117,8 @@ def _require(problem: Problem) -> None:
         )
     if problem.terms or problem.batch is not None:
         raise InputError("the explorer's table is of energies without added terms and finite batches; leave them out")
+    if np.ndim(problem.coupling) > 0:
+        raise InputError("the explorer's coupling is one number, not a mixing matrix")
     if not 0 < float(problem.floor or 0.0) < 1:
         raise InputError("the explorer's densities need a floor above 0; 0.01 is a good one")
 

@@ -1,6 +1,5 @@
 """The explorer's page: its data and its scripts in one HTML file."""
 
-import json
 from base64 import b64encode
 from html import escape
 from importlib.resources import files
@@ -14,8 +13,9 @@ from fieldsolve.equilibrium.starts import tilts
 from fieldsolve.explorer.explorer import Explorer
 from fieldsolve.explorer.tasks import FIGURES
 from fieldsolve.numerics.arrays import finite
-from fieldsolve.output.interactive import plotly_script
-from fieldsolve.output.style import MODALITIES
+from fieldsolve.numerics.names import printable
+from fieldsolve.output.interactive import embedded, plotly_script
+from fieldsolve.output.style import COOL, MODALITIES, WARM
 from fieldsolve.runs import Outcome
 
 _SCRIPTS = ("minimiser.js", "table.js", "spheres.js", "curves.js", "encoders.js", "explorer.js")
@@ -25,14 +25,12 @@ _LEVELS = 65535  # of a stored logarithm
 def html(found: Explorer) -> str:
     """The page of an explorer. Raises InputError where plotly is not installed."""
     assets = files("fieldsolve.explorer") / "assets"
-    labels = [one.label for one in found.problem.resolved]
-    text = json.dumps(finite(payload(found)), separators=(",", ":"))
     return Template((assets / "page.html").read_text(encoding="utf-8")).substitute(
         style=(assets / "style.css").read_text(encoding="utf-8"),
         plotly=plotly_script(),
-        data=text.replace("</", "<\\/"),
+        data=embedded(finite(payload(found))),
         script="\n".join((assets / name).read_text(encoding="utf-8") for name in _SCRIPTS),
-        potentials=escape(" and ".join(dict.fromkeys(labels))),
+        potentials=escape(" and ".join(dict.fromkeys(_labels(found)))),
         version=fieldsolve.__version__,
     )
 
@@ -49,7 +47,7 @@ def payload(found: Explorer) -> dict[str, Any]:
         "across": packed(across, "<u4"),
         "stops": {name: list(values) for name, values in vars(found.stops).items()},
         "opening": opening,
-        "labels": [one.label for one in problem.resolved],
+        "labels": _labels(found),
         "potentials": packed(found.potentials, "<f8"),
         "levels": found.levels.tolist(),
         "figures": list(FIGURES),
@@ -60,14 +58,19 @@ def payload(found: Explorer) -> dict[str, Any]:
             "up": _sweep(found.sweeps[0], False), "down": _sweep(found.sweeps[1], True),
         },
         "encoders": found.encoders.payload,
-        "colours": list(MODALITIES[:2]),
+        "certified": found.certified_gap,
+        "colours": {"modalities": list(MODALITIES[:2]), "cool": COOL, "warm": WARM, "ink": "#1b1b1b"},
     }  # fmt: skip
 
 
+def _labels(found: Explorer) -> list[str]:
+    return [printable(one.label) for one in found.problem.resolved]
+
+
 def packed(values: Any, kind: str) -> dict[str, Any]:
-    """An array for the page: its numpy type, its shape, its bytes."""
+    """An array for the page: its numpy type and its bytes."""
     array = np.ascontiguousarray(values, dtype=kind)
-    return {"type": kind, "shape": list(array.shape), "bytes": b64encode(array.tobytes()).decode()}
+    return {"type": kind, "bytes": b64encode(array.tobytes()).decode()}
 
 
 def _sweep(outcome: Outcome, falling: bool) -> dict[str, Any]:

@@ -36,12 +36,16 @@ class Stops:
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            values = tuple(sorted({float(value) for value in getattr(self, field.name)}))
+            try:
+                values = tuple(sorted({float(value) for value in getattr(self, field.name)}))
+            except (TypeError, ValueError):
+                raise InputError(f"stops of {field.name} are numbers, not {getattr(self, field.name)!r}") from None
             low, high = SLIDERS["coupling" if field.name == "swept" else field.name]
             if not all(isfinite(value) and low <= value <= high for value in values):
                 raise InputError(f"stops of {field.name} are numbers from {low:g} to {high:g}")
-            if len(values) < (1 if field.name == "misalign" else 2):
-                raise InputError(f"a slider of {field.name} needs at least two stops")
+            least = 1 if field.name == "misalign" else 2
+            if len(values) < least:
+                raise InputError(f"{field.name} needs at least {least} stop{'s' if least > 1 else ''}, not {len(values)}")
             object.__setattr__(self, field.name, values)
         if self.entries > MOST_ENTRIES:
             raise InputError(f"{self.entries} entries are more than {MOST_ENTRIES}; take fewer stops")

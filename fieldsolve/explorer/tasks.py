@@ -58,7 +58,8 @@ def _entry(problem: Problem) -> list[float]:
     density, value = met.density(), energy.value(met)
     if value - highest.bound > _WIDE:
         solution = problem.solve()
-        density, value = solution.density, min(value, solution.energy)
+        if solution.energy < value:
+            density, value = solution.density, solution.energy
     first, second = density
     centroids = problem.grid.centroid(density)
     apart = float(np.linalg.norm(centroids[0] - centroids[1]))

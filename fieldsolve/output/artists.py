@@ -11,12 +11,11 @@ from matplotlib.image import AxesImage
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from fieldsolve.output.coordinates import Place, colour, listed, plain
+from fieldsolve.output.coordinates import PIXELS, Place, colour, listed, plain
 from fieldsolve.output.fields import flat_mesh, globe, picture, polar_mesh
 
 Trace = dict[str, Any]
 
-_PIXELS = 4 / 3  # a point
 _DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 _MARKERS = {
     "o": "circle", ".": "circle", ",": "circle", "s": "square", "D": "diamond", "d": "diamond", "^": "triangle-up",
@@ -51,7 +50,7 @@ def _converted(artist: Any, place: Place) -> list[Trace] | None:
     if isinstance(artist, QuadMesh):
         return [globe(artist) if place.is_sphere else polar_mesh(artist, place) if place.is_polar else flat_mesh(artist, place)]
     if isinstance(artist, AxesImage):
-        return [picture(artist)]
+        return [picture(artist)] if np.ndim(np.asarray(artist.get_array())) == 2 else None
     if isinstance(artist, LineCollection):
         return list(_segments(artist, place))
     if isinstance(artist, PathCollection):
@@ -64,9 +63,27 @@ def _converted(artist: Any, place: Place) -> list[Trace] | None:
 
 
 def _named(artist: Any) -> dict[str, Any]:
+    """The name of an artist, out of legends: those have entries of their own, which switch all of their name."""
     label = str(artist.get_label())
     is_named = bool(label) and not label.startswith("_")
-    return {"name": plain(label), "showlegend": True, "legendgroup": plain(label)} if is_named else {"showlegend": False}
+    return {"showlegend": False} | ({"name": plain(label), "legendgroup": plain(label)} if is_named else {})
+
+
+def entry(handle: Any, label: str) -> Trace:
+    """What a legend shows of an artist: a trace of no points."""
+    shown: Trace = {"mode": "lines", "line": {"color": "#777777"}}
+    if isinstance(handle, Line2D):
+        shown = _look(handle)
+    elif isinstance(handle, Patch):
+        face = handle.get_facecolor() if handle.get_fill() and not handle.get_hatch() else handle.get_edgecolor()
+        shown = {"mode": "markers", "marker": {"symbol": "square", "size": 11, "color": colour(face)}}
+    elif isinstance(handle, PathCollection):
+        faces, edges = np.atleast_2d(handle.get_facecolor()), np.atleast_2d(handle.get_edgecolor())
+        ink, symbol = (faces[0], "circle") if len(faces) else (edges[0], "circle-open")
+        shown = {"mode": "markers", "marker": {"symbol": symbol, "size": 9, "color": colour(ink)}}
+    elif isinstance(handle, LineCollection) and len(handle.get_edgecolor()):
+        shown = {"mode": "lines", "line": {"color": colour(handle.get_edgecolor()[0])}}
+    return shown | {"name": plain(label), "legendgroup": plain(label), "showlegend": True, "hoverinfo": "skip"}
 
 
 def _kind(place: Place) -> str:
@@ -74,36 +91,32 @@ def _kind(place: Place) -> str:
 
 
 def _line(line: Line2D, place: Place) -> Iterator[Trace]:
-    values = place.values(line.get_xydata(), line.get_transform())
+    values, look = place.values(line.get_xydata(), line.get_transform()), _look(line)
+    if len(values) and look["mode"] != "none":
+        yield {"type": _kind(place), **_named(line), **place.coordinates(values), **look}
+
+
+def _look(line: Line2D) -> Trace:
+    """Line and markers of a line."""
     has_line, marker = line.get_linestyle() not in ("None", " ", ""), line.get_marker()
     has_marker = marker not in ("None", None, " ", "")
-    if not len(values) or not (has_line or has_marker):
-        return
-    trace: Trace = {
-        "type": _kind(place),
-        "mode": "+".join(["lines"] * has_line + ["markers"] * has_marker),
-        **_named(line),
-        **place.coordinates(values),
-    }
+    look: Trace = {"mode": "+".join(["lines"] * has_line + ["markers"] * has_marker) or "none"}
     if has_line:
         dash = _DASHES.get(str(line.get_linestyle()), "dash")
+        width = PIXELS * line.get_linewidth()
+        look["line"] = {"color": colour(line.get_color(), line.get_alpha()), "width": width, "dash": dash}
         steps = {"steps-post": "hv", "steps-pre": "vh", "steps-mid": "hvh", "steps": "vh"}.get(str(line.get_drawstyle()))
-        trace["line"] = {
-            "color": colour(line.get_color(), line.get_alpha()),
-            "width": _PIXELS * line.get_linewidth(),
-            "dash": dash,
-        }
-        trace["line"] |= {} if steps is None else {"shape": steps}
+        look["line"] |= {} if steps is None else {"shape": steps}
     if has_marker:
-        edge = {"color": colour(line.get_markeredgecolor()), "width": _PIXELS * line.get_markeredgewidth()}
-        trace["marker"] = _marker(str(marker), line.get_markersize(), line.get_markerfacecolor(), edge)
-    yield trace
+        edge = {"color": colour(line.get_markeredgecolor()), "width": PIXELS * line.get_markeredgewidth()}
+        look["marker"] = _marker(str(marker), line.get_markersize(), line.get_markerfacecolor(), edge)
+    return look
 
 
 def _marker(marker: str, size: float, face: Any, edge: dict[str, Any]) -> dict[str, Any]:
     is_open = marker in _OPEN or to_rgba(face)[3] == 0
     symbol = _MARKERS.get(marker, "circle") + ("-open" if is_open else "")
-    return {"symbol": symbol, "size": _PIXELS * size * (0.5 if marker == "." else 1), "line": edge} | (
+    return {"symbol": symbol, "size": PIXELS * size * (0.5 if marker == "." else 1), "line": edge} | (
         {"color": edge["color"]} if is_open else {"color": colour(face)}
     )
 
@@ -125,8 +138,8 @@ def _points(points: PathCollection, place: Place) -> Iterator[Trace]:
         "marker": {
             "symbol": "circle" if len(faces) else "circle-open",
             "color": some if len(some) > 1 else some[0],
-            "size": (_PIXELS * sizes).tolist() if len(sizes) > 1 else _PIXELS * float(sizes[0]),
-            "line": {"width": _PIXELS * width, "color": colour(edges[0] if len(edges) else inks[0])},
+            "size": (PIXELS * sizes).tolist() if len(sizes) > 1 else PIXELS * float(sizes[0]),
+            "line": {"width": PIXELS * width, "color": colour(edges[0] if len(edges) else inks[0])},
         },
     }
 
@@ -145,7 +158,7 @@ def _segments(lines: LineCollection, place: Place) -> Iterator[Trace]:
         "hoverinfo": "skip",
         "line": {
             "color": colour(ink[0] if len(ink) else "black"),
-            "width": _PIXELS * float(np.atleast_1d(lines.get_linewidth())[0]),
+            "width": PIXELS * float(np.atleast_1d(lines.get_linewidth())[0]),
         },
     }
 
@@ -156,7 +169,7 @@ def _areas(areas: Collection, place: Place) -> Iterator[Trace]:
         face = faces[index % len(faces)] if len(faces) else (0, 0, 0, 0)
         edge = edges[index % len(edges)] if len(edges) else (0, 0, 0, 0)
         width = float(np.atleast_1d(areas.get_linewidth())[0])
-        yield from _outline(path, areas.get_transform(), place, face, edge, width, areas.get_hatch(), _named(areas), index == 0)
+        yield from _outline(path, areas.get_transform(), place, face, edge, width, areas.get_hatch(), _named(areas))
 
 
 def _patch(patch: Patch, place: Place) -> Iterator[Trace]:
@@ -170,14 +183,13 @@ def _patch(patch: Patch, place: Place) -> Iterator[Trace]:
         patch.get_linewidth(),
         patch.get_hatch(),
         _named(patch),
-        True,
     )
 
 
 def _outline(
-    path: Any, transform: Any, place: Place, face: Any, edge: Any, width: float, hatch: str | None, named: Trace, is_first: bool
+    path: Any, transform: Any, place: Place, face: Any, edge: Any, width: float, hatch: str | None, named: Trace
 ) -> Iterator[Trace]:
-    for count, polygon in enumerate(transform.transform_path(path).to_polygons(closed_only=to_rgba(face)[3] > 0 or bool(hatch))):
+    for polygon in transform.transform_path(path).to_polygons(closed_only=to_rgba(face)[3] > 0 or bool(hatch)):
         with np.errstate(all="ignore"):
             values = np.asarray(place.axes.transData.inverted().transform(polygon))
         trace: Trace = {
@@ -186,13 +198,13 @@ def _outline(
             **named,
             **place.coordinates(values),
             "hoverinfo": "skip",
-            "line": {"color": colour(edge), "width": _PIXELS * width},
+            "line": {"color": colour(edge), "width": PIXELS * width},
         }
         if to_rgba(face)[3] > 0 or hatch:
             trace |= {"fill": "toself", "fillcolor": colour(face)}
         if hatch:
             trace["fillpattern"] = {"shape": "/", "fgcolor": colour(edge), "fgopacity": 0.8, "size": 6}
-        yield trace | ({} if is_first and count == 0 else {"showlegend": False})
+        yield trace
 
 
 def _bars(bars: BarContainer) -> Trace:

@@ -7,14 +7,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.text import Annotation
 from matplotlib.ticker import AutoMinorLocator, Formatter, LogFormatter, ScalarFormatter
 from matplotlib.transforms import Bbox
 
-from fieldsolve.output.artists import traces
-from fieldsolve.output.coordinates import Place, colour, plain
+from fieldsolve.output.artists import entry, traces
+from fieldsolve.output.coordinates import PIXELS, Place, colour, plain
 from fieldsolve.output.fields import scale_of
 
-_PIXELS = 4 / 3  # a point
+_DPI = 96  # of a browser
 _COLOURBAR = "<colorbar>"  # what matplotlib calls their axes
 _NEAR = 1e-6
 _DECADES = 1.5  # axes of so many have ticks at powers of ten alone
@@ -31,28 +33,41 @@ class Interactive:
 
 def converted(figure: Figure) -> Interactive:
     """The same picture for plotly: every panel in its place, with its scales, its colours and its words."""
-    FigureCanvasAgg(figure)
-    figure.draw_without_rendering()  # settles places, limits and ticks
+    canvas = figure.canvas
+    try:
+        FigureCanvasAgg(figure)
+        figure.draw_without_rendering()  # settles places, limits and ticks
+        return _converted(figure)
+    finally:
+        figure.set_canvas(canvas)
+
+
+def _converted(figure: Figure) -> Interactive:
     panels = [ax for ax in figure.axes if ax.get_visible() and ax.get_label() != _COLOURBAR]
     data: list[dict[str, Any]] = []
-    layout: dict[str, Any] = {"annotations": [*_texts(figure)], "shapes": []}
+    layout: dict[str, Any] = {"annotations": [*_texts(figure)]}
     left_out: list[str] = []
+    legends: list[tuple[Legend, dict[str, str]]] = []
     for index, ax in enumerate(panels, start=1):
         number = "" if index == 1 else str(index)
         place = Place(ax, _own_scale(ax.xaxis), _own_scale(ax.yaxis))
         found, missing = traces(place)
         left_out += missing + ["second axis"] * len(ax.child_axes)
         where = {"scene": f"scene{number}"} if place.is_sphere else {"xaxis": f"x{number}", "yaxis": f"y{number}"}
-        legend = _legend(ax, number)
-        in_legend = {} if place.is_sphere or not legend else {"legend": f"legend{number}"}
-        data += [
-            _once(one, found[:k]) | where | in_legend | ({} if legend else {"showlegend": False}) for k, one in enumerate(found)
-        ]
-        data += _colourbars(ax, where)
+        data += [one | where for one in found] + _colourbars(ax, where)
         layout |= _scene(ax, number) if place.is_sphere else _axes(place, number, panels[: index - 1])
-        layout |= {f"legend{number}": legend} if legend and not place.is_sphere else {}
-        layout["annotations"] += [*_title(ax), *_notes(ax), *(_angles(ax) if place.is_polar else [])]
-    width, height = figure.get_size_inches() * 96
+        notes, without = _notes(ax)
+        layout["annotations"] += [*_title(ax), *notes, *(_angles(ax) if place.is_polar else [])]
+        left_out += without
+        own = ax.get_legend()
+        legends += [(one, where) for one in ([own] if own is not None else [])]
+        if index == len(panels):
+            legends += [(one, where) for one in figure.legends]
+    for count, (legend, where) in enumerate(legends, start=1):
+        name = "legend" if count == 1 else f"legend{count}"
+        layout[name] = _legend(legend)
+        data += _entries(legend, name, where)
+    width, height = figure.get_size_inches() * _DPI
     layout |= {
         "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
         "paper_bgcolor": "white",
@@ -64,10 +79,12 @@ def converted(figure: Figure) -> Interactive:
     return Interactive({"data": data, "layout": layout}, (float(width), float(height)), tuple(sorted(set(left_out))))
 
 
-def _once(trace: dict[str, Any], before: list[dict[str, Any]]) -> dict[str, Any]:
-    """The trace, out of the legend if another of its name is in it."""
-    is_again = any(one.get("name") == trace.get("name") and one.get("showlegend") for one in before)
-    return trace | {"showlegend": False} if is_again else trace
+def _entries(legend: Legend, name: str, where: dict[str, str]) -> list[dict[str, Any]]:
+    """The entries of a legend."""
+    is_scene = "scene" in where
+    nowhere = {"type": "scatter3d" if is_scene else "scatter"} | {axis: [None] for axis in ("xyz" if is_scene else "xy")}
+    pairs = zip(legend.legend_handles, legend.get_texts(), strict=True)
+    return [entry(handle, text.get_text()) | nowhere | where | {"legend": name} for handle, text in pairs]
 
 
 def _box(ax: Axes) -> Bbox:
@@ -92,14 +109,18 @@ def _axes(place: Place, number: str, others: list[Axes]) -> dict[str, Any]:
     y = _axis(ax.yaxis, ax.get_ylim(), place.upward) | {"domain": [box.y0, box.y1], "anchor": f"x{number}"}
     if ax.get_aspect() == 1.0:
         x, y = x | {"constrain": "domain"}, y | {"constrain": "domain", "scaleanchor": f"x{number}"}
-    twin = next(
-        (k for k, one in enumerate(others, start=1) if np.abs(np.subtract(_box(one).extents, box.extents)).max() < _NEAR), None
-    )
+    twin = next((k for k, one in enumerate(others, start=1) if _is_twin(one, ax)), None)
     if twin is not None:
         first = "" if twin == 1 else str(twin)
         y |= {"overlaying": f"y{first}", "side": "right", "showgrid": False}
         x |= {"overlaying": f"x{first}", "matches": f"x{first}", "showticklabels": False, "title": {"text": ""}}
     return {f"xaxis{number}": x, f"yaxis{number}": y}
+
+
+def _is_twin(one: Axes, other: Axes) -> bool:
+    """Whether axes share a panel and its horizontal scale."""
+    is_same = np.abs(np.subtract(_box(one).extents, _box(other).extents)).max() < _NEAR
+    return bool(is_same and one.get_shared_x_axes().joined(one, other))
 
 
 def _axis(axis: Any, limits: tuple[float, float], own: Any) -> dict[str, Any]:
@@ -192,19 +213,14 @@ def _colourbars(ax: Axes, where: dict[str, str]) -> list[dict[str, Any]]:
     return found
 
 
-def _legend(ax: Axes, number: str) -> dict[str, Any]:
-    """Where the legend of axes is, empty if they have none."""
-    legend = ax.get_legend()
-    if legend is None:
-        return {}
-    box = legend.get_window_extent().transformed(ax.figure.transSubfigure.inverted())
+def _legend(legend: Legend) -> dict[str, Any]:
+    """Where a legend is."""
+    box = _shares(legend)
     return {
         "x": box.x0,
         "y": box.y1,
         "xanchor": "left",
         "yanchor": "top",
-        "xref": "paper",
-        "yref": "paper",
         "bgcolor": "rgba(255,255,255,0.6)",
         "font": {"size": 10},
         "tracegroupgap": 0,
@@ -212,33 +228,71 @@ def _legend(ax: Axes, number: str) -> dict[str, Any]:
     }
 
 
+def _shares(artist: Any) -> Bbox:
+    """The place of something on its figure, in shares of that."""
+    figure = artist.get_figure(root=True)
+    return Bbox(artist.get_window_extent().transformed(figure.transFigure.inverted()))
+
+
 def _words(text: Any, x: float, y: float, **more: Any) -> dict[str, Any]:
     weight = "bold" if str(text.get_fontweight()) in ("bold", "700") else "normal"
-    font = {"size": _PIXELS * text.get_fontsize(), "color": colour(text.get_color()), "weight": weight}
+    font = {"size": PIXELS * text.get_fontsize(), "color": colour(text.get_color()), "weight": weight}
     shown = {"text": plain(text.get_text()), "x": x, "y": y, "xref": "paper", "yref": "paper", "showarrow": False, "font": font}
     return shown | {"textangle": -text.get_rotation()} | more
 
 
-def _placed(text: Any, ax: Axes | Figure) -> dict[str, Any]:
+def _placed(text: Any) -> dict[str, Any]:
     """Words whose middle is where matplotlib has it."""
-    figure = ax if isinstance(ax, Figure) else ax.figure
-    box = text.get_window_extent().transformed(figure.transSubfigure.inverted())
+    box = _shares(text)
     return _words(text, (box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2, xanchor="center", yanchor="middle")
 
 
 def _texts(figure: Figure) -> list[dict[str, Any]]:
     """Headlines and footnotes."""
-    return [_placed(text, figure) for text in figure.texts if text.get_text()]
+    return [_placed(text) for text in figure.texts if text.get_text()]
 
 
 def _title(ax: Axes) -> list[dict[str, Any]]:
-    return [_placed(ax.title, ax)] if ax.get_title() else []
+    return [_placed(ax.title)] if ax.get_title() else []
 
 
 def _angles(ax: Axes) -> list[dict[str, Any]]:
     """What is written around polar axes."""
-    return [_placed(label, ax) for label in ax.get_xticklabels() if label.get_text()]
+    return [_placed(label) for label in ax.get_xticklabels() if label.get_text()]
 
 
-def _notes(ax: Axes) -> list[dict[str, Any]]:
-    return [_placed(text, ax) for text in ax.texts if text.get_visible() and text.get_text()]
+def _notes(ax: Axes) -> tuple[list[dict[str, Any]], list[str]]:
+    """What is written on axes, and arrows; and what of them plotly cannot show."""
+    found, missing = [], []
+    for text in ax.texts:
+        if not text.get_visible():
+            continue
+        if text.get_text():
+            found.append(_placed(text))
+        if isinstance(text, Annotation) and text.arrow_patch is not None:
+            if text.xycoords == "data":
+                found.append(_arrow(text, ax))
+            else:
+                missing.append("arrow")
+    return found, missing
+
+
+def _arrow(text: Annotation, ax: Axes) -> dict[str, Any]:
+    """The arrow of a note, from its words to what it points at."""
+    tip = ax.transData.transform(text.xy)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    x, y = figure.transFigure.inverted().transform(tip)
+    box = text.get_window_extent()
+    tail = (
+        text.get_transform().transform(text.get_position())
+        if not text.get_text()
+        else np.array([box.x0 + box.x1, box.y0 + box.y1]) / 2
+    )
+    across, up = (tail - tip) * (_DPI / figure.dpi)
+    ink = colour(text.arrow_patch.get_edgecolor()) if text.arrow_patch is not None else "black"
+    head = 2 if ">" in str((text.arrowprops or {}).get("arrowstyle", "->")) else 0
+    return {
+        "text": "", "x": x, "y": y, "xref": "paper", "yref": "paper", "showarrow": True, "ax": across, "ay": -up,
+        "arrowcolor": ink, "arrowhead": head, "arrowwidth": 1.5,
+    }  # fmt: skip

@@ -12,17 +12,25 @@ from matplotlib.colors import to_rgba
 
 from fieldsolve.numerics.arrays import Array
 
+PIXELS = 4 / 3  # a point
+
 _SYMBOLS = {r"\times": "x", r"\cdot": ".", r"\ ": " "}
 
 
 def plain(text: str) -> str:
-    """A text of matplotlib's as plotly shows it: to the letter, lines broken, powers raised."""
-    shown = escape(text, quote=False)
+    """A text of matplotlib's as plotly shows it: to the letter, lines broken, and in formulas powers raised."""
+    parts = re.split(r"(?<!\\)\$", text)
+    if len(parts) % 2 == 0:  # a dollar sign of its own
+        parts = [text]
+    words = (escape(part, quote=False).replace(r"\$", "$") for part in parts)
+    return "".join(_formula(part) if k % 2 else part for k, part in enumerate(words)).replace("\n", "<br>")
+
+
+def _formula(text: str) -> str:
     for name, symbol in _SYMBOLS.items():
-        shown = shown.replace(name, symbol)
-    shown = re.sub(r"\\mathdefault\{((?:[^{}]|\{[^{}]*\})*)\}", r"\1", shown)
-    shown = re.sub(r"\^\{([^{}]*)\}|\^(\d)", lambda found: f"<sup>{found[1] or found[2]}</sup>", shown)
-    return re.sub(r"(?<!\\)\$", "", shown).replace(r"\$", "$").replace("\n", "<br>")
+        text = text.replace(name, symbol)
+    text = re.sub(r"\\mathdefault\{((?:[^{}]|\{[^{}]*\})*)\}", r"\1", text)
+    return re.sub(r"\^\{([^{}]*)\}|\^(\d)", lambda found: f"<sup>{found[1] or found[2]}</sup>", text)
 
 
 def colour(of: Any, alpha: float | None = None) -> str:

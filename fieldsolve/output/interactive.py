@@ -39,6 +39,11 @@ def plotly_script() -> str:
     return str(get_plotlyjs())
 
 
+def embedded(values: object) -> str:
+    """Values as JSON that stands in a script of a page, whatever the texts among them hold."""
+    return json.dumps(values, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+
+
 def page_of(figures: Mapping[str, "Figure"], title: str = "fieldsolve") -> str:
     """One offline page with the same pictures to zoom, to hover over and, where they are maps of the sphere, to turn.
 
@@ -55,8 +60,7 @@ def page_of(figures: Mapping[str, "Figure"], title: str = "fieldsolve") -> str:
         parts.append(
             f"<figure><div id='picture-{number}' style='width:{width:.0f}px;height:{height:.0f}px'></div>{missing}</figure>"
         )
-    data = json.dumps(specs, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    return _PAGE.format(title=escape(title), script=plotly_script(), parts="\n".join(parts), data=data)
+    return _PAGE.format(title=escape(title), script=plotly_script(), parts="\n".join(parts), data=embedded(specs))
 
 
 _PAGE = """<!doctype html>

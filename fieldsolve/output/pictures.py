@@ -49,7 +49,10 @@ def folder_pictures(draw: Callable[[], Mapping[str, Figure]], dpi: int = 130) ->
     files = render_all(once, dpi)
     if files and interactive.are_wanted():
         name = next(iter(drawn)) if len(drawn) == 1 else "figures"
-        files[f"{name}.html"] = interactive.page_of(drawn, name).encode()
+        try:
+            files[f"{name}.html"] = interactive.page_of(drawn, name).encode("utf-8", "replace")
+        except Exception as error:
+            warnings.warn(f"no page: {type(error).__name__}: {error}; numbers and pictures are whole", Advice, stacklevel=1)
     return files
 
 

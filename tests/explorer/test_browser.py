@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import fieldsolve as fs
-from fieldsolve.explorer import Explorer, explore, html
+from fieldsolve.explorer import Explorer, Stops, explore, html
 from fieldsolve.explorer.tasks import FIGURES
 from fieldsolve.runs import in_processes
 
@@ -18,6 +19,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.ma
 
 LARGEST = 8_000_000  # bytes
 PATIENCE = 20.0  # seconds
+
+
+HOSTILE = "two-well <!--<script> & </script> \N{SNOWMAN}"
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,20 @@ def test_states_between_entries_are_as_low_as_solve_finds(
     assert bound == pytest.approx(solution.bound, abs=1e-5)
 
 
+def test_labels_are_shown_to_the_letter(browser: Any, tmp_path: Path) -> None:
+    potential = replace(fs.two_well(), label=HOSTILE, name=None)
+    stops = Stops((0.3, 0.5), (0.1, 0.4), (0.01, 0.1), (0.0,), (0.0, 0.4))
+    path = tmp_path / "page.html"
+    path.write_text(html(explore(fs.Problem([potential] * 2, 0.3, 0.1, coupling=0.4, nside=4), stops)), encoding="utf-8")
+    browser.get(path.as_uri())
+    wait(browser, lambda: text(browser, "status").startswith("Certified"))
+    assert HOSTILE in browser.execute_script("return document.querySelector('header').textContent")
+    assert browser.execute_script("return document.scripts.length") == 3
+    titles = "return Array.from(document.querySelectorAll('#spheres .annotation')).map((e) => e.textContent)"
+    assert browser.execute_script(titles)[0].startswith("modality 1: two-well <!--<scrip")
+    assert browser.execute_script("return document.getElementById('misalign').disabled")
+
+
 def test_a_slider_moves_pixels_and_numbers(opened: Any) -> None:
     def seen() -> tuple[str, str, str]:
         colours = "return Array.from(document.getElementById('spheres').data[0].intensity.slice(0, 4000)).join()"
@@ -166,6 +184,59 @@ def test_a_click_in_the_diagram_goes_to_that_cell(opened: Any, found: Explorer) 
     assert text(opened, "status").startswith("Certified")
 
 
+def test_both_spheres_turn_together(opened: Any) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    def eyes() -> list[list[float]]:
+        script = (
+            "const l = document.getElementById('spheres')._fullLayout;"
+            "return [l.scene, l.scene2].map((s) => { const {x, y, z} = s._scene.getCamera().eye; return [x, y, z]; })"
+        )
+        return [[round(part, 6) for part in eye] for eye in opened.execute_script(script)]
+
+    before = eyes()
+    box = opened.execute_script("const r = document.getElementById('spheres').getBoundingClientRect(); return [r.left, r.top]")
+    actions = ActionChains(opened)
+    pointer = actions.w3c_actions.pointer_action
+    pointer.move_to_location(int(box[0]) + 120, int(box[1]) + 200)
+    pointer.pointer_down()
+    pointer.move_to_location(int(box[0]) + 160, int(box[1]) + 210)
+    pointer.pointer_up()
+    actions.perform()
+    wait(opened, lambda: eyes()[0] != before[0] and eyes()[0] == eyes()[1])
+    dragged = eyes()
+    opened.execute_script("document.getElementById('spheres').focus()")
+    ActionChains(opened).send_keys(Keys.ARROW_LEFT).perform()
+    wait(opened, lambda: eyes()[0] != dragged[0] and eyes()[0] == eyes()[1])
+
+
+def test_hovering_tells_a_pixels_values(opened: Any) -> None:
+    from selenium.webdriver import ActionChains
+
+    box = opened.execute_script("const r = document.getElementById('spheres').getBoundingClientRect(); return [r.left, r.top]")
+    for shift in range(0, 30, 3):
+        actions = ActionChains(opened)
+        actions.w3c_actions.pointer_action.move_to_location(int(box[0]) + 110 + shift, int(box[1]) + 200)
+        actions.perform()
+        time.sleep(0.1)
+        if "density" in opened.execute_script("return document.querySelector('.tip').textContent"):
+            break
+    shown = opened.execute_script("const t = document.querySelector('.tip'); return [t.hidden, t.textContent]")
+    assert shown[0] is False
+    densities = opened.execute_script("return Explorer.state().densities.map((one) => Array.from(one))")
+    assert min(abs(float(shown[1].split()[1]) / np.array(densities[0]) - 1)) < 1e-3
+
+
+def test_a_stored_state_leaves_the_setting_alone(opened: Any) -> None:
+    before = setting(opened)
+    opened.execute_script("document.querySelector('input[value=up]').click()")
+    wait(opened, lambda: "stored state" in text(opened, "status"))
+    change(opened, "coupling", 14)
+    opened.execute_script("document.querySelector('input[value=intrinsic]').click()")
+    wait(opened, lambda: text(opened, "status").startswith("Certified"))
+    assert setting(opened) == before
+
+
 def test_the_keyboard_reaches_everything(opened: Any) -> None:
     from selenium.webdriver import ActionChains, Keys
 
@@ -173,7 +244,20 @@ def test_the_keyboard_reaches_everything(opened: Any) -> None:
     for _ in range(40):
         ActionChains(opened).send_keys(Keys.TAB).perform()
         reached.add(opened.execute_script("return document.activeElement.id || document.activeElement.name || ''"))
-    assert {"energy", "coupling", "tau", "floor", "misalign", "show", "colour", "along", "diagram", "weight", "warmth"} <= reached
+    assert {
+        "energy",
+        "spheres",
+        "coupling",
+        "tau",
+        "floor",
+        "misalign",
+        "show",
+        "colour",
+        "along",
+        "diagram",
+        "weight",
+        "warmth",
+    } <= reached
     before = setting(opened)
     opened.execute_script("document.getElementById('diagram').focus()")
     ActionChains(opened).send_keys(Keys.ARROW_RIGHT).send_keys(Keys.ARROW_UP).perform()
@@ -206,11 +290,18 @@ def test_words_stand_out_and_colours_differ_for_every_kind_of_sight(opened: Any)
     )
     assert len(pairs) > 30
     assert min(contrast(rgb(ink), rgb(paper)) for ink, paper in pairs) >= 4.5
-    lines = opened.execute_script("return [Plots.COOL, Plots.WARM, '#1b1b1b']")
+    in_plots = opened.execute_script(
+        "const words = [...document.querySelectorAll('svg text')].filter((e) => e.textContent.trim());"
+        "return words.map((e) => getComputedStyle(e).fill)"
+    )
+    assert len(in_plots) > 20
+    backs = {True: [0.33] * 3, False: [1.0] * 3}  # of the diagram's legend, and of the page
+    assert min(contrast(rgb(ink), backs[min(rgb(ink)) > 0.9]) for ink in in_plots) >= 4.5
+    lines = opened.execute_script("const {cool, warm, ink} = Data.colours; return [cool, warm, ink]")
     for sight in SIGHTS.values():
-        seen = [sight @ np.array([int(one[k : k + 2], 16) / 255 for k in (1, 3, 5)]) for one in lines]
+        seen = [sight @ linear([int(one[k : k + 2], 16) / 255 for k in (1, 3, 5)]) for one in lines]
         apart = [np.linalg.norm(seen[i] - seen[j]) for i in range(3) for j in range(i)]
-        assert min(apart) > 0.25
+        assert min(apart) > 0.15
 
 
 #: What colours become without one kind of cone (Machado, Oliveira and Fernandes 2009, severity 1).
@@ -225,12 +316,14 @@ def rgb(colour: str) -> list[float]:
     return [float(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
 
 
+def linear(colour: list[float]) -> np.ndarray:
+    """Intensities of a colour as screens store it."""
+    parts = np.array(colour)
+    return np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
 def contrast(one: list[float], other: list[float]) -> float:
     """The ratio of WCAG 2."""
 
-    def luminance(colour: list[float]) -> float:
-        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in colour]
-        return float(np.dot([0.2126, 0.7152, 0.0722], linear))
-
-    low, high = sorted([luminance(one), luminance(other)])
+    low, high = sorted(float(np.dot([0.2126, 0.7152, 0.0722], linear(colour))) for colour in (one, other))
     return (high + 0.05) / (low + 0.05)

@@ -11,12 +11,17 @@ import pytest
 from click.testing import CliRunner
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 import fieldsolve as fs
 from fieldsolve.cli import main
+from fieldsolve.numerics.errors import Advice
+from fieldsolve.output import interactive
 from fieldsolve.output.converted import converted
 from fieldsolve.output.coordinates import plain
 from fieldsolve.output.interactive import page_of, plotly_script
+from fieldsolve.output.pictures import folder_pictures
 
 
 def drawn() -> tuple[Figure, Any]:
@@ -47,7 +52,10 @@ def test_lines_markers_and_limits_are_kept() -> None:
     assert first["line"]["dash"] == "dash"
     assert first["line"]["width"] == pytest.approx(4)
     assert first["marker"]["symbol"] == "square"
-    assert (first["name"], first["showlegend"]) == ("a &lt; b", True)
+    assert first["name"] == "a &lt; b"
+    (entry,) = (one for one in spec["data"] if one["showlegend"])
+    assert (entry["name"], entry["legendgroup"], entry["line"]) == ("a &lt; b", first["legendgroup"], first["line"])
+    assert entry["x"] == [None]
     across = next(one for one in spec["data"] if one["y"] == [1.5, 1.5])
     assert across["x"] == pytest.approx([0.1, 100])
     upright = next(one for one in spec["data"] if one["x"] == pytest.approx([2.0, 2.0]))
@@ -152,9 +160,63 @@ def test_a_second_scale_shares_the_panel_and_what_is_missing_is_said() -> None:
     assert "Not shown here, see figure.png: second axis." in page_of({"figure": figure})
 
 
+def test_legends_of_handles_arrows_and_what_plotly_has_no_trace_for() -> None:
+    figure, ax = drawn()
+    ax.plot([0, 1], [0, 1], label="not in it")
+    ax.imshow(np.zeros((2, 2, 3)))
+    figure.legend(handles=[Line2D([], [], color="red", ls=":", label="proxy"), Patch(facecolor="blue", label="area")])
+    ax.annotate("here", (0.5, 0.5), (0.0, 1.0), arrowprops={"arrowstyle": "->", "color": "green"})
+    ax.annotate("", (0.5, 0.5), (0.9, 0.9), xycoords="axes fraction", arrowprops={"arrowstyle": "->"})
+    found = converted(figure)
+    entries = [one for one in found.spec["data"] if one["showlegend"]]
+    assert [one["name"] for one in entries] == ["proxy", "area"]
+    assert entries[0]["line"]["color"] == "rgba(255,0,0,1)"
+    assert entries[1]["marker"]["color"] == "rgba(0,0,255,1)"
+    assert {one["legend"] for one in entries} == {"legend"}
+    assert 0 < found.spec["layout"]["legend"]["x"] < 1
+    (arrow,) = (one for one in found.spec["layout"]["annotations"] if one["showarrow"])
+    tip = figure.transFigure.inverted().transform(ax.transData.transform((0.5, 0.5)))
+    assert [arrow["x"], arrow["y"]] == pytest.approx(tip)
+    assert arrow["arrowcolor"] == "rgba(0,128,0,1)"
+    assert found.left_out == ("AxesImage", "arrow")
+
+
+def test_a_second_horizontal_scale_is_no_twin() -> None:
+    figure, ax = drawn()
+    ax.plot([0, 1], [0, 1])
+    ax.twiny().plot([0, 100], [0, 1])
+    assert "overlaying" not in converted(figure).spec["layout"]["yaxis2"]
+
+
+def test_the_callers_canvas_stays() -> None:
+    figure, _ = drawn()
+    canvas = figure.canvas
+    converted(figure)
+    assert figure.canvas is canvas
+
+
+def test_a_page_that_cannot_be_made_costs_no_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> str:
+        raise ValueError("no")
+
+    monkeypatch.setattr(interactive, "page_of", fails)
+    with interactive.pages(), pytest.warns(Advice, match="no page: ValueError: no; numbers and pictures are whole"):
+        files = folder_pictures(lambda: {"figure": drawn()[0]})
+    assert list(files) == ["figure.png"]
+
+
+def test_texts_end_no_script() -> None:
+    hostile = "a <!--<script> b </script> c"
+    assert "<" not in interactive.embedded({"label": hostile})
+    assert json.loads(interactive.embedded({"label": hostile})) == {"label": hostile}
+
+
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
+        ("a^2.npy", "a^2.npy"),
+        (r"C:\times\x", r"C:\times\x"),
+        ("costs $5", "costs $5"),
         (r"$\mathdefault{10^{-3}}$", "10<sup>-3</sup>"),
         ("x$^2$", "x<sup>2</sup>"),
         (r"costs \$5 & more", "costs $5 &amp; more"),
@@ -221,10 +283,16 @@ def test_commands_write_a_page_beside_their_pictures(
     without = CliRunner().invoke(main, [*words.split(), "-o", "plain", "--quiet"])
     assert without.exit_code == 0, without.output
     assert not list(Path("plain").glob("*.html"))
-    if not words.startswith(("encoders", "stability")):
-        again = CliRunner().invoke(main, ["show", "plain", "--html", "--quiet"])
-        assert again.exit_code == 0, again.output
-        assert Path("plain", page).exists()
+    again = CliRunner().invoke(main, ["show", "plain", "--html", "--quiet"])
+    if words.startswith(("encoders", "stability")):
+        assert again.exit_code == 2
+        assert "run their command with --html" in again.output
+        return
+    assert again.exit_code == 0, again.output
+    written = Path("plain", page).stat().st_mtime_ns
+    again = CliRunner().invoke(main, ["show", "plain", "--quiet"])
+    assert again.exit_code == 0, again.output
+    assert Path("plain", page).stat().st_mtime_ns > written  # as new as the picture beside it
 
 
 def test_reports_have_pages_beside_them(tmp_path: Path) -> None:

@@ -1,14 +1,17 @@
 """fieldsolve explore: one offline page with two spheres that answer when a slider moves."""
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fieldsolve.cli.options import guard, parameter_option, printing_options
+from fieldsolve.cli.options import NOT_CONVERGED, guard, printing_options
 from fieldsolve.cli.say import say
-from fieldsolve.cli.values import POSITIVE, FileName, PageName
+from fieldsolve.cli.values import POSITIVE, Between, Checked, FileName, PageName
 from fieldsolve.cli.workers import executor_of, workers_options
+from fieldsolve.equilibrium.parameters import PARAMETERS
 
 _TAU, _COUPLING, _FLOOR, _NSIDE = 0.3, 0.3, 0.01, 16  # where the page opens
 
@@ -26,14 +29,19 @@ _TAU, _COUPLING, _FLOOR, _NSIDE = 0.3, 0.3, 0.01, 16  # where the page opens
     "--bandwidth", type=POSITIVE, metavar="RAD", help="Of the kernel regression from pairs.  [default: spread n^(-1/6)]"
 )
 @click.option("--normalize", is_flag=True, help="Scale rows of pairs to unit length instead of refusing others.")
-@parameter_option("misalign")
+@click.option(
+    "--misalign",
+    type=Checked(PARAMETERS["misalign"]),
+    metavar="DEG",
+    help="Misalignment at which it opens, in degrees.  [default: 0]",
+)
 @click.option("--tau", type=POSITIVE, metavar="TAU", help=f"Temperature at which it opens, and of its sweeps.  [default: {_TAU}]")
 @click.option(
     "--coupling", type=click.FloatRange(0, 1), metavar="LAMBDA", help=f"Coupling at which it opens.  [default: {_COUPLING}]"
 )
-@click.option("--floor", type=click.FloatRange(0, 1, True, True), help=f"Floor at which it opens.  [default: {_FLOOR}]")
+@click.option("--floor", type=Between(1e-12, 0.999), help=f"Floor at which it opens.  [default: {_FLOOR}]")
 @click.option(
-    "--nside", type=click.IntRange(2, 64), metavar="NSIDE", help=f"HEALPix resolution, a power of two.  [default: {_NSIDE}]"
+    "--nside", type=click.IntRange(2, 32), metavar="NSIDE", help=f"HEALPix resolution, a power of two.  [default: {_NSIDE}]"
 )
 @click.option("--law", metavar="LAW", help="Law of pairs of the free encoders, as in encoders.  [default: three uneven symbols]")
 @click.option("--force", is_flag=True, help="Replace FILE.html.")
@@ -65,10 +73,10 @@ def command(**options: Any) -> None:
     check_file(path, options["force"])
     plotly_script()  # before anything is computed
     executor = executor_of(options)
-    problem, stops = _asked(options)
+    problem, stops, certified_gap = _asked(options)
     law = None if options["law"] is None else law_named(options["law"])
     with progress(options["quiet"]) as watch:
-        found = explore(problem, stops, law, executor, watch)
+        found = replace(explore(problem, stops, law, executor, watch), certified_gap=certified_gap)
     page = html(found).encode()
     write_whole(path, page)
     values = found.summary() | {"bytes": len(page)}
@@ -80,14 +88,22 @@ def command(**options: Any) -> None:
             if reason != "done":
                 say(f"note: no sweep with {name} coupling: {reason}", err=True)
         say(f"written to {path}: {len(page) / 1e6:.1f} MB", err=True)
+    if values["certified"] < values["entries"]:
+        say(
+            f"fieldsolve: {values['entries'] - values['certified']} entries may be more than {certified_gap:g} nats above the "
+            "lowest state; a larger --nside makes gaps smaller",
+            err=True,
+        )
+        sys.exit(NOT_CONVERGED)
 
 
-def _asked(options: dict[str, Any]) -> tuple[Any, Any]:
-    """The problem at which the page opens, and the sliders' stops."""
+def _asked(options: dict[str, Any]) -> tuple[Any, Any, float]:
+    """The problem at which the page opens, the sliders' stops, and up to which gap an entry counts as certified."""
     from fieldsolve.diagrams.spec import read_spec
     from fieldsolve.embeddings.pairs import read_pairs
     from fieldsolve.equilibrium.problem import Problem
     from fieldsolve.explorer import Stops
+    from fieldsolve.explorer.explorer import CERTIFIED
 
     names, pairs = options["potential"], options["pairs"]
     if pairs and (names or options["misalign"]):
@@ -96,16 +112,18 @@ def _asked(options: dict[str, Any]) -> tuple[Any, Any]:
         raise click.UsageError("--bandwidth and --normalize go with --pairs")
     if options["spec"] is not None and (names or pairs):
         raise click.UsageError("SPEC.toml names the potentials; leave out --potential and --pairs")
-    given = {name: options[name] for name in ("tau", "coupling", "floor", "nside") if options[name] is not None}
+    given = {name: options[name] for name in ("tau", "coupling", "floor", "misalign", "nside") if options[name] is not None}
     opening = {"tau": _TAU, "coupling": _COUPLING, "floor": _FLOOR, "nside": _NSIDE}
     if options["spec"] is not None:
         spec = read_spec(options["spec"])
         stops = Stops.of_axes(spec.axes)
         fixed = {name: value for name, value in spec.fixed.items() if name not in ("potential", "energy")}
         centre = {name: values[len(values) // 2] for name, values in vars(stops).items() if name in spec.axes}
-        potentials, settings = spec.fixed["potential"], opening | {"misalign": options["misalign"]} | fixed | centre | given
+        potentials, settings, certified_gap = spec.fixed["potential"], opening | fixed | centre | given, spec.certified_gap
+        if any(name in fixed for name in ("circle", "dimension", "grid")):
+            del settings["nside"]
     else:
         potentials = read_pairs(pairs, options["normalize"]).potentials(options["bandwidth"]) if pairs else names or ["two-well"]
-        stops, settings = Stops(), opening | given | {"misalign": options["misalign"]}
+        stops, settings, certified_gap = Stops(), opening | given, CERTIFIED
     both = list(potentials) * 2 if len(potentials) == 1 else list(potentials)
-    return Problem(both, **settings), stops
+    return Problem(both, **settings), stops, certified_gap

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import click
 from fieldsolve.cli.options import guard, html_option, printing_options
 from fieldsolve.cli.values import FileName
 from fieldsolve.numerics.errors import Advice, InputError
+from fieldsolve.output.interactive import are_wanted, pages
+
+_PAGES = ("figure.html", "figures.html", "figure2.html", "diagram.html")
 
 
 @click.command(name="show", short_help="Print and draw earlier results again.")
@@ -53,11 +57,13 @@ def _show_results(folder: Path, as_json: bool, quiet: bool) -> None:
     summary = read_summary(folder)
     del summary["files"]
     if summary["schema"] in STUDY_SCHEMAS:
+        _is_not_drawn()
         print_study(summary, as_json, quiet)
         return
     if str(summary["schema"]).startswith("fieldsolve/diagnose/") and summary["schema"] != SCHEMA:
         raise InputError(f"{folder}: holds a diagnosis of another version ({summary['schema']}); run fieldsolve diagnose again")
     if summary["schema"] == SCHEMA:
+        _is_not_drawn()
         print_diagnosis(summary, as_json, quiet)
         return
     from fieldsolve.cli.solutions import print_solution
@@ -65,7 +71,7 @@ def _show_results(folder: Path, as_json: bool, quiet: bool) -> None:
     from fieldsolve.equilibrium.storage import load, redraw
 
     solution = load(folder)
-    _draw_again(lambda: redraw(solution, folder))
+    _draw_again(folder, lambda: redraw(solution, folder))
     print_solution(solution, solution.summary(summary.get("cap_radius", CAP_RADIUS)), as_json, quiet)
 
 
@@ -74,7 +80,7 @@ def _show_reproduction(folder: Path, as_json: bool, quiet: bool) -> None:
     from fieldsolve.reproduce import open_study
 
     plan, study = open_study(folder)
-    _draw_again(lambda: write(plan, study, folder))
+    _draw_again(folder, lambda: write(plan, study, folder))
     report(plan, study, folder, as_json, quiet)
 
 
@@ -82,6 +88,7 @@ def _show_comparison(folder: Path, as_json: bool, quiet: bool) -> None:
     from fieldsolve.cli.commands.compare import print_comparison
     from fieldsolve.output.summary import read_summary
 
+    _is_not_drawn()
     summary = read_summary(folder)
     del summary["files"]
     print_comparison(summary, as_json, quiet)
@@ -92,6 +99,7 @@ def _show_encoders(folder: Path, as_json: bool, quiet: bool) -> None:
     from fieldsolve.cli.studies import STUDY_SCHEMAS, print_study
     from fieldsolve.output.summary import read_summary
 
+    _is_not_drawn()
     summary = read_summary(folder)
     del summary["files"]
     (print_study if summary["schema"] in STUDY_SCHEMAS else print_encoders)(summary, as_json, quiet)
@@ -102,14 +110,25 @@ def _show_diagram(folder: Path, as_json: bool, quiet: bool) -> None:
     from fieldsolve.diagrams.diagram import open_diagram
 
     diagram = open_diagram(folder)
-    notes = _draw_again(lambda: write(diagram, folder)) or []
+    notes = _draw_again(folder, lambda: write(diagram, folder)) or []
     report(diagram, notes, folder, as_json, quiet)
 
 
-def _draw_again(write: Callable[[], Any]) -> Any:
-    """Write pictures and tables; that they cannot be written is no reason not to print what is there."""
+def _is_not_drawn() -> None:
+    """Refuse a page of results whose pictures are not drawn again."""
+    if are_wanted():
+        raise click.UsageError("pictures of these results are not drawn again; run their command with --html")
+
+
+def _draw_again(folder: Path, write: Callable[[], Any]) -> Any:
+    """Write pictures and tables; that they cannot be written is no reason not to print what is there.
+
+    A page that is there is written anew too: it is to show what the pictures do.
+    """
+    has_page = any((folder / name).exists() for name in _PAGES)
     try:
-        return write()
+        with pages() if has_page else nullcontext():
+            return write()
     except InputError as error:
         warnings.warn(f"nothing is drawn again: {error}", Advice, stacklevel=1)
         return None

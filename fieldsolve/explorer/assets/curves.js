@@ -3,35 +3,41 @@
 
 const Plots = (() => {
   const { stops } = Data;
-  const INK = "#1b1b1b", WARM = "#D55E00", COOL = "#0072B2";
+  const { ink, cool, warm } = Data.colours;
   const NAMES = { centroid_gap: "centroid gap", symmetric_kl: "symmetric KL (nats)", energy: "energy (nats)" };
   const TITLES = { coupling: "coupling", floor: "floor", tau: "temperature" };
-  const CONFIG = { responsive: true, displaylogo: false, displayModeBar: false };
-  const mark = (axes) => ({
-    type: "scatter", mode: "markers", x: [], y: [], showlegend: false, hoverinfo: "skip",
-    marker: { size: 13, color: "rgba(255,255,255,0.6)", line: { color: INK, width: 3 } }, ...axes,
-  });
+
+  /** A ring over a place of a plot: moving it draws nothing anew. */
+  function ring(div, index, xaxis, yaxis, x, y) {
+    const rings = div.getElementsByClassName("mark");
+    while (rings.length <= index) div.append(Object.assign(document.createElement("span"), { className: "mark" }));
+    const { [xaxis]: across, [yaxis]: up } = div._fullLayout;
+    const at = { left: across._offset + across.d2p(x), top: up._offset + up.d2p(y) };
+    rings[index].hidden = !(Number.isFinite(at.left) && Number.isFinite(at.top));
+    for (const [side, pixels] of Object.entries(at)) rings[index].style[side] = `${pixels}px`;
+  }
 
   /** The heat map of a figure over coupling and floor, with binodal and spinodal. */
   function diagram(at, colour) {
     const z = stops.floor.map((_, floor) => stops.coupling.map((__, coupling) => Table.entry({ ...at, floor, coupling })[colour]));
     const ends = stops.floor.map((_, floor) => Table.transitions(at.misalign, at.tau, floor));
-    const line = (k, name, color, dash) => ({
-      type: "scatter", mode: "lines", x: ends.map((one) => one[k]), y: stops.floor, name, line: { color, dash, width: 3 }, hoverinfo: "name",
-    });
+    // White on a dark edge: seen on both ends of the colours.
+    const line = (k, name, dash) => [[ink, 6, false], ["#ffffff", 3, true]].map(([color, width, showlegend]) => ({
+      type: "scatter", mode: "lines", x: ends.map((one) => one[k]), y: stops.floor, name, showlegend, line: { color, dash, width }, hoverinfo: "name",
+    }));
     const traces = [
       {
         type: "heatmap", x: stops.coupling, y: stops.floor, z, colorscale: "Cividis", colorbar: { title: { text: NAMES[colour], side: "right" }, thickness: 12 },
         hovertemplate: `coupling %{x}<br>floor %{y}<br>${NAMES[colour]} %{z:.4g}<extra></extra>`,
       },
-      line(0, "binodal", "#ffffff", "solid"), line(1, "spinodal", "#ffffff", "dot"), mark({}),
+      ...line(0, "binodal", "solid"), ...line(1, "spinodal", "dot"),
     ];
     const layout = {
-      margin: { l: 52, r: 8, t: 26, b: 42 }, font: { color: INK }, xaxis: { title: { text: "coupling" }, range: [0, 1], constrain: "domain" },
+      margin: { l: 52, r: 8, t: 26, b: 42 }, font: { color: ink }, xaxis: { title: { text: "coupling" }, range: [0, 1], constrain: "domain" },
       yaxis: { title: { text: "floor" }, type: "log", exponentformat: "power", dtick: 1 }, dragmode: false,
-      legend: { orientation: "h", x: 0, y: 1.13, bgcolor: "#777777", font: { color: "#ffffff" } },
+      legend: { orientation: "h", x: 0, y: 1.13, bgcolor: "#555555", font: { color: "#ffffff" } },
     };
-    return Plotly.react("diagram", traces, layout, CONFIG);
+    return Plotly.react("diagram", traces, layout, Data.CONFIG);
   }
 
   const ROWS = ["centroid_gap", "symmetric_kl", "energy"];
@@ -43,32 +49,27 @@ const Plots = (() => {
       yaxis: `y${row ? row + 1 : ""}`, line: { color: one.colour, dash: k ? "dash" : "solid" }, marker: { size: 4 },
       hovertemplate: `%{x:.4g}: %{y:.6g}<extra>${NAMES[name]}</extra>`,
     })));
-    ROWS.forEach((_, row) => traces.push(mark({ yaxis: `y${row ? row + 1 : ""}` })));
     const logarithmic = along !== "coupling";
     const axis = (row) => ({ title: { text: NAMES[ROWS[row]].replace(" (", "<br>("), font: { size: 12 } }, domain: [[0.71, 1], [0.36, 0.64], [0, 0.29]][row] });
     const layout = {
-      margin: { l: 64, r: 8, t: 22, b: 42 }, font: { color: INK }, hovermode: "x", dragmode: false,
+      margin: { l: 64, r: 8, t: 22, b: 42 }, font: { color: ink }, hovermode: "x", dragmode: false,
       xaxis: { title: { text: TITLES[along] }, type: logarithmic ? "log" : "linear", anchor: "y3" },
       yaxis: axis(0), yaxis2: axis(1), yaxis3: axis(2), legend: { orientation: "h", x: 0, y: 1.1 },
-      shapes: upright.map(([x, name], k) => ({
-        type: "line", xref: "x", yref: "paper", x0: x, x1: x, y0: 0, y1: 1, line: { color: [COOL, WARM][k], dash: ["solid", "dot"][k] },
+      shapes: upright.map(([x], k) => ({
+        type: "line", xref: "x", yref: "paper", x0: x, x1: x, y0: 0, y1: 1, line: { color: [cool, warm][k], dash: ["solid", "dot"][k] },
       })),
     };
     const hint = upright.map(([x, name], k) => `${name} ${x.toPrecision(4)} (${["solid", "dotted"][k]} line)`).join(", ");
     document.getElementById("curves-hint").textContent = hint;
     document.getElementById("along-name").textContent = TITLES[along];
-    return Plotly.react("curves", traces, layout, CONFIG);
+    return Plotly.react("curves", traces, layout, Data.CONFIG);
   }
 
   /** Mark the current place: in the diagram, where it is one of its places, and on the curves. */
-  function place(inDiagram, x, figures, lines) {
-    const [dx, dy] = inDiagram ? [[inDiagram.coupling], [inDiagram.floor]] : [[], []];
-    const marks = ROWS.map((_, row) => ROWS.length * lines + row);
-    return Promise.all([
-      Plotly.restyle("diagram", { x: [dx], y: [dy] }, [3]),
-      Plotly.restyle("curves", { x: ROWS.map(() => [x]), y: ROWS.map((name) => [figures[name]]) }, marks),
-    ]);
+  function place(inDiagram, x, figures) {
+    ring(document.getElementById("diagram"), 0, "xaxis", "yaxis", inDiagram ? inDiagram.coupling : NaN, inDiagram ? inDiagram.floor : NaN);
+    ROWS.forEach((name, row) => ring(document.getElementById("curves"), row, "xaxis", `yaxis${row ? row + 1 : ""}`, x, figures[name]));
   }
 
-  return { diagram, curves, place, COOL, WARM };
+  return { diagram, curves, place };
 })();

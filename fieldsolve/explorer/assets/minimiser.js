@@ -177,7 +177,7 @@ const Minimiser = (() => {
       upper = Math.min(...cuts.map((one) => Math.max(...region.map(([x, y]) => height(one, x, y)))));
       if (!outside && upper - best.value <= accuracy * (1 + Math.abs(best.value))) break;
     }
-    return { multipliers: best.at, dual: best.value, radius: region.length < 3 ? 0 : diameter(region), evaluations: cuts.length };
+    return { multipliers: best.at, dual: best.value, radius: region.length < 3 ? 0 : diameter(region) };
   }
 
   /** A sheet for every point, the cheapest, with ties shared out so that masses fit: mirrored ones across `across`, then singly. */
@@ -262,13 +262,13 @@ const Minimiser = (() => {
       const sheets = deal(problem, found, across, tied);
       const pick = (from) => scaled(Float64Array.from(sheets, (sheet, i) => from[3 * i + sheet]), problem.box.floor);
       const first = pick(found.first), second = pick(found.second);
-      const state = { first, second, sheets, ...energyOf(problem, first, second) };
+      const state = { first, second, ...energyOf(problem, first, second) };
       if (best === null || state.energy < best.energy) best = state;
     }
-    return { ...best, multipliers: top.multipliers, dual: top.dual / 2, evaluations: top.evaluations };
+    return { ...best, multipliers: top.multipliers, dual: top.dual / 2 };
   }
 
-  return { MATCHED, FIRST, SECOND, box, room, minima, leastSheet, problemOf, solve, energyOf };
+  return { box, room, minima, problemOf, solve };
 })();
 
 if (typeof module !== "undefined") module.exports = Minimiser;

@@ -14,9 +14,14 @@ const Data = (() => {
   const size = 12 * raw.nside ** 2;
   const potentials = unpacked(raw.potentials);
   return {
-    ...raw, size,
+    ...raw, size, CONFIG: { responsive: true, displaylogo: false, displayModeBar: false },
     corners: unpacked(raw.corners), centres: unpacked(raw.centres), across: Array.from(unpacked(raw.across)),
     table: unpacked(raw.table), transitions: unpacked(raw.transitions), unpacked,
+    /** A gap in nats as words, not below what the sums behind it are rounded by. */
+    nats: (gap, size) => {
+      const rounding = 1e-12 * (1 + Math.abs(size));
+      return gap > rounding ? `${gap.toExponential(1)} nats` : `${rounding.toExponential(0)} nats (rounding)`;
+    },
     potentialsAt: (m) => [0, 1].map((a) => potentials.subarray((2 * m + a) * size, (2 * m + a + 1) * size)),
   };
 })();
@@ -40,7 +45,7 @@ const Table = (() => {
     if (axis === "misalign") return [[nearest(axis, value), 1]];
     let high = all.findIndex((stop) => stop >= value);
     if (high < 0) high = all.length - 1;
-    if (all[high] === value || high === 0) return [[high, 1]];
+    if (all[high] <= value || high === 0) return [[high, 1]];
     const share = (scale(axis, value) - scale(axis, all[high - 1])) / (scale(axis, all[high]) - scale(axis, all[high - 1]));
     return [[high - 1, 1 - share], [high, share]];
   }
