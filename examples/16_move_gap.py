@@ -37,8 +37,8 @@ def features(path: Path | None) -> Array:
         rows = np.load(path).astype(float)
     else:
         rng = np.random.default_rng(0)
-        content = rng.standard_normal((400, 64))
-        rows = np.stack([content + 0.7 * rng.standard_normal((400, 64)) + 2 * rng.standard_normal(64) for _ in (0, 1)])
+        content = rng.standard_normal((800, 64))
+        rows = np.stack([content + 0.7 * rng.standard_normal((800, 64)) + 2 * rng.standard_normal(64) for _ in (0, 1)])
     return np.asarray(rows / np.linalg.norm(rows, axis=-1, keepdims=True))
 
 

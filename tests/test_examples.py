@@ -39,6 +39,14 @@ def test_example(path: Path, tmp_path: Path) -> None:
     assert (tmp_path / "picture.png").stat().st_size > 20_000
 
 
+def test_the_gap_of_made_up_embeddings_moves_where_there_are_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    example = module(ROOT / "examples" / "16_move_gap.py")
+    monkeypatch.setattr(example, "DATA", Path("nowhere.npy"))
+    result = example.solve()
+    assert not result.is_clip
+    example.check(result)
+
+
 def test_the_readme_example_runs(tmp_path: Path) -> None:
     code = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert code is not None
