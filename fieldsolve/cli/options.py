@@ -5,7 +5,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import click
@@ -21,6 +21,7 @@ INTERNAL, REFUSED, NOT_CONVERGED, CELLS_FAILED, CHECK_FAILED, INTERRUPTED = 1, 3
 Command = Callable[..., Any]
 
 _MOST_THREADS = 4096
+_PAGES = "fieldsolve.pages"  # whether --html is given, in the context of a command
 
 
 def parameter_option(name: str, help_text: str | None = None, automatic: str | None = None) -> Callable[[Command], Command]:
@@ -69,8 +70,7 @@ figure_option = click.option(
 
 
 def _with_pages(ctx: click.Context, _: click.Parameter, is_wanted: bool) -> None:
-    if is_wanted:
-        ctx.with_resource(interactive.pages())
+    ctx.meta[_PAGES] = is_wanted  # opened by `guard`: where options are wrong, nothing would close it
 
 
 html_option = click.option(
@@ -111,8 +111,9 @@ def guard(command: Command) -> Command:
     @functools.wraps(command)
     def run(debug: bool, **options: Any) -> None:
         try:
-            _check_pages(options)
-            command(**options)
+            with interactive.pages() if click.get_current_context().meta.get(_PAGES) else nullcontext():
+                _check_pages(options)
+                command(**options)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except (KeyboardInterrupt, Exception) as error:

@@ -295,6 +295,14 @@ def test_commands_write_a_page_beside_their_pictures(
     assert Path("plain", page).stat().st_mtime_ns > written  # as new as the picture beside it
 
 
+@pytest.mark.parametrize(
+    "words", ["unimodal --html --nside x", "unimodal --html", "show nowhere --html", "unimodal --html --help"]
+)
+def test_pages_end_with_their_command(words: str) -> None:
+    assert CliRunner().invoke(main, words.split()).exit_code in (0, 2, 3)
+    assert not interactive.are_wanted()
+
+
 def test_reports_have_pages_beside_them(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((2, 40, 8))
