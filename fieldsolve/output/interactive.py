@@ -8,6 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from fieldsolve.numerics.errors import InputError
+from fieldsolve.output.page import page
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,30 +52,22 @@ def page_of(figures: Mapping[str, "Figure"], title: str = "fieldsolve") -> str:
     """
     from fieldsolve.output.converted import converted  # loads matplotlib
 
-    parts, specs = [], {}
+    parts, specs = [_WIDE, f"<script>{plotly_script()}</script>"], {}
     for number, (name, figure) in enumerate(figures.items()):
         found = converted(figure)
         specs[f"picture-{number}"] = found.spec
         width, height = found.size
         missing = f"<p>Not shown here, see {escape(name)}.png: {escape(', '.join(found.left_out))}.</p>" if found.left_out else ""
-        parts.append(
-            f"<figure><div id='picture-{number}' style='width:{width:.0f}px;height:{height:.0f}px'></div>{missing}</figure>"
-        )
-    return _PAGE.format(title=escape(title), script=plotly_script(), parts="\n".join(parts), data=embedded(specs))
+        size = f"width:{width:.0f}px;height:{height:.0f}px"
+        parts.append(f"<figure class=wide><div id=picture-{number} style='{size}'></div>{missing}</figure>")
+    parts.append(f'<script id="data" type="application/json">{embedded(specs)}</script>')
+    return page(title, [*parts, _DRAW])
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title><link rel="icon" href="data:,">
-<style>body {{ margin: 1rem; font: 15px/1.45 system-ui, sans-serif; color: #1b1b1b; background: #fff; }}
-figure {{ margin: 0 0 2rem; overflow-x: auto; }}</style>
-<script>{script}</script></head><body>
-{parts}
-<script id="data" type="application/json">{data}</script>
-<script>
-for (const [name, picture] of Object.entries(JSON.parse(document.getElementById("data").textContent))) {{
-  Plotly.newPlot(name, picture.data, picture.layout, {{ displaylogo: false }});
-}}
-</script>
-</body></html>
-"""
+_WIDE = "<style>body{max-width:none;margin:1rem}</style>"  # pictures are as wide as they are
+
+_DRAW = """<script>
+for (const [name, picture] of Object.entries(JSON.parse(document.getElementById("data").textContent))) {
+  Plotly.newPlot(name, picture.data, picture.layout, { displaylogo: false });
+}
+</script>"""

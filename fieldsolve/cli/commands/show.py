@@ -13,8 +13,6 @@ from fieldsolve.cli.values import FileName
 from fieldsolve.numerics.errors import Advice, InputError
 from fieldsolve.output.interactive import are_wanted, pages
 
-_PAGES = ("figure.html", "figures.html", "figure2.html", "diagram.html")
-
 
 @click.command(name="show", short_help="Print and draw earlier results again.")
 @click.argument("folder", type=FileName(), metavar="DIR")
@@ -125,7 +123,7 @@ def _draw_again(folder: Path, write: Callable[[], Any]) -> Any:
 
     A page that is there is written anew too: it is to show what the pictures do.
     """
-    has_page = any((folder / name).exists() for name in _PAGES)
+    has_page = (folder / "figures.html").exists() or any(one.with_suffix(".html").exists() for one in folder.glob("*.png"))
     try:
         with pages() if has_page else nullcontext():
             return write()
